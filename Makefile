@@ -1,0 +1,80 @@
+# fitwatch: the one entry point. `make help` lists what there is.
+
+# The first Python that is new enough; PYTHON=... picks another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+comma := ,
+PY   := $(VENV)/bin/python
+SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
+  $(shell find rust -name '*.rs' -o -name Cargo.toml)
+
+# The versions that were tested together, whatever is newest today.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# TensorFlow greets with a page of notes about the processor; its errors still show.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python test-keras lint format bench clean tools
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" and so on)
+	$(PY) -m fitwatch demo $(ARGS)
+
+test: lint test-rust test-python test-keras ## every check and every test
+
+lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(PY) -m mypy.stubtest fitwatch._core --mypy-config-file pyproject.toml
+
+test-rust: | tools ## the tests of the core
+	cargo test --quiet --locked
+
+test-python: $(VENV)/dev.stamp ## the tests of the package, on each backend
+	KERAS_BACKEND=tensorflow $(PY) -m pytest tests $(ARGS)
+	KERAS_BACKEND=jax $(PY) -m pytest tests $(ARGS)
+
+test-keras: $(VENV)/dev.stamp ## Keras's own tests of its callbacks, run on ours
+	KERAS_BACKEND=tensorflow $(PY) tests/keras_own.py $(ARGS)
+	KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS)
+
+bench: $(VENV)/dev.stamp ## what each hook costs beside stock Keras, on each backend
+	KERAS_BACKEND=tensorflow $(PY) -m pytest benches $(ARGS)
+	KERAS_BACKEND=jax $(PY) -m pytest benches $(ARGS)
+
+format: $(VENV)/dev.stamp ## format everything
+	cargo fmt --all
+	$(VENV)/bin/ruff check --fix --quiet
+	$(VENV)/bin/ruff format --quiet
+
+clean: ## remove what was built and installed
+	rm -rf $(VENV) target .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+
+# One stamp per set of packages (an extra of pyproject.toml). The package is installed editable,
+# with its core built for release.
+$(VENV)/%.stamp: $(SOURCES) | tools
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "fitwatch: installing the packages for '$*' into $(VENV), and building the core"
+	$(VENV)/bin/pip install --quiet maturin
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --quiet --release --locked --extras demo$(if $(filter dev,$*),$(comma)dev)
+	@touch $@
+
+# What must be there beforehand, checked before anything is downloaded.
+tools:
+	@missing() { echo "fitwatch: $$1 is missing. $$2" >&2; exit 1; }; \
+	test -n "$(PYTHON)" || missing "Python 3.11 or newer" \
+	  "Get it from https://www.python.org/downloads or your system's packages."; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv module" \
+	  "On Debian and Ubuntu: apt-get install python3-venv."; \
+	command -v cargo >/dev/null || missing "cargo (Rust 1.88 or newer)" "Get it from https://rustup.rs."; \
+	test "$$(cargo --version | sed -E 's/^cargo 1\.([0-9]+).*/\1/')" -ge 88 || \
+	  missing "Rust 1.88 or newer" "Get it with: rustup update."; \
+	command -v cc >/dev/null || missing "a C compiler (cc)" \
+	  "On Debian and Ubuntu: apt-get install gcc; on macOS: xcode-select --install."

@@ -1,0 +1,48 @@
+"""`python -m fitwatch`: the command line."""
+
+import argparse
+import os
+import sys
+from importlib.util import find_spec
+
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+NEEDED = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tensorboard": "tensorboard"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; the exit status comes back."""
+    parser = argparse.ArgumentParser(prog="python -m fitwatch", description="fitwatch")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="train on real digits with everything on")
+    demo.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        help="the Keras backend to train with (default: %(default)s)",
+    )
+    demo.add_argument("--out", help="the folder to write (default: runs/demo-<time>)")
+    demo.add_argument("--epochs", type=_positive, default=100, help="at most (default: 100)")
+    demo.add_argument("--seed", type=int, default=1, help="of weights and shuffling (default: 1)")
+    options = parser.parse_args(arguments)
+
+    missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
+    if find_spec(BACKENDS[options.backend]) is None:
+        missing.append(options.backend)
+    if missing:
+        parser.error(f"the demo needs {', '.join(missing)}: pip install {' '.join(missing)}")
+    # Keras reads it once, when it is first imported: which is in the next line.
+    os.environ["KERAS_BACKEND"] = options.backend
+    from fitwatch._demo import run
+
+    return run(out=options.out, epochs=options.epochs, seed=options.seed)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more; got {number}")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Checks of arguments: what comes back has the type that was asked for, or an error says why not.
+
+Every error names the argument, what is allowed and what it got.
+"""
+
+import math
+import numbers
+import operator
+import os
+from typing import Any
+
+
+def _refuse(error: type[Exception], name: str, allowed: str, value: object) -> Exception:
+    return error(f"{name} must be {allowed}; got {value!r}.")
+
+
+def number(name: str, value: Any, allowed: str = "a number") -> float:
+    """A real number of any size, NaN excepted."""
+    scalar = isinstance(value, numbers.Real) or getattr(value, "shape", None) == ()
+    if isinstance(value, bool) or not scalar:
+        raise _refuse(TypeError, name, allowed, value)
+    as_float = float(value)
+    if math.isnan(as_float):
+        raise _refuse(ValueError, name, allowed, value)
+    return as_float
+
+
+def optional_number(name: str, value: Any) -> float | None:
+    """A number, or None."""
+    return None if value is None else number(name, value, "a number or None")
+
+
+def count(name: str, value: Any, minimum: int = 0, *, endless: bool = False) -> Any:
+    """A whole number of at least `minimum`; with `endless`, infinity too.
+
+    A float that is whole (`epochs / 10` where it comes out even) is taken.
+    """
+    allowed = f"a whole number of {minimum} or more" + (" (or inf: never)" if endless else "")
+    whole = number(name, value, allowed)
+    if endless and whole == math.inf:
+        return whole
+    if not math.isfinite(whole) or whole != math.floor(whole) or whole < minimum:
+        raise _refuse(ValueError, name, allowed, value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return int(whole)
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False; 0 and 1 and NumPy's booleans pass as such."""
+    if type(value).__name__ not in ("bool", "bool_") and value not in (0, 1):
+        raise _refuse(ValueError, name, "True or False", value)
+    return bool(value)
+
+
+def verbosity(name: str, value: Any) -> Any:
+    """How much is printed: 0, 1, 2, or a bool."""
+    return value if isinstance(value, bool) else count(name, value)
+
+
+def text(name: str, value: Any) -> str:
+    """A string that is not empty."""
+    if not isinstance(value, str):
+        raise _refuse(TypeError, name, "a string", value)
+    if not value:
+        raise _refuse(ValueError, name, "a string that is not empty", value)
+    return value
+
+
+def path(name: str, value: Any) -> str:
+    """A path, as a string that is not empty."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise _refuse(TypeError, name, "a string or a path", value)
+    return text(name, os.fspath(value))

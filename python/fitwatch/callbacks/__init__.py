@@ -1,0 +1,47 @@
+"""Drop-in replacements for `keras.callbacks`, over a compiled core.
+
+`from fitwatch import callbacks` where a script has `from keras import callbacks` is all it takes.
+EarlyStopping, ModelCheckpoint, ReduceLROnPlateau and TensorBoard are fitwatch's own (each is a
+subclass of Keras's class), LossHistory is new, and the others are Keras's, handed on.
+"""
+
+from keras.callbacks import (
+    BackupAndRestore,
+    Callback,
+    CallbackList,
+    CSVLogger,
+    History,
+    LambdaCallback,
+    LearningRateScheduler,
+    OrbaxCheckpoint,
+    ProgbarLogger,
+    RemoteMonitor,
+    SwapEMAWeights,
+    TerminateOnNaN,
+)
+
+from fitwatch.callbacks.early_stopping import EarlyStopping
+from fitwatch.callbacks.loss_history import LossHistory
+from fitwatch.callbacks.model_checkpoint import ModelCheckpoint
+from fitwatch.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from fitwatch.callbacks.tensorboard import TensorBoard
+
+__all__ = [
+    "BackupAndRestore",
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "LossHistory",
+    "ModelCheckpoint",
+    "OrbaxCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
+    "TerminateOnNaN",
+]

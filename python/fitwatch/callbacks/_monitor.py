@@ -1,0 +1,151 @@
+"""What callbacks with a monitored metric share."""
+
+import difflib
+import math
+import warnings
+from typing import Any, Generic, TypeVar, overload
+
+import keras
+
+from fitwatch import _keras
+from fitwatch.callbacks._nested import Nested
+
+T = TypeVar("T")
+
+
+class CoreAttribute(Generic[T]):
+    """An attribute whose value lives in the callback's compiled core, by default under its name."""
+
+    def __init__(self, core_name: str = "") -> None:
+        self.core_name = core_name
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.core_name = self.core_name or name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "CoreAttribute[T]": ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else getattr(instance._core, self.core_name)
+
+    def __set__(self, instance: Any, value: T) -> None:
+        setattr(instance._core, self.core_name, value)
+
+
+class Monitor(Nested):
+    """Mixin for Keras's monitor callbacks: the core keeps the numbers and judges the values.
+
+    A value is judged by the core where that gives Keras's own answer: it is a Python float, as all
+    logs in `fit()` are, and nobody replaced the rule. A subclass that overrides `_is_improvement`,
+    another `monitor_op` and values of other types are judged in Python, and the core only counts.
+
+    Differs from Keras: NaN, and the infinity on the wrong side, never become `best`. In Keras a NaN
+    that comes first does, and then nothing ever improves on it.
+    """
+
+    _core: Any
+    _core_type: type
+    _monitor_op: Any = None
+    _core_compares = False
+    # A best that is no Python number (a NumPy scalar, a tensor): kept as it is, since it takes part
+    # in comparisons with its own precision.
+    _foreign_best: Any = None
+    _missing_reported = False
+
+    monitor: str
+    min_delta = CoreAttribute[float]()
+
+    @property
+    def best(self) -> Any:
+        """The best value so far; None before there is one."""
+        return self._core.best if self._foreign_best is None else self._foreign_best
+
+    @best.setter
+    def best(self, value: Any) -> None:
+        known = value is None or type(value) in (float, int)
+        self._core.best = value if known else None
+        self._foreign_best = None if known else value
+
+    @property
+    def monitor_op(self) -> Any:
+        """`keras.ops.less` or `keras.ops.greater`; None until the metrics are known."""
+        return self._monitor_op
+
+    @monitor_op.setter
+    def monitor_op(self, op: Any) -> None:
+        self._monitor_op = op
+        self._core_compares = False
+        if op is keras.ops.less or op is keras.ops.greater:
+            comparison = _keras.comparison()
+            if comparison is not None:
+                self._core.compare(op is keras.ops.greater, *comparison)
+                self._core_compares = True
+
+    def _judged_by_core(self, value: Any) -> bool:
+        overridden = getattr(self._is_improvement, "__func__", None) is not Monitor._is_improvement
+        return (
+            type(value) is float
+            and self._core_compares
+            and self._foreign_best is None
+            and not overridden
+        )
+
+    def _is_improvement(self, monitor_value: Any, reference_value: Any) -> Any:
+        known = reference_value is None or type(reference_value) in (float, int)
+        if self._core_compares and type(monitor_value) is float and known:
+            return self._core.improves(monitor_value, reference_value)
+        if _is_nan(monitor_value):
+            return False
+        if reference_value is None or _is_nan(reference_value):
+            worst = {keras.ops.less: math.inf, keras.ops.greater: -math.inf}
+            return _number(monitor_value) != worst.get(self.monitor_op, math.nan)
+        return super()._is_improvement(monitor_value, reference_value)  # type: ignore[misc]
+
+    def _report_missing(self, logs: dict[str, Any]) -> None:
+        """Warns, once in a fit, that the monitored metric is not among the logs."""
+        if self._missing_reported:
+            return
+        self._missing_reported = True
+        names = ", ".join(logs) or "none"
+        nearest = difflib.get_close_matches(self.monitor, logs, n=1, cutoff=0.0)
+        hint = f" Nearest: {nearest[0]!r}." if nearest else ""
+        warnings.warn(
+            f"{type(self).__name__}: the monitored metric {self.monitor!r} is not available. "
+            f"Available metrics: {names}.{hint}",
+            stacklevel=4,
+        )
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called when `fit()` begins."""
+        self._missing_reported = False
+        super().on_train_begin(logs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_core"]
+        state["_numbers"] = {name: getattr(self._core, name) for name in self._core_names()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        numbers = state.pop("_numbers")
+        self._core = self._core_type()
+        self.__dict__.update(state)
+        for name, value in numbers.items():
+            setattr(self._core, name, value)
+        self.monitor_op = self._monitor_op
+
+    def _core_names(self) -> list[str]:
+        attributes = [a for c in type(self).__mro__ for a in vars(c).values()]
+        names = {a.core_name for a in attributes if isinstance(a, CoreAttribute)}
+        return ["best", *sorted(names)]
+
+
+def _number(value: Any) -> float:
+    """A value as a float; NaN would be a wrong answer for an array, which has no single one."""
+    array = keras.ops.convert_to_numpy(value)
+    return float(array.item()) if array.size == 1 else 0.0
+
+
+def _is_nan(value: Any) -> bool:
+    return math.isnan(_number(value))

@@ -1,0 +1,128 @@
+"""ModelCheckpoint."""
+
+from typing import Any
+
+import keras
+
+from fitwatch import _check, _core, _files
+from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+
+
+class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+    """Saves the model, or its weights, every epoch or every few batches.
+
+    Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
+
+    Args:
+        filepath: Where to save. `{epoch}` (from 1), `{batch}` (from 1, with an integer `save_freq`)
+            and `{name}` of any logged metric are filled in, with a format if you like:
+            `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
+            `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder is made.
+        monitor: Name of the metric to watch.
+        verbose: 1 prints a line for every decision and every save.
+        save_best_only: Whether to save only when the metric is the best so far.
+        save_weights_only: Whether to save the weights alone, instead of the whole model.
+        mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
+            warns and counts as `"auto"`.
+        save_freq: `"epoch"`, or a number of batches (1 or more) after which to save, counted across
+            epochs.
+        initial_value_threshold: A value that the first checkpoint must beat already.
+
+    Raises:
+        ValueError: An argument has a value that is not allowed; or, at the first decision,
+            `mode="auto"` and the metric's direction is not known.
+        TypeError: An argument has the wrong type.
+        KeyError: `filepath` names a metric that is not logged; raised at the end of the first
+            epoch, or after the first batch with an integer `save_freq`.
+        OSError: The folder of `filepath` cannot be made or written; raised when training begins.
+
+    Differs from Keras:
+        - A missing metric with `save_best_only=True` is reported once in a fit, and a file that is
+          there already is not overwritten. Keras saves every time, over the best model too.
+        - An integer `save_freq` together with `save_best_only` works. Keras raises a TypeError at
+          the second decision of the first epoch.
+        - NaN and the infinity on the wrong side never count as the best.
+
+    Example:
+        >>> from fitwatch.callbacks import ModelCheckpoint
+        >>> ModelCheckpoint("{epoch:02d}.keras", monitor="val_loss", save_best_only=True).save_freq
+        'epoch'
+    """
+
+    _core_type = _core.Checkpoint
+
+    # The names that Keras has for them.
+    _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
+    _last_batch_seen = CoreAttribute[int | None]("last_batch")
+
+    def __init__(
+        self,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        self._core = _core.Checkpoint()
+        self._fields_checked = False
+        filepath = _check.path("filepath", filepath)
+        _files.fields("filepath", filepath)
+        if not isinstance(save_freq, str):
+            save_freq = _check.count("save_freq", save_freq, minimum=1)
+        super().__init__(
+            filepath=filepath,
+            monitor=_check.text("monitor", monitor),
+            verbose=_check.verbosity("verbose", verbose),
+            save_best_only=_check.flag("save_best_only", save_best_only),
+            save_weights_only=_check.flag("save_weights_only", save_weights_only),
+            mode=mode,
+            save_freq=save_freq,
+            initial_value_threshold=_check.optional_number(
+                "initial_value_threshold", initial_value_threshold
+            ),
+        )
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Makes the folder, so that a path that cannot be written is known before training."""
+        super().on_train_begin(logs)
+        self._fields_checked = False
+        _files.ensure_writable("filepath", self.filepath)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Saves, if `save_freq` counts batches and enough have passed."""
+        if self.save_freq == "epoch":
+            return
+        if not self._fields_checked:
+            # The first save may be hours away: a field that no metric has is an error now.
+            self._get_file_path(self._current_epoch, batch, logs)
+            self._fields_checked = True
+        if self._should_save_on_batch(batch):
+            if self.monitor_op is None and self.save_best_only:
+                self._set_monitor_op()
+            self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
+
+    def _should_save_on_batch(self, batch: int) -> bool:
+        return self.save_freq != "epoch" and bool(self._core.due(batch, self.save_freq))
+
+    def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
+        if self.save_best_only and (logs or {}).get(self.monitor) is None:
+            self._report_missing(logs or {})
+            return not self._checkpoint_exists(filepath)
+        # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
+        return bool(super()._should_save_model(epoch, batch, logs, filepath))
+
+    def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
+        logs = logs or {}
+        unknown = _files.fields("filepath", self.filepath) - {"epoch", *logs}
+        if batch is not None:
+            unknown.discard("batch")
+        if unknown:
+            names = ", ".join(["epoch", *([] if batch is None else ["batch"]), *logs])
+            raise KeyError(
+                f"filepath {self.filepath!r} has fields that nothing fills in: "
+                f"{', '.join(sorted(unknown))}. There are: {names}."
+            )
+        return str(super()._get_file_path(epoch, batch, logs))

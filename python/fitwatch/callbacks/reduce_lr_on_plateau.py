@@ -1,0 +1,131 @@
+"""ReduceLROnPlateau."""
+
+from typing import Any
+
+import keras
+
+from fitwatch import _check, _core, _keras
+from fitwatch._core import Decision
+from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+
+
+class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
+    """Reduces the learning rate when a monitored metric has stopped improving.
+
+    Same arguments, decisions, attributes and messages as `keras.callbacks.ReduceLROnPlateau`.
+
+    Args:
+        monitor: Name of the metric to watch.
+        factor: What the learning rate is multiplied by, between 0 and 1 (both excluded).
+        patience: Epochs without improvement after which the rate is reduced.
+        verbose: 1 prints a line for every reduction.
+        mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
+            warns and counts as `"auto"`.
+        min_delta: How much better a value must be to count as an improvement; its sign is ignored.
+        cooldown: Epochs after a reduction in which none follows.
+        min_lr: The lowest rate that is set, 0 or more.
+
+    Raises:
+        ValueError: An argument has a value that is not allowed; or, at the end of the first epoch,
+            `mode="auto"` and the metric's direction is not known.
+        TypeError: An argument has the wrong type or is unknown (Keras ignores a misspelled one);
+            or a reduction is due and the optimizer has a learning-rate schedule.
+
+    Differs from Keras:
+        - A `factor` of 0 or less, or NaN, is refused. Keras takes it and sets that learning rate.
+        - NaN and the infinity on the wrong side never become the best value.
+        - A metric that is missing is reported once in a fit, with the nearest name there is.
+
+    Example:
+        >>> from fitwatch.callbacks import ReduceLROnPlateau
+        >>> ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=5, min_lr=0.001).factor
+        0.2
+    """
+
+    _core_type = _core.Plateau
+
+    patience = CoreAttribute[float]()
+    wait = CoreAttribute[int]()
+    cooldown = CoreAttribute[int]()
+    cooldown_counter = CoreAttribute[int]()
+    factor = CoreAttribute[float]()
+    min_lr = CoreAttribute[float]()
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: float = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        self._core = _core.Plateau()
+        between = "a number between 0 and 1, both excluded"
+        if not 0 < _check.number("factor", factor, between) < 1:
+            raise ValueError(f"factor must be {between}; got {factor!r}.")
+        if not _check.number("min_lr", min_lr, "a number of 0 or more") >= 0:
+            raise ValueError(f"min_lr must be a number of 0 or more; got {min_lr!r}.")
+        super().__init__(
+            monitor=_check.text("monitor", monitor),
+            factor=factor,
+            patience=_check.count("patience", patience, endless=True),
+            verbose=_check.verbosity("verbose", verbose),
+            mode=mode,
+            min_delta=_check.number("min_delta", min_delta),
+            cooldown=_check.count("cooldown", cooldown),
+            min_lr=min_lr,
+        )
+
+    def _reset(self) -> None:
+        """Starts over: no best, no wait, no cooldown."""
+        self._core.reset()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Adds the learning rate to the logs, lets the core decide, and does what it says."""
+        if self.monitor_op is None:
+            self._set_monitor_op()
+        logs = logs or {}
+        for optimizer, name in self._optimizers():
+            key = f"learning_rate_{name}" if name else "learning_rate"
+            logs[key] = _learning_rate(optimizer)
+        current = logs.get(self.monitor)
+        if current is None:
+            self._report_missing(logs)
+            return
+        if self._judged_by_core(current):
+            decision = self._core.update(current)
+        else:
+            improved = bool(self._is_improvement(current, self.best))
+            if improved:
+                self.best = current
+            decision = self._core.judged(improved)
+        if decision == Decision.REDUCE_RATE:
+            reduced = [self._reduce_optimizer_lr(o, epoch, name) for o, name in self._optimizers()]
+            if any(reduced):
+                self._core.acted()
+
+    def _optimizers(self) -> list[tuple[Any, str]]:
+        """The optimizers to reduce, each with the name that its logs and messages carry."""
+        optimizer = _keras.model_of(self).optimizer
+        if hasattr(optimizer, "optimizers"):
+            return [(inner, inner.name) for inner in optimizer.optimizers]
+        return [(optimizer, "")]
+
+    def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
+        rate = self._core.reduced(_learning_rate(optimizer))
+        if rate is None:
+            return False
+        optimizer.learning_rate = rate
+        if self.verbose > 0:
+            whose = f" {name}" if name else ""
+            _keras.print_message(
+                f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing{whose} learning rate to {rate}."
+            )
+        return True
+
+
+def _learning_rate(optimizer: Any) -> float:
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

@@ -1,0 +1,269 @@
+"""TensorBoard."""
+
+import os
+import socket
+import sys
+import time
+import warnings
+from typing import Any
+
+import keras
+
+from fitwatch import _check, _core, _files, _keras
+from fitwatch.callbacks import _graph
+from fitwatch.callbacks._nested import Nested
+from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
+
+
+class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
+    """Writes scalars for TensorBoard, without TensorFlow.
+
+    Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
+    `epoch_*` for every epoch and, with `update_freq`, `batch_*`; `validation/` gets `epoch_*` and
+    `evaluation_*_vs_iterations`. Scalars and the model's graph are written by fitwatch's own
+    event-file writer. Histograms, images, embeddings and profiles are still written by Keras's own
+    code, which needs TensorFlow.
+
+    Args:
+        log_dir: The folder to write to. It is made if it is missing.
+        histogram_freq: Epochs between two histograms of the weights; 0 for none.
+        write_graph: Whether to write the model's structure, for the Graphs page. Needs the
+            `tensorboard` package.
+        write_images: Whether to write the weights as images, along with the histograms.
+        write_steps_per_second: Whether to write how many batches were trained in a second.
+        update_freq: `"epoch"`; or a number of batches after which batch values are written too,
+            counted across epochs; `"batch"` stands for 1.
+        profile_batch: A batch, or a pair of first and last batch, to profile; 0 for none.
+        embeddings_freq: Epochs between two snapshots of embedding layers; 0 for none.
+        embeddings_metadata: File with the labels of the embeddings, or a dict of such files by
+            layer name.
+
+    Raises:
+        ValueError: An argument has a value that is not allowed.
+        TypeError: An argument has the wrong type.
+        OSError: `log_dir` cannot be made or written; raised when training begins.
+
+    Differs from Keras:
+        - The names of event files end in `.fitwatch.N` instead of `.N.v2`.
+        - A `log_dir` on remote storage (`gs://...`) is refused: use Keras's class for it.
+        - When a file cannot be written any more (the disk is full), training goes on without it,
+          and one warning says so.
+        - A value that is no scalar is left out, with one warning. Keras ends the fit.
+
+    Example:
+        >>> from fitwatch.callbacks import TensorBoard
+        >>> TensorBoard("logs", update_freq="batch").update_freq
+        1
+    """
+
+    _batch_trace_context: Any
+
+    def __init__(
+        self,
+        log_dir: Any = "logs",
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
+        update_freq: str | int = "epoch",
+        profile_batch: Any = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
+    ) -> None:
+        log_dir = _check.path("log_dir", log_dir)
+        if _files.is_remote(log_dir):
+            raise ValueError(
+                f"log_dir must be a local folder; got {log_dir!r}. "
+                "Remote storage needs keras.callbacks.TensorBoard."
+            )
+        if update_freq not in ("epoch", "batch"):
+            if isinstance(update_freq, str):
+                allowed = "'epoch', 'batch' or a whole number of 1 or more"
+                raise ValueError(f"update_freq must be {allowed}; got {update_freq!r}.")
+            update_freq = _check.count("update_freq", update_freq, minimum=1)
+        self._forget_open_files()
+        super().__init__(
+            log_dir=log_dir,
+            histogram_freq=_check.count("histogram_freq", histogram_freq),
+            write_graph=_check.flag("write_graph", write_graph),
+            write_images=_check.flag("write_images", write_images),
+            write_steps_per_second=_check.flag("write_steps_per_second", write_steps_per_second),
+            update_freq=update_freq,
+            profile_batch=profile_batch,
+            embeddings_freq=_check.count("embeddings_freq", embeddings_freq),
+            embeddings_metadata=embeddings_metadata,
+        )
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model, and writes its structure if `write_graph` asks for it."""
+        if self._fitting and model is self._model:
+            self._keep_outer()  # a nested evaluate(): the files stay open
+            return
+        self._flush()
+        self._forget_open_files()
+        super().set_model(model)
+        # Keras 3 makes no train function that could be written as a graph.
+        self._should_write_train_graph = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Opens the training file, so that a folder that cannot be written is known now."""
+        _files.ensure_writable_folder("log_dir", self._train_dir)
+        while self._user_summaries:
+            self._pop_writer()  # what a fit left behind that ended in an exception
+        super().on_train_begin(logs)
+        self._event_file("train")
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Closes the files."""
+        super().on_train_end(logs)
+        self._flush()
+        self._event_files.clear()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Counts the batch."""
+        if self._should_trace:
+            super().on_train_batch_begin(batch, logs)
+            return
+        self._global_train_batch += 1
+        if self._user_summaries:
+            self._user_summaries[-1].step(self._global_train_batch)
+        if self.write_steps_per_second:
+            self._batch_start_time = time.time()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Writes the batch's values, if it is time."""
+        step = self._global_train_batch
+        if self.update_freq != "epoch" and step % self.update_freq == 0:
+            if self.write_steps_per_second:
+                seconds = time.time() - self._batch_start_time
+                self._write("train", "batch_steps_per_second", 1.0 / seconds, step)
+            tags = self._batch_tags
+            for name, value in (logs or {}).items():
+                tag = tags.get(name) or tags.setdefault(name, f"batch_{name}")
+                self._write("train", tag, value, step)
+        if self._is_tracing:
+            if self._batch_trace_context is not None:
+                _keras.stop_batch_trace(self._batch_trace_context)
+                self._batch_trace_context = None
+            if step >= self._stop_batch:
+                self._stop_trace()
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Counts the batch."""
+        self._global_test_batch += 1
+        if self._user_summaries:
+            self._user_summaries[-1].step(self._global_test_batch)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Writes the evaluation's values against the optimizer's iterations."""
+        optimizer = getattr(_keras.model_of(self), "optimizer", None)
+        iterations = getattr(optimizer, "iterations", None)
+        if iterations is not None:
+            step = int(keras.ops.convert_to_numpy(iterations))
+            for name, value in (logs or {}).items():
+                self._write("validation", f"evaluation_{name}_vs_iterations", value, step)
+        self._flush()
+        self._pop_writer()
+        self._restore_outer()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Writes the epoch's values, and what else is due."""
+        super().on_epoch_end(epoch, logs)
+        self._flush()
+
+    def _log_epoch_metrics(self, epoch: int, logs: Any) -> None:
+        if not logs:
+            return
+        train = {name: value for name, value in logs.items() if not name.startswith("val_")}
+        train = self._collect_learning_rate(train)
+        if self.write_steps_per_second:
+            train["steps_per_second"] = self._compute_steps_per_second()
+        for name, value in train.items():
+            self._write("train", f"epoch_{name}", value, epoch)
+        for name, value in logs.items():
+            if name.startswith("val_"):
+                self._write("validation", f"epoch_{name[4:]}", value, epoch)
+
+    def _write_keras_model_summary(self) -> None:
+        event = _graph.model_event(self._model)
+        if event is not None:
+            self._event_file("train").add_event(event)
+
+    def _write(self, folder: str, tag: str, value: Any, step: int) -> None:
+        if folder in self._failed:
+            return
+        try:
+            self._event_file(folder).add_scalar(tag, value, step)
+        except OSError as error:
+            self._give_up(folder, error)
+        except TypeError:
+            if tag not in self._not_scalar:
+                self._not_scalar.add(tag)
+                warnings.warn(
+                    f"TensorBoard: {tag!r} is left out: no scalar: {value!r}", stacklevel=2
+                )
+
+    def _flush(self) -> None:
+        for folder, file in self._event_files.items():
+            try:
+                file.flush()
+            except OSError as error:
+                self._give_up(folder, error)
+
+    def _give_up(self, folder: str, error: OSError) -> None:
+        self._failed.add(folder)
+        warnings.warn(
+            f"TensorBoard: an event file cannot be written any more, and training goes on without "
+            f"it: {error}",
+            stacklevel=2,
+        )
+
+    def _event_file(self, folder: str) -> _core.EventFile:
+        """The open event file in `log_dir/folder`; a new one at first."""
+        file = self._event_files.get(folder)
+        if file is None:
+            # TensorFlow's writer, if there is to be one, comes first: readers of a live folder
+            # follow the file that was made last, and that has to be ours.
+            if self.histogram_freq or self._should_trace or self._has_user_summaries():
+                (self._train_writer if folder == "train" else self._val_writer).open()
+            file = _core.EventFile(os.path.join(self._log_write_dir, folder), socket.gethostname())
+            self._event_files[folder] = file
+        return file
+
+    def _has_user_summaries(self) -> bool:
+        # Nobody calls tf.summary without having imported TensorFlow.
+        return self.update_freq != "epoch" and "tensorflow" in sys.modules
+
+    @property
+    def _train_writer(self) -> LazyWriter:
+        return self._writers.setdefault("train", LazyWriter(self._train_dir))
+
+    @property
+    def _val_writer(self) -> LazyWriter:
+        return self._writers.setdefault("val", LazyWriter(self._val_dir))
+
+    def _push_writer(self, writer: LazyWriter, step: int) -> None:
+        if self._has_user_summaries():
+            summaries = UserSummaries(writer.open(), step, self.update_freq)
+            self._user_summaries.append(summaries)
+
+    def _pop_writer(self) -> None:
+        if self._user_summaries:
+            self._user_summaries.pop().close()
+
+    def _forget_open_files(self) -> None:
+        self._writers: dict[str, LazyWriter] = {}
+        self._event_files: dict[str, _core.EventFile] = {}
+        self._failed: set[str] = set()
+        self._not_scalar: set[str] = set()
+        self._batch_tags: dict[str, str] = {}
+        self._user_summaries: list[UserSummaries] = []
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_open_files()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy opens files of its own.
+        opened = ("_writers", "_event_files", "_user_summaries", "_summary_module")
+        return {**self.__dict__, **dict.fromkeys(opened)}

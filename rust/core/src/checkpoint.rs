@@ -1,0 +1,68 @@
+//! When to save a checkpoint.
+
+use crate::Best;
+
+/// The numbers of `keras.callbacks.ModelCheckpoint`: is it time to save, and what is the best?
+///
+/// Invariant: between two saves that are due lie at least `every` batches, counted across epochs
+/// and with gaps (several batches may pass between two calls).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    /// The best value and what counts as better.
+    pub best: Best,
+    /// Batches since the last save that was due.
+    pub batches_since: u64,
+    /// The last batch of the current epoch that was seen.
+    pub last_batch: Option<u64>,
+}
+
+impl Checkpoint {
+    /// Whether a save is due after `batch` (counted from 0 in each epoch), one for every `every`
+    /// batches. A batch number that does not grow begins a new epoch.
+    pub fn due(&mut self, batch: u64, every: u64) -> bool {
+        self.batches_since += match self.last_batch {
+            Some(last) if batch > last => batch - last,
+            _ => batch + 1,
+        };
+        self.last_batch = Some(batch);
+        let due = self.batches_since >= every;
+        if due {
+            self.batches_since = 0;
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dues(every: u64, batches: &[u64]) -> Vec<bool> {
+        let mut checkpoint = Checkpoint::default();
+        batches
+            .iter()
+            .map(|&batch| checkpoint.due(batch, every))
+            .collect()
+    }
+
+    #[test]
+    fn counts_across_epochs() {
+        assert_eq!(
+            dues(3, &[0, 1, 0, 1, 0, 1]),
+            [false, false, true, false, false, true]
+        );
+    }
+
+    #[test]
+    fn counts_batches_that_were_not_shown() {
+        assert_eq!(
+            dues(8, &[3, 7, 11, 3, 7]),
+            [false, true, false, true, false]
+        );
+    }
+
+    #[test]
+    fn one_means_every_batch() {
+        assert_eq!(dues(1, &[0, 1, 0]), [true, true, true]);
+    }
+}

@@ -1,0 +1,24 @@
+//! The core of fitwatch: every number that a training monitor tracks, and every decision it takes.
+//!
+//! Nothing in here knows Python. Policies ([`EarlyStopping`], [`Plateau`], [`Checkpoint`]) are fed
+//! one value per epoch and return a [`Decision`] that the caller carries out; sinks ([`Series`],
+//! [`event_file::EventFile`]) are fed values and keep or write them.
+
+mod best;
+mod checkpoint;
+mod decision;
+mod early_stopping;
+pub mod event_file;
+mod improvement;
+mod patience;
+mod plateau;
+mod series;
+
+pub use best::Best;
+pub use checkpoint::Checkpoint;
+pub use decision::Decision;
+pub use early_stopping::EarlyStopping;
+pub use improvement::{Direction, Improvement, Width};
+pub use patience::{Cooldown, Patience};
+pub use plateau::Plateau;
+pub use series::Series;

@@ -1,0 +1,107 @@
+//! The two counters of every monitor: how long to wait, and how long to rest.
+
+/// Counts units (epochs) without improvement against a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// How many units without improvement are allowed. [`Patience::FOREVER`] never runs out.
+    pub limit: u64,
+    /// How many have passed.
+    pub waited: u64,
+}
+
+impl Patience {
+    /// A limit that is never reached.
+    pub const FOREVER: u64 = u64::MAX;
+
+    /// One more unit has passed without improvement (or before it is known that there was one).
+    pub fn wait(&mut self) {
+        self.waited = self.waited.saturating_add(1);
+    }
+
+    /// There was an improvement: start over.
+    pub fn reset(&mut self) {
+        self.waited = 0;
+    }
+
+    /// Whether the limit has been reached.
+    #[must_use]
+    pub fn exhausted(&self) -> bool {
+        self.limit != Self::FOREVER && self.waited >= self.limit
+    }
+}
+
+/// Counts down the units in which a policy rests after it acted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cooldown {
+    /// How many units to rest.
+    pub length: u64,
+    /// How many are left.
+    pub remaining: u64,
+}
+
+impl Cooldown {
+    /// The policy acted: the rest begins.
+    pub fn start(&mut self) {
+        self.remaining = self.length;
+    }
+
+    /// Whether the policy still rests.
+    #[must_use]
+    pub fn active(&self) -> bool {
+        self.remaining > 0
+    }
+
+    /// One unit of rest has passed.
+    pub fn tick(&mut self) {
+        self.remaining = self.remaining.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_runs_out_at_its_limit() {
+        let mut patience = Patience {
+            limit: 2,
+            waited: 0,
+        };
+        patience.wait();
+        assert!(!patience.exhausted());
+        patience.wait();
+        assert!(patience.exhausted());
+        patience.reset();
+        assert!(!patience.exhausted());
+    }
+
+    #[test]
+    fn no_patience_at_all_is_exhausted_at_once() {
+        assert!(Patience::default().exhausted());
+    }
+
+    #[test]
+    fn endless_patience_never_runs_out() {
+        let mut patience = Patience {
+            limit: Patience::FOREVER,
+            waited: u64::MAX,
+        };
+        patience.wait();
+        assert!(!patience.exhausted());
+    }
+
+    #[test]
+    fn cooldown_counts_down_to_zero_and_stays() {
+        let mut cooldown = Cooldown {
+            length: 2,
+            remaining: 0,
+        };
+        assert!(!cooldown.active());
+        cooldown.start();
+        cooldown.tick();
+        assert!(cooldown.active());
+        cooldown.tick();
+        cooldown.tick();
+        assert!(!cooldown.active());
+    }
+}

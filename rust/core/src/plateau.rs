@@ -1,0 +1,154 @@
+//! Reduce the learning rate when a metric has stopped improving.
+
+use crate::{Best, Cooldown, Decision, Patience};
+
+/// The policy of `keras.callbacks.ReduceLROnPlateau`.
+///
+/// Invariants:
+/// - no reduction is asked for while the cooldown is active;
+/// - a reduction that could not be made (the rate is at its minimum) starts no cooldown and keeps
+///   the wait, so that it is asked for again in the next epoch;
+/// - a rate is never raised, and never set below `min_rate`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Plateau {
+    /// The best value and what counts as better.
+    pub best: Best,
+    /// Epochs without improvement, and how many are allowed.
+    pub patience: Patience,
+    /// The rest after a reduction.
+    pub cooldown: Cooldown,
+    /// What the rate is multiplied by, in (0, 1).
+    pub factor: f64,
+    /// The lowest rate that is set.
+    pub min_rate: f64,
+}
+
+impl Plateau {
+    /// Starts over for a new training run; the configuration stays.
+    pub fn reset(&mut self) {
+        self.best.value = None;
+        self.patience.reset();
+        self.cooldown.remaining = 0;
+    }
+
+    /// The value of one epoch. After [`Decision::ReduceRate`] the caller sets
+    /// [`reduced`](Self::reduced) rates and reports with [`acted`](Self::acted) if it set any.
+    pub fn update(&mut self, value: f64) -> Decision {
+        let improved = self.best.offer(value);
+        self.judged(improved)
+    }
+
+    /// The same for a value that somebody else has judged: only counters move, not the best value.
+    pub fn judged(&mut self, improved: bool) -> Decision {
+        if self.cooldown.active() {
+            self.cooldown.tick();
+            self.patience.reset();
+        }
+        if improved {
+            self.patience.reset();
+            return Decision::Improved;
+        }
+        if self.cooldown.active() {
+            return Decision::Wait;
+        }
+        self.patience.wait();
+        if self.patience.exhausted() {
+            Decision::ReduceRate
+        } else {
+            Decision::Wait
+        }
+    }
+
+    /// The rate that follows `rate`; `None` where `rate` is at its minimum already (compared in
+    /// float32, as Keras does).
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // rounding is the point
+    pub fn reduced(&self, rate: f64) -> Option<f64> {
+        (rate as f32 > self.min_rate as f32).then(|| (rate * self.factor).max(self.min_rate))
+    }
+
+    /// A rate was reduced: the wait starts over and the cooldown begins.
+    pub fn acted(&mut self) {
+        self.cooldown.start();
+        self.patience.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Decision::{Improved, ReduceRate, Wait};
+
+    fn policy(patience: u64, cooldown: u64) -> Plateau {
+        Plateau {
+            patience: Patience {
+                limit: patience,
+                waited: 0,
+            },
+            cooldown: Cooldown {
+                length: cooldown,
+                remaining: 0,
+            },
+            factor: 0.1,
+            min_rate: 0.005,
+            ..Plateau::default()
+        }
+    }
+
+    fn run(mut policy: Plateau, losses: &[f64]) -> Vec<Decision> {
+        losses
+            .iter()
+            .map(|&loss| {
+                let decision = policy.update(loss);
+                if decision == ReduceRate {
+                    policy.acted();
+                }
+                decision
+            })
+            .collect()
+    }
+
+    #[test]
+    fn reduces_after_patience_epochs() {
+        assert_eq!(
+            run(policy(2, 0), &[1.0, 1.0, 1.0, 1.0, 1.0]),
+            [Improved, Wait, ReduceRate, Wait, ReduceRate]
+        );
+    }
+
+    #[test]
+    fn rests_after_a_reduction() {
+        assert_eq!(
+            run(policy(1, 2), &[1.0, 1.0, 1.0, 1.0, 1.0]),
+            [Improved, ReduceRate, Wait, ReduceRate, Wait]
+        );
+    }
+
+    #[test]
+    fn an_improvement_in_the_cooldown_counts() {
+        assert_eq!(
+            run(policy(1, 3), &[1.0, 1.0, 0.5, 0.6, 0.6]),
+            [Improved, ReduceRate, Improved, Wait, ReduceRate]
+        );
+    }
+
+    #[test]
+    fn asks_again_when_nothing_could_be_reduced() {
+        let mut p = policy(1, 5);
+        assert_eq!(p.update(1.0), Improved);
+        assert_eq!(p.update(1.0), ReduceRate);
+        assert_eq!(p.update(1.0), ReduceRate);
+        assert_eq!(p.patience.waited, 2);
+    }
+
+    #[test]
+    fn rates_go_down_to_the_minimum_and_stop_there() {
+        let p = policy(1, 0);
+        let close = |rate: Option<f64>, to: f64| rate.is_some_and(|r| (r - to).abs() < 1e-12);
+        assert!(close(p.reduced(0.1), 0.01));
+        assert!(close(p.reduced(0.01), 0.005));
+        assert_eq!(p.reduced(0.005), None);
+        // What a float32 variable holds after 0.005 was set is not above the minimum.
+        assert_eq!(p.reduced(f64::from(0.005_f32)), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! Errors of the core, as Python exceptions.
+
+use std::io;
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+
+/// What can fail in the core.
+pub enum Error {
+    /// A file or folder cannot be made or written.
+    Io(PathBuf, io::Error),
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        match error {
+            // With an errno, Python picks the subclass (FileNotFoundError, PermissionError, ...).
+            Error::Io(path, source) => match source.raw_os_error() {
+                Some(errno) => {
+                    let message = source.to_string();
+                    // Rust appends " (os error N)", which Python shows as "[Errno N]" in front.
+                    let reason = message.split(" (os error").next().unwrap_or_default();
+                    PyOSError::new_err((errno, reason.to_owned(), path))
+                }
+                None => PyOSError::new_err(format!("{source}: {}", path.display())),
+            },
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! TensorBoard event files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fitwatch_core::event_file;
+use pyo3::prelude::*;
+
+use crate::error::Error;
+
+/// An event file, open for writing.
+#[pyclass(module = "fitwatch._core")]
+pub struct EventFile(event_file::EventFile);
+
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
+impl EventFile {
+    fn error(&self, source: io::Error) -> Error {
+        Error::Io(self.0.path().to_owned(), source)
+    }
+}
+
+#[pymethods]
+impl EventFile {
+    /// Creates `folder` if need be, and a new file in it.
+    #[new]
+    fn new(folder: PathBuf, host: &str) -> Result<Self, Error> {
+        match event_file::EventFile::create(&folder, host, now()) {
+            Ok(file) => Ok(Self(file)),
+            Err(source) => Err(Error::Io(folder, source)),
+        }
+    }
+
+    /// Where the file lies.
+    #[getter]
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Adds one value under `tag`.
+    #[allow(clippy::cast_possible_truncation)] // scalars of event files are float32
+    fn add_scalar(&mut self, tag: &str, value: f64, step: i64) -> Result<(), Error> {
+        self.0
+            .add_scalar(tag, value as f32, step, now())
+            .map_err(|source| self.error(source))
+    }
+
+    /// Adds an encoded `Event`.
+    fn add_event(&mut self, event: &[u8]) -> Result<(), Error> {
+        self.0
+            .add_event(event, now())
+            .map_err(|source| self.error(source))
+    }
+
+    /// Hands everything to the operating system.
+    fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush(now()).map_err(|source| self.error(source))
+    }
+}

@@ -1,0 +1,107 @@
+//! The policy of `ReduceLROnPlateau`.
+
+use fitwatch_core as core;
+use pyo3::prelude::*;
+
+use crate::decision::Decision;
+use crate::limit::Limit;
+use crate::policy::best_methods;
+
+/// Reduce the learning rate when a metric has stopped improving.
+#[pyclass(module = "fitwatch._core")]
+pub struct Plateau(core::Plateau);
+
+best_methods!(Plateau);
+
+#[pymethods]
+impl Plateau {
+    #[new]
+    fn new() -> Self {
+        Self(core::Plateau::default())
+    }
+
+    #[getter]
+    fn patience(&self) -> Limit {
+        self.0.patience.limit.into()
+    }
+
+    #[setter]
+    fn set_patience(&mut self, limit: Limit) {
+        self.0.patience.limit = limit.into();
+    }
+
+    #[getter]
+    fn wait(&self) -> u64 {
+        self.0.patience.waited
+    }
+
+    #[setter]
+    fn set_wait(&mut self, waited: u64) {
+        self.0.patience.waited = waited;
+    }
+
+    #[getter]
+    fn cooldown(&self) -> u64 {
+        self.0.cooldown.length
+    }
+
+    #[setter]
+    fn set_cooldown(&mut self, length: u64) {
+        self.0.cooldown.length = length;
+    }
+
+    #[getter]
+    fn cooldown_counter(&self) -> u64 {
+        self.0.cooldown.remaining
+    }
+
+    #[setter]
+    fn set_cooldown_counter(&mut self, remaining: u64) {
+        self.0.cooldown.remaining = remaining;
+    }
+
+    #[getter]
+    fn factor(&self) -> f64 {
+        self.0.factor
+    }
+
+    #[setter]
+    fn set_factor(&mut self, factor: f64) {
+        self.0.factor = factor;
+    }
+
+    #[getter]
+    fn min_lr(&self) -> f64 {
+        self.0.min_rate
+    }
+
+    #[setter]
+    fn set_min_lr(&mut self, rate: f64) {
+        self.0.min_rate = rate;
+    }
+
+    /// Starts over for a new training run.
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    /// The value of one epoch.
+    fn update(&mut self, value: f64) -> Decision {
+        self.0.update(value).into()
+    }
+
+    /// The same for a value that Python has judged.
+    fn judged(&mut self, improved: bool) -> Decision {
+        self.0.judged(improved).into()
+    }
+
+    /// The rate that follows `rate`, or None at the minimum.
+    fn reduced(&self, rate: f64) -> Option<f64> {
+        self.0.reduced(rate)
+    }
+
+    /// A rate was reduced.
+    fn acted(&mut self) {
+        self.0.acted();
+    }
+}

@@ -1,0 +1,60 @@
+"""What all tests share. The backend is that of KERAS_BACKEND; TensorFlow by default."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import numpy as np
+import pytest
+
+
+def pytest_report_header():
+    return f"Keras {keras.__version__} on {keras.config.backend()}"
+
+
+class StandIn:
+    """A model as far as a monitor callback can tell; its weights are whatever was set last."""
+
+    def __init__(self, learning_rate=0.1):
+        self.stop_training = False
+        self.metrics = []
+        self.weights = None
+        self.saved = []
+        self.optimizer = type("Optimizer", (), {"learning_rate": learning_rate})()
+
+    def get_weights(self):
+        return self.weights
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+    def save(self, path, overwrite):
+        self.saved.append(path)
+
+    save_weights = save
+
+
+@pytest.fixture
+def stand_in():
+    return StandIn
+
+
+@pytest.fixture
+def data():
+    """Sixty samples of four features, and two classes that depend on them."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype("float32")
+    return x, (x.sum(axis=1) > 0).astype("int32")
+
+
+@pytest.fixture
+def make_model():
+    def make(metrics=("accuracy",), **compile_options):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+        options = {"optimizer": "sgd", "loss": "sparse_categorical_crossentropy", **compile_options}
+        model.compile(metrics=list(metrics), **options)
+        return model
+
+    return make

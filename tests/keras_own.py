@@ -1,0 +1,54 @@
+"""Runs Keras's own tests of its callbacks, out of the installed package, on fitwatch's classes.
+
+Usage: KERAS_BACKEND=tensorflow python tests/keras_own.py [pytest arguments]
+"""
+
+import importlib.util
+import sys
+
+import keras
+import pytest
+from fitwatch import callbacks as ours
+from fitwatch.callbacks._monitor import Monitor
+from keras.src import callbacks as theirs
+
+REPLACED = ["EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau", "TensorBoard"]
+FILES = [
+    "callback_test",
+    "early_stopping_test",
+    "model_checkpoint_test",
+    "monitor_callback_test",
+    "reduce_lr_on_plateau_test",
+    "tensorboard_test",
+]
+
+
+class MonitorCallback(Monitor, theirs.MonitorCallback):
+    """The shared part alone, as Keras tests it; any policy of the core will do."""
+
+    _core_type = ours.EarlyStopping._core_type
+
+    def __init__(self, *args, **kwargs):
+        self._core = self._core_type()
+        super().__init__(*args, **kwargs)
+
+
+class Plugin:
+    """What the conftest of Keras's repository does, which is not in the package."""
+
+    def pytest_configure(self, config):
+        config.addinivalue_line("markers", "requires_trainable_backend: needs a real backend")
+
+
+def main() -> int:
+    for name in REPLACED:
+        setattr(theirs, name, getattr(ours, name))
+    theirs.MonitorCallback = MonitorCallback
+    paths = [importlib.util.find_spec(f"keras.src.callbacks.{name}").origin for name in FILES]
+    print(f"Keras {keras.__version__} on {keras.config.backend()}: its own tests, on our classes")
+    options = ["-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
+    return pytest.main([*options, *paths, *sys.argv[1:]], plugins=[Plugin()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
