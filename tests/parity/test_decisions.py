@@ -51,8 +51,11 @@ def counts_as_first(series, mode, start, reference=None):
     """Whether the first value that is looked at can be a best."""
     worst = -math.inf if mode == "max" else math.inf
     considered = series[start : start + 1]
-    return reference is not None or not considered or considered[0] not in (worst,) and not (
-        math.isnan(considered[0])
+    return (
+        reference is not None
+        or not considered
+        or considered[0] not in (worst,)
+        and not (math.isnan(considered[0]))
     )
 
 

@@ -113,7 +113,7 @@ class Monitor(Nested):
         warnings.warn(
             f"{type(self).__name__}: the monitored metric {self.monitor!r} is not available. "
             f"Available metrics: {names}.{hint}",
-            stacklevel=4,
+            stacklevel=2,
         )
 
     def on_train_begin(self, logs: Any = None) -> None:

@@ -5,7 +5,7 @@ That is histograms, images and profiles, and the `tf.summary` calls in a user's 
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, ClassVar
 
 
 class LazyWriter:
@@ -45,8 +45,12 @@ class UserSummaries:
     """Makes one of TensorFlow's writers the default one, and keeps its step current.
 
     Keras's callback enters and leaves two TensorFlow contexts for every batch; here they are
-    entered once, and a batch sets the step only.
+    entered once, and a batch sets the step only. TensorFlow's contexts must be left in the reverse
+    order, but callbacks end in the order in which they began: one that ends too early is left when
+    those above it have ended. (Two of Keras's callbacks crash there.)
     """
+
+    _entered: ClassVar[list["UserSummaries"]] = []
 
     def __init__(self, writer: Any, step: int, update_freq: int) -> None:
         import tensorflow as tf
@@ -56,6 +60,8 @@ class UserSummaries:
         self._contexts = ExitStack()
         self._contexts.enter_context(writer.as_default(step))
         self._contexts.enter_context(tf.summary.record_if(lambda: self._step % update_freq == 0))
+        self._ended = False
+        self._entered.append(self)
 
     def step(self, step: int) -> None:
         """Sets the step that summaries without a step of their own get."""
@@ -64,4 +70,6 @@ class UserSummaries:
 
     def close(self) -> None:
         """Puts back the writer and step that were the default before."""
-        self._contexts.close()
+        self._ended = True
+        while self._entered and self._entered[-1]._ended:
+            self._entered.pop()._contexts.close()

@@ -44,6 +44,8 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         OSError: `log_dir` cannot be made or written; raised when training begins.
 
     Differs from Keras:
+        - With an integer `update_freq`, the values of every epoch and evaluation are written. Keras
+          drops those of an epoch whose last batch is not one of every `update_freq`.
         - The names of event files end in `.fitwatch.N` instead of `.N.v2`.
         - A `log_dir` on remote storage (`gs://...`) is refused: use Keras's class for it.
         - When a file cannot be written any more (the disk is full), training goes on without it,
@@ -232,7 +234,7 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     def _has_user_summaries(self) -> bool:
         # Nobody calls tf.summary without having imported TensorFlow.
-        return self.update_freq != "epoch" and "tensorflow" in sys.modules
+        return self.update_freq != "epoch" and sys.modules.get("tensorflow") is not None
 
     @property
     def _train_writer(self) -> LazyWriter:

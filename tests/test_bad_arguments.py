@@ -1,0 +1,88 @@
+"""Bad input: refused at construction, by an error that names argument, value and what is allowed."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from fitwatch import callbacks
+
+NAN = math.nan
+NOT_COUNTS = [-1, NAN, 2.5, True, "3", None, -math.inf, [1], 3 + 0j]
+NOT_NUMBERS = [NAN, True, "0.1", [0.1], np.array([0.1, 0.2]), 1j]
+NOT_FLAGS = ["yes", 2, None, 0.5, []]
+NOT_TEXTS = ["", None, 3, ["loss"], b"loss"]
+NOT_PATHS = ["", None, 3, True, b"x.keras"]
+
+MONITORS = {
+    "monitor": NOT_TEXTS,
+    "min_delta": [*NOT_NUMBERS, None],
+    "patience": NOT_COUNTS,
+    "verbose": [-1, "auto", None, 0.5],
+}
+BAD = {
+    callbacks.EarlyStopping: {
+        **MONITORS,
+        "baseline": NOT_NUMBERS,
+        "restore_best_weights": NOT_FLAGS,
+        "start_from_epoch": [*NOT_COUNTS, math.inf],
+    },
+    callbacks.ReduceLROnPlateau: {
+        **MONITORS,
+        "factor": [0, 1, -0.5, 1.5, math.inf, *NOT_NUMBERS],
+        "cooldown": [*NOT_COUNTS, math.inf],
+        "min_lr": [-0.1, *NOT_NUMBERS],
+    },
+    callbacks.ModelCheckpoint: {
+        "filepath": [*NOT_PATHS, "model.pkl", "{epoch.keras", "{}.keras", "{0}.keras", "a}.keras"],
+        "monitor": NOT_TEXTS,
+        "verbose": [-1, "auto", None],
+        "save_best_only": NOT_FLAGS,
+        "save_weights_only": NOT_FLAGS,
+        "save_freq": [0, -1, True, 2.5, NAN, None, "batch", ""],
+        "initial_value_threshold": NOT_NUMBERS,
+    },
+    callbacks.TensorBoard: {
+        "log_dir": [*NOT_PATHS[:-1], "gs://bucket/logs", "hdfs://host/logs"],
+        "update_freq": [0, -1, True, 2.5, NAN, None, "batches", ""],
+        "histogram_freq": NOT_COUNTS,
+        "embeddings_freq": NOT_COUNTS,
+        "write_graph": NOT_FLAGS,
+        "write_images": NOT_FLAGS,
+        "write_steps_per_second": NOT_FLAGS,
+    },
+    callbacks.LossHistory: {
+        "plot": ["", 3, "{batch}.png", "{epoch.png", "{}.png"],
+        "capacity": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
+    },
+}
+CASES = [
+    pytest.param(cls, name, value, id=f"{cls.__name__}-{name}-{value!r}")
+    for cls, arguments in BAD.items()
+    for name, values in arguments.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(("cls", "argument", "value"), CASES)
+def test_is_refused(cls, argument, value):
+    required = {"filepath": "model.keras"} if cls is callbacks.ModelCheckpoint else {}
+    with pytest.raises((TypeError, ValueError)) as caught:
+        cls(**{**required, argument: value})
+    message = str(caught.value)
+    assert argument in message
+    assert "must" in message or re.search(r"valid|expected|field", message, re.IGNORECASE)
+    assert repr(value) in message or str(value) in message
+
+
+@pytest.mark.parametrize("cls", BAD)
+def test_a_misspelled_keyword_is_refused(cls):
+    required = {"filepath": "model.keras"} if cls is callbacks.ModelCheckpoint else {}
+    with pytest.raises(TypeError, match="unexpected"):
+        cls(**required, **{"unexpected": 1})
+
+
+def test_weights_need_their_suffix():
+    with pytest.raises(ValueError, match=r"`\.weights\.h5`.*best\.h5"):
+        callbacks.ModelCheckpoint("best.h5", save_weights_only=True)

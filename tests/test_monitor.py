@@ -1,0 +1,221 @@
+"""What EarlyStopping, ModelCheckpoint and ReduceLROnPlateau share."""
+
+import copy
+import math
+import pickle
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from fitwatch import callbacks
+
+MAKERS = {
+    "EarlyStopping": lambda **options: callbacks.EarlyStopping(monitor="loss", **options),
+    "ReduceLROnPlateau": lambda **options: callbacks.ReduceLROnPlateau(monitor="loss", **options),
+    "ModelCheckpoint": lambda **options: callbacks.ModelCheckpoint(
+        "best.keras", monitor="loss", save_best_only=True, **options
+    ),
+}
+each_monitor = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+
+
+def begun(callback, model):
+    callback.set_model(model)
+    callback.on_train_begin()
+    return callback
+
+
+def feed(callback, *values, first=0):
+    for epoch, value in enumerate(values, first):
+        callback.on_epoch_end(epoch, {"loss": value})
+
+
+@each_monitor
+def test_is_the_keras_class(make):
+    callback = make()
+    assert isinstance(callback, getattr(keras.callbacks, type(callback).__name__))
+    assert callback.monitor_op is None
+    assert callback.best is None
+
+
+@each_monitor
+@pytest.mark.parametrize(("mode", "worst"), [("min", math.inf), ("max", -math.inf)])
+@pytest.mark.parametrize("first", ["nan", "worst"])
+def test_what_is_no_improvement_never_becomes_the_best(make, mode, worst, first, stand_in):
+    """Keras takes a NaN that comes first as its best, and never sees an improvement again."""
+    callback = begun(make(mode=mode), stand_in())
+    feed(callback, math.nan if first == "nan" else worst)
+    assert callback.best is None
+    feed(callback, 0.5, first=1)
+    assert callback.best == 0.5
+    feed(callback, math.nan, worst, first=2)
+    assert callback.best == 0.5
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, keras.ops.convert_to_tensor])
+def test_a_nan_of_another_type_never_becomes_the_best(kind, stand_in):
+    callback = begun(callbacks.EarlyStopping("loss", patience=9), stand_in())
+    feed(callback, kind(math.nan), kind(math.inf))
+    assert callback.best is None
+    feed(callback, kind(0.5), first=2)
+    assert float(callback.best) == 0.5
+
+
+@each_monitor
+def test_a_best_of_nan_is_no_best(make, stand_in):
+    callback = begun(make(), stand_in())
+    callback.best = math.nan
+    feed(callback, 0.5)
+    assert callback.best == 0.5
+
+
+@each_monitor
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_monitor_op_reads_as_in_keras(make, mode, stand_in):
+    callback = begun(make(mode=mode), stand_in())
+    feed(callback, 0.5)
+    assert callback.monitor_op is (keras.ops.less if mode == "min" else keras.ops.greater)
+
+
+@each_monitor
+def test_an_unknown_mode_warns_and_means_auto(make):
+    with pytest.warns(UserWarning, match="unknown"):
+        assert make(mode="smallest").mode == "auto"
+
+
+@each_monitor
+def test_a_direction_that_nobody_knows_is_an_error(make, stand_in):
+    callback = make()
+    callback.monitor = "speed"
+    begun(callback, stand_in())
+    with pytest.raises(ValueError, match="speed"):
+        callback.on_epoch_end(0, {"speed": 1.0})
+
+
+@each_monitor
+def test_a_missing_metric_is_reported_once_with_the_nearest_name(make, stand_in, tmp_path):
+    callback = make(mode="min")
+    callback.monitor = "val_acc"
+    begun(callback, stand_in())
+    with pytest.warns(UserWarning, match="'val_acc' is not available") as caught:
+        for epoch in range(3):
+            callback.on_epoch_end(epoch, {"loss": 1.0, "val_accuracy": 0.5})
+    assert len(caught) == 1
+    assert "Available metrics: loss, val_accuracy" in str(caught[0].message)
+    assert "Nearest: 'val_accuracy'" in str(caught[0].message)
+    begun(callback, stand_in())
+    with pytest.warns(UserWarning, match="not available"):
+        callback.on_epoch_end(0, {"loss": 1.0})
+
+
+@each_monitor
+def test_a_subclass_decides_by_its_own_is_improvement(make, stand_in):
+    base = type(make())
+
+    class Contrary(base):
+        asked = ()
+
+        def _is_improvement(self, monitor_value, reference_value):
+            self.asked = (*self.asked, (monitor_value, reference_value))
+            return reference_value is None or monitor_value > reference_value
+
+    callback = make()
+    callback.__class__ = Contrary
+    begun(callback, stand_in())
+    feed(callback, 0.5, 0.7, 0.6)
+    assert callback.best == 0.7
+    assert callback.asked == ((0.5, None), (0.7, 0.5), (0.6, 0.7))
+
+
+@each_monitor
+def test_another_monitor_op_decides(make, stand_in):
+    callback = begun(make(), stand_in())
+    callback.monitor_op = lambda a, b: abs(a) < abs(b)
+    feed(callback, -0.5, -0.7, 0.4)
+    assert callback.best == 0.4
+    assert callback.min_delta >= 0  # Keras turns the sign only when it picks the op itself
+
+
+def test_get_monitor_value_can_be_overridden(stand_in):
+    class Sum(callbacks.EarlyStopping):
+        def get_monitor_value(self, logs):
+            return logs["loss"] + logs["val_loss"]
+
+    callback = begun(Sum("loss", patience=1), stand_in())
+    for epoch, (loss, val_loss) in enumerate([(0.5, 0.5), (0.4, 0.7)]):
+        callback.on_epoch_end(epoch, {"loss": loss, "val_loss": val_loss})
+    assert (callback.best, callback.stopped_epoch) == (1.0, 1)
+
+
+@each_monitor
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda callback: pickle.loads(pickle.dumps(callback))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_copies_keep_the_numbers_and_share_none(make, copied, stand_in):
+    original = begun(make(), stand_in())
+    feed(original, 0.5, 0.6)
+    original._model = None
+    twin = copied(original)
+    before = {n: getattr(original, n) for n in ("best", "min_delta", "monitor_op", "monitor")}
+    assert {name: getattr(twin, name) for name in before} == before
+    assert getattr(twin, "wait", 0) == getattr(original, "wait", 0)
+    twin.set_model(stand_in())
+    feed(twin, 0.1, first=2)
+    assert twin.best == 0.1
+    assert original.best == 0.5
+
+
+@each_monitor
+def test_a_best_of_any_type_survives_a_copy(make):
+    original = make()
+    original.best = np.float64(0.25)
+    twin = copy.deepcopy(original)
+    assert type(twin.best) is np.float64
+    assert twin.best == 0.25
+
+
+def test_public_numbers_can_be_assigned(stand_in):
+    stopper = begun(callbacks.EarlyStopping("loss", patience=5), stand_in())
+    stopper.best, stopper.wait, stopper.patience, stopper.baseline = 0.3, 1, 2, 0.9
+    feed(stopper, 0.4)
+    assert (stopper.best, stopper.wait) == (0.3, 2)
+    feed(stopper, 0.4, first=1)
+    assert stopper._model.stop_training
+
+    reduce = begun(callbacks.ReduceLROnPlateau("loss", patience=1), stand_in())
+    reduce.best, reduce.cooldown_counter, reduce.factor = 0.3, 2, 0.5
+    feed(reduce, 0.4)
+    assert (reduce.cooldown_counter, reduce._model.optimizer.learning_rate) == (1, 0.1)
+    feed(reduce, 0.4, 0.4, first=1)
+    assert reduce._model.optimizer.learning_rate == 0.025
+
+
+def test_a_nested_evaluate_disturbs_nothing(make_model, data, tmp_path):
+    """Keras leaves `params` and `model` of the evaluation behind."""
+    monitors = [
+        callbacks.EarlyStopping("loss", patience=3),
+        callbacks.ReduceLROnPlateau("loss"),
+        callbacks.ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True),
+        callbacks.TensorBoard(tmp_path / "logs"),
+        callbacks.LossHistory(),
+    ]
+    other = make_model()
+    seen = []
+
+    class Evaluates(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            for model in (self.model, other):
+                model.evaluate(*data, verbose=0, callbacks=monitors)
+            seen.append([(m.params["epochs"], m._model is self._model) for m in monitors])
+
+    model = make_model()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.fit(*data, epochs=3, verbose=0, callbacks=[Evaluates(), *monitors])
+    assert seen == [[(3, True)] * len(monitors)] * 3
+    assert len(monitors[-1].losses) == 3 * 2
+    assert monitors[0].best_epoch == 2

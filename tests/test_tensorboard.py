@@ -1,0 +1,344 @@
+"""TensorBoard, read back with TensorBoard's own reader, beside stock Keras."""
+
+import copy
+import math
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fitwatch.callbacks import TensorBoard
+
+TIMED = {"epoch_steps_per_second", "batch_steps_per_second"}
+
+
+def read(folder):
+    """Every series in a folder: {tag: [(step, value), ...]}; the value of a timing is left out."""
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    events.Reload()
+    series = {}
+    for tag in events.Tags()["tensors"]:
+        plugin = events.SummaryMetadata(tag).plugin_data
+        points = []
+        for event in events.Tensors(tag):
+            proto = event.tensor_proto
+            value = proto.string_val[:] or np.frombuffer(proto.tensor_content, "<f4").tolist()
+            points.append((event.step, None if tag in TIMED else value))
+        series[tag] = (plugin.plugin_name, plugin.content, points)
+    return series
+
+
+def runs(log_dir):
+    return {path.name: read(path) for path in Path(log_dir).iterdir() if path.is_dir()}
+
+
+def fit_twice(make_model, data, log_dir, tensorboard, **options):
+    model = make_model(**options)
+    model.fit(*data, batch_size=10, shuffle=False, verbose=0, epochs=3, callbacks=[tensorboard])
+    validation = {"validation_data": data, "initial_epoch": 3, "epochs": 5}
+    model.fit(*data, batch_size=9, shuffle=False, verbose=0, callbacks=[tensorboard], **validation)
+    model.evaluate(*data, verbose=0, callbacks=[tensorboard])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"update_freq": "batch"},
+        {"update_freq": "batch", "write_steps_per_second": True},
+        {"write_graph": False, "write_steps_per_second": True},
+    ],
+    ids=str,
+)
+def test_tags_steps_and_values_are_those_of_keras(make_model, data, tmp_path, arguments):
+    for name, cls in (("ours", TensorBoard), ("theirs", keras.callbacks.TensorBoard)):
+        fit_twice(make_model, data, tmp_path, cls(tmp_path / name, **arguments))
+    ours, theirs = runs(tmp_path / "ours"), runs(tmp_path / "theirs")
+    if arguments.get("write_graph", True):
+        # The layer names count up from one model to the next.
+        for run in (ours, theirs):
+            plugin, content, points = run["train"].pop("keras")
+            assert (plugin, content) == ("graph_keras_model", b"1")
+            assert len(points) == 3  # set_model() runs for each fit and for evaluate()
+            assert b'"class_name": "Sequential"' in points[0][1][0]
+    assert ours == theirs
+    assert set(ours) == {"train", "validation"}
+    assert len(ours["train"]["epoch_loss"][2]) == 5
+
+
+def test_an_integer_update_freq_loses_no_epoch(make_model, data, tmp_path):
+    """Keras drops the values of an epoch that ends between two batches that are written."""
+    for name, cls in (("ours", TensorBoard), ("theirs", keras.callbacks.TensorBoard)):
+        board = cls(tmp_path / name, update_freq=4, write_steps_per_second=True, write_graph=False)
+        fit_twice(make_model, data, tmp_path, board)
+    ours, theirs = runs(tmp_path / "ours"), runs(tmp_path / "theirs")
+    for run, tags in ours.items():
+        for tag, (plugin, content, points) in tags.items():
+            expected = theirs[run].get(tag, (plugin, content, []))
+            if tag.startswith("batch_"):
+                assert (plugin, content, points) == expected
+            else:
+                assert set(map(str, points)) >= set(map(str, expected[2]))
+    assert [step for step, _ in ours["train"]["epoch_loss"][2]] == [0, 1, 2, 3, 4]
+    assert [step for step, _ in theirs["train"]["epoch_loss"][2]] != [0, 1, 2, 3, 4]
+    assert [step for step, _ in ours["train"]["batch_loss"][2]] == [4, 8, 12, 16, 4, 8, 12]
+
+
+def test_schedules_and_several_optimizers(make_model, data, tmp_path):
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 100)
+    for name, cls in (("ours", TensorBoard), ("theirs", keras.callbacks.TensorBoard)):
+        board = cls(tmp_path / name, write_graph=False)
+        optimizer = keras.optimizers.SGD(schedule)
+        fit_twice(make_model, data, tmp_path, board, optimizer=optimizer)
+    ours, theirs = runs(tmp_path / "ours"), runs(tmp_path / "theirs")
+    assert ours == theirs
+    rates = [value for _, (value,) in ours["train"]["epoch_learning_rate"][2]]
+    assert len(set(rates)) > 2
+
+
+def test_a_scalar_event_has_the_bytes_that_tensorflow_writes(tmp_path):
+    import tensorflow as tf
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    board = TensorBoard(tmp_path / "ours", write_graph=False)
+    board.set_model(keras.Sequential())
+    board.on_train_begin()
+    writer = tf.summary.create_file_writer(str(tmp_path / "theirs"))
+    written = [("loss", 0.25, 3), ("потеря/шаг", -1e-40, 2**40), ("x" * 300, math.inf, 0)]
+    for tag, value, step in written:
+        board._write("train", tag, value, step)
+        with writer.as_default():
+            tf.summary.scalar(tag, value, step)
+    writer.close()
+    board.on_train_end()
+    payloads = []
+    for folder in (tmp_path / "ours" / "train", tmp_path / "theirs"):
+        (path,) = folder.iterdir()
+        events = [Event.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(path))]
+        for event in events:
+            event.wall_time = 0
+        payloads.append([event.SerializeToString() for event in events[1:]])
+        assert events[0].file_version == "brain.Event:2"
+    assert payloads[0] == payloads[1]
+    assert len(payloads[0]) == 3
+
+
+def test_the_rust_data_server_of_tensorboard_reads_it(make_model, data, tmp_path):
+    """The second reader there is; it checks every CRC."""
+    data_server = pytest.importorskip("tensorboard_data_server")
+    binary = data_server.server_binary()
+    if binary is None:
+        pytest.skip("no data server for this platform")
+    board = TensorBoard(tmp_path / "logs", update_freq="batch")
+    make_model().fit(*data, epochs=2, verbose=0, validation_data=data, callbacks=[board])
+
+    import grpc
+    from tensorboard.data.proto import data_provider_pb2 as messages
+    from tensorboard.data.proto import data_provider_pb2_grpc as services
+
+    port_file = tmp_path / "port"
+    flags = ["--logdir", tmp_path / "logs", "--reload", "once", "--port", "0", "--die-after-stdin"]
+    with subprocess.Popen(
+        [binary, *map(str, flags), "--port-file", str(port_file)], stdin=subprocess.PIPE
+    ) as server:
+        try:
+            for _ in range(200):
+                if port_file.exists() and port_file.read_text().strip():
+                    break
+                _wait(0.05)
+            address = f"localhost:{port_file.read_text().strip()}"
+            stub = services.TensorBoardDataProviderStub(grpc.insecure_channel(address))
+            request = messages.ReadScalarsRequest(experiment_id="")
+            request.plugin_filter.plugin_name = "scalars"
+            request.downsample.num_points = 1000
+            for _ in range(200):
+                response = stub.ReadScalars(request, wait_for_ready=True, timeout=20)
+                found = {run.run_name: run for run in response.runs}
+                if set(found) == {"train", "validation"}:
+                    break
+                _wait(0.05)
+        finally:
+            server.terminate()
+    tags = {tag.tag_name: list(tag.data.step) for tag in found["train"].tags}
+    assert tags["batch_loss"] == [1, 2, 3, 4]
+    assert tags["epoch_loss"] == [0, 1]
+    assert len(found["validation"].tags) == 4
+
+
+def _wait(seconds):
+    import time
+
+    time.sleep(seconds)
+
+
+def test_tensorflow_is_not_imported(tmp_path):
+    """Keras's class imports it on every backend."""
+    if keras.config.backend() == "tensorflow":
+        pytest.skip("the backend itself is TensorFlow")
+    code = f"""
+import sys
+sys.modules["tensorflow"] = None  # importing it is an error from here on
+import keras, numpy as np
+from fitwatch.callbacks import TensorBoard
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+board = TensorBoard({str(tmp_path)!r}, update_freq="batch", write_steps_per_second=True)
+x, y = np.ones((8, 4)), np.ones((8, 1))
+model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0, callbacks=[board])
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    train = read(tmp_path / "train")
+    assert [step for step, _ in train["epoch_loss"][2]] == [0, 1]
+    assert {"keras", "batch_loss", "batch_steps_per_second", "epoch_steps_per_second"} <= set(train)
+
+
+def test_a_graph_without_the_tensorboard_package(make_model, data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+    with pytest.warns(UserWarning, match=r"pip install fitwatch\[tensorboard\]"):
+        make_model().fit(*data, verbose=0, callbacks=[TensorBoard(tmp_path)])
+    assert "epoch_loss" in read(tmp_path / "train")
+
+
+def test_a_live_file_is_readable_at_every_epoch(make_model, data, tmp_path):
+    seen = []
+
+    class Reads(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(len(read(tmp_path / "train")["epoch_loss"][2]))
+
+    board = TensorBoard(tmp_path)
+    make_model().fit(*data, epochs=3, verbose=0, callbacks=[board, Reads()])
+    assert seen == [1, 2, 3]
+
+
+def test_the_file_is_complete_after_an_exception(make_model, data, tmp_path):
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        make_model().fit(*data, epochs=3, verbose=0, callbacks=[TensorBoard(tmp_path), Fails()])
+    assert [step for step, _ in read(tmp_path / "train")["epoch_loss"][2]] == [0, 1]
+
+
+def test_user_summaries_land_in_the_same_run(make_model, data, tmp_path):
+    import tensorflow as tf
+
+    class Writes(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            tf.summary.scalar("mine", batch)
+
+        def on_test_batch_end(self, batch, logs=None):
+            tf.summary.scalar("mine", batch)
+
+    for name, cls in (("ours", TensorBoard), ("theirs", keras.callbacks.TensorBoard)):
+        board = cls(tmp_path / name, update_freq=2, write_graph=False)
+        callbacks = [board, Writes()]
+        make_model().fit(
+            *data, batch_size=10, epochs=2, shuffle=False, verbose=0,
+            validation_data=data, callbacks=callbacks,
+        )  # fmt: skip
+        assert tf.summary.experimental.get_step() is None
+    assert runs(tmp_path / "ours") == runs(tmp_path / "theirs")
+    steps = [step for step, _ in read(tmp_path / "ours" / "train")["mine"][2]]
+    assert steps == [2, 4, 6, 8, 10, 12]
+
+
+def test_two_of_them_in_one_fit(make_model, data, tmp_path):
+    """Two of Keras's crash at the end of the fit."""
+    import tensorflow as tf
+
+    boards = [TensorBoard(tmp_path / name, update_freq="batch") for name in "ab"]
+    make_model().fit(*data, epochs=2, verbose=0, validation_data=data, callbacks=boards)
+    assert tf.summary.experimental.get_step() is None
+    for name in "ab":
+        assert [step for step, _ in read(tmp_path / name / "train")["batch_loss"][2]] == [
+            1,
+            2,
+            3,
+            4,
+        ]
+
+
+def test_the_file_that_readers_follow_is_ours(make_model, data, tmp_path):
+    """Readers of a live folder stay with the file whose name sorts last."""
+    import tensorflow as tf  # noqa: F401
+
+    board = TensorBoard(tmp_path, update_freq="batch", histogram_freq=1)
+    make_model().fit(*data, epochs=2, verbose=0, validation_data=data, callbacks=[board])
+    names = sorted(path.name for path in (tmp_path / "train").iterdir())
+    assert len(names) == 2
+    assert "fitwatch" in names[-1]
+    assert any("kernel/histogram" in tag for tag in read(tmp_path / "train"))
+
+
+def test_a_value_that_is_no_scalar_is_left_out(make_model, data, tmp_path):
+    """Keras ends the fit."""
+    adds = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(confusion=np.ones((2, 2)), note="hello")
+    )
+    with pytest.warns(UserWarning, match="is left out: no scalar") as caught:
+        make_model().fit(*data, epochs=3, verbose=0, callbacks=[adds, TensorBoard(tmp_path)])
+    left_out = [str(w.message).split("'")[1] for w in caught if "left out" in str(w.message)]
+    assert left_out == ["epoch_confusion", "epoch_note"]
+    assert len(read(tmp_path / "train")["epoch_loss"][2]) == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_does_not_end_the_fit(make_model, data, tmp_path):
+    board = TensorBoard(tmp_path, update_freq="batch")
+
+    class FillsTheDisk(keras.callbacks.Callback):
+        """Puts a file that is always full in the place of the open one."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                path = Path(board._event_files["train"].path)
+                for descriptor in Path("/proc/self/fd").iterdir():
+                    if os.path.realpath(descriptor) == str(path.resolve()):
+                        full = os.open("/dev/full", os.O_WRONLY)
+                        os.dup2(full, int(descriptor.name))
+                        os.close(full)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        history = make_model().fit(
+            *data, epochs=4, verbose=0, callbacks=[FillsTheDisk(), board], validation_data=data
+        )
+    assert len(history.epoch) == 4
+    messages = [str(w.message) for w in caught if "cannot be written" in str(w.message)]
+    assert len(messages) == 1
+    assert "No space left" in messages[0]
+    assert str(tmp_path) in messages[0]
+    assert len(read(tmp_path / "validation")["epoch_loss"][2]) == 4
+    assert len(read(tmp_path / "train")["epoch_loss"][2]) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_known_before_training(make_model, data, tmp_path):
+    (tmp_path / "file").write_text("")
+    board = TensorBoard(tmp_path / "file" / "logs")
+    with pytest.raises(OSError, match="file"):
+        make_model().fit(*data, verbose=0, callbacks=[board])
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda board: pickle.loads(pickle.dumps(board))]
+)
+def test_copies_open_files_of_their_own(copied, tmp_path):
+    board = TensorBoard(tmp_path, write_graph=False)
+    board.set_model(keras.Sequential())
+    board.on_train_begin()
+    board._model = None
+    twin = copied(board)
+    assert twin.log_dir == board.log_dir
+    twin.set_model(keras.Sequential())
+    twin.on_train_begin()
+    assert twin._event_files["train"].path != board._event_files["train"].path
