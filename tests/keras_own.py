@@ -8,9 +8,10 @@ import sys
 
 import keras
 import pytest
+from keras.src import callbacks as theirs
+
 from fitwatch import callbacks as ours
 from fitwatch.callbacks._monitor import Monitor
-from keras.src import callbacks as theirs
 
 REPLACED = ["EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau", "TensorBoard"]
 FILES = [

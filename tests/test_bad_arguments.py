@@ -1,4 +1,4 @@
-"""Bad input: refused at construction, by an error that names argument, value and what is allowed."""
+"""Bad input is refused at construction: argument, value and what is allowed are named."""
 
 import math
 import re

@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_made_is_known_before_training(make_model, data,
     watch = keras.callbacks.LambdaCallback(
         on_train_batch_begin=lambda batch, logs: trained.append(1)
     )
-    with pytest.raises(OSError, match="filepath: the folder .*file"):
+    with pytest.raises(OSError, match=r"filepath: the folder .*file"):
         make_model().fit(*data, verbose=0, callbacks=[checkpoint, watch])
     assert not trained
 

@@ -50,13 +50,9 @@ def runs(draw, policy_options):
 def counts_as_first(series, mode, start, reference=None):
     """Whether the first value that is looked at can be a best."""
     worst = -math.inf if mode == "max" else math.inf
-    considered = series[start : start + 1]
-    return (
-        reference is not None
-        or not considered
-        or considered[0] not in (worst,)
-        and not (math.isnan(considered[0]))
-    )
+    if reference is not None or len(series) <= start:
+        return True
+    return not (math.isnan(series[start]) or series[start] == worst)
 
 
 def same(ours, theirs):
