@@ -4,19 +4,23 @@
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
-comma := ,
 PY   := $(VENV)/bin/python
+EXTRAS_demo  := demo
+EXTRAS_dev   := demo,dev
+EXTRAS_torch := demo,dev,torch
 SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 # The versions that were tested together, whatever is newest today.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
 # TensorFlow greets with a page of notes about the processor; its errors still show.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-keras lint format bench clean tools
+.NOTPARALLEL:
+.PHONY: help demo test test-rust test-python test-keras test-torch lint format bench clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,12 +42,17 @@ test-rust: | tools ## the tests of the core
 	cargo test --quiet --locked
 
 test-python: $(VENV)/dev.stamp ## the tests of the package, on each backend
-	KERAS_BACKEND=tensorflow $(PY) -m pytest tests $(ARGS)
-	KERAS_BACKEND=jax $(PY) -m pytest tests $(ARGS)
+	KERAS_BACKEND=tensorflow $(PY) -m pytest $(ARGS)
+	KERAS_BACKEND=jax $(PY) -m pytest $(ARGS)
 
 test-keras: $(VENV)/dev.stamp ## Keras's own tests of its callbacks, run on ours
 	KERAS_BACKEND=tensorflow $(PY) tests/keras_own.py $(ARGS)
 	KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS)
+
+test-torch: ## the tests of the package on torch, in an environment of its own (some gigabytes)
+	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ARGS)
+	KERAS_BACKEND=torch .venv-torch/bin/python tests/keras_own.py $(ARGS)
 
 bench: $(VENV)/dev.stamp ## what each hook costs beside stock Keras, on each backend
 	KERAS_BACKEND=tensorflow $(PY) -m pytest benches $(ARGS)
@@ -61,9 +70,10 @@ clean: ## remove what was built and installed
 # with its core built for release.
 $(VENV)/%.stamp: $(SOURCES) | tools
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@echo "fitwatch: installing the packages for '$*' into $(VENV), and building the core"
-	$(VENV)/bin/pip install --quiet maturin
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --quiet --release --locked --extras demo$(if $(filter dev,$*),$(comma)dev)
+	@echo "fitwatch: installing the packages for '$*' into $(VENV), and building the core;"
+	@echo "          the first time takes a few minutes"
+	@$(VENV)/bin/pip install maturin
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --quiet --release --locked --extras $(EXTRAS_$*)
 	@touch $@
 
 # What must be there beforehand, checked before anything is downloaded.

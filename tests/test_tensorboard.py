@@ -301,7 +301,7 @@ def test_a_full_disk_does_not_end_the_fit(make_model, data, tmp_path):
 
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                path = Path(board._event_files["train"].path)
+                path = board._event_files["train"].path
                 for descriptor in Path("/proc/self/fd").iterdir():
                     if os.path.realpath(descriptor) == str(path.resolve()):
                         full = os.open("/dev/full", os.O_WRONLY)

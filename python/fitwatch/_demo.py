@@ -1,5 +1,7 @@
 """The demo: real handwritten digits, with every callback of fitwatch on."""
 
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,8 @@ def _report(
     print()
     for name, text in rows:
         print(f"{name:<{width}}{text}".rstrip())
-    print(f"\nTo look at it: tensorboard --logdir {folder / 'logs'}")
+    tensorboard = os.path.relpath(Path(sys.executable).with_name("tensorboard"))
+    print(f"\nTo look at the curves: {tensorboard} --logdir {folder / 'logs'}")
 
 
 def _rates(rates: list[float]) -> str:

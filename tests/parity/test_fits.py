@@ -32,7 +32,7 @@ def test_reduce_lr_on_plateau(make_model, data):
     histories = []
     for module in BOTH:
         reduce = module.ReduceLROnPlateau(
-            "loss", factor=0.3, patience=1, min_delta=0.02, cooldown=1, min_lr=1e-4
+            "loss", factor=0.3, patience=1, min_delta=0.1, cooldown=1, min_lr=1e-4
         )
         fit = make_model().fit(*data, shuffle=False, epochs=12, verbose=0, callbacks=[reduce])
         histories.append(fit.history)

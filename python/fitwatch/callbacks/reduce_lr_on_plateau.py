@@ -79,10 +79,6 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
             min_lr=min_lr,
         )
 
-    def _reset(self) -> None:
-        """Starts over: no best, no wait, no cooldown."""
-        self._core.reset()
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the learning rate to the logs, lets the core decide, and does what it says."""
         if self.monitor_op is None:

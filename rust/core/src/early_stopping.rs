@@ -25,14 +25,6 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Starts over for a new training run; the configuration stays.
-    pub fn reset(&mut self) {
-        self.best.value = None;
-        self.patience.reset();
-        self.best_epoch = 0;
-        self.stopped_epoch = 0;
-    }
-
     /// The value of one epoch.
     pub fn update(&mut self, epoch: u64, value: f64) -> Decision {
         let beats_best = epoch >= self.start && self.best.offer(value);
@@ -133,18 +125,5 @@ mod tests {
             (p.best.value, p.best_epoch, p.patience.waited),
             (Some(0.7), 1, 0)
         );
-    }
-
-    #[test]
-    fn a_reset_keeps_the_configuration() {
-        let mut p = policy(1);
-        p.baseline = Some(0.5);
-        p.update(0, 0.4);
-        p.update(1, 0.4);
-        assert_eq!(p.stopped_epoch, 1);
-        p.reset();
-        let mut fresh = policy(1);
-        fresh.baseline = Some(0.5);
-        assert_eq!(p, fresh);
     }
 }

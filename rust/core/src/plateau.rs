@@ -24,13 +24,6 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// Starts over for a new training run; the configuration stays.
-    pub fn reset(&mut self) {
-        self.best.value = None;
-        self.patience.reset();
-        self.cooldown.remaining = 0;
-    }
-
     /// The value of one epoch. After [`Decision::ReduceRate`] the caller sets
     /// [`reduced`](Self::reduced) rates and reports with [`acted`](Self::acted) if it set any.
     pub fn update(&mut self, value: f64) -> Decision {

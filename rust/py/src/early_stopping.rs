@@ -80,11 +80,6 @@ impl EarlyStopping {
         self.0.stopped_epoch = epoch;
     }
 
-    /// Starts over for a new training run.
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-
     /// The value of one epoch.
     fn update(&mut self, epoch: u64, value: f64) -> Decision {
         self.0.update(epoch, value).into()

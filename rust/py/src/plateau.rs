@@ -80,11 +80,6 @@ impl Plateau {
         self.0.min_rate = rate;
     }
 
-    /// Starts over for a new training run.
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-
     /// The value of one epoch.
     fn update(&mut self, value: f64) -> Decision {
         self.0.update(value).into()
