@@ -12,7 +12,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 # The versions that were tested together, whatever is newest today.
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 # TensorFlow greets with a page of notes about the processor; its errors still show.
@@ -32,14 +32,14 @@ test: lint test-rust test-python test-keras ## every check and every test
 
 lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	cargo fmt --all --check
-	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	PYO3_PYTHON="$(CURDIR)/$(PY)" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(PY) -m mypy.stubtest fitwatch._core --mypy-config-file pyproject.toml
 
 test-rust: | tools ## the tests of the core
-	cargo test --quiet --locked
+	cargo test --quiet --locked --package fitwatch-core
 
 test-python: $(VENV)/dev.stamp ## the tests of the package, on each backend
 	KERAS_BACKEND=tensorflow $(PY) -m pytest $(ARGS)
@@ -69,11 +69,11 @@ clean: ## remove what was built and installed
 # One stamp per set of packages (an extra of pyproject.toml). The package is installed editable,
 # with its core built for release.
 $(VENV)/%.stamp: $(SOURCES) | tools
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	@echo "fitwatch: installing the packages for '$*' into $(VENV), and building the core;"
 	@echo "          the first time takes a few minutes"
 	@$(VENV)/bin/pip install maturin
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --quiet --release --locked --extras $(EXTRAS_$*)
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/maturin develop --quiet --release --locked --extras $(EXTRAS_$*)
 	@touch $@
 
 # What must be there beforehand, checked before anything is downloaded.

@@ -119,6 +119,19 @@ def test_texts_may_be_any_unicode(tmp_path, text):
     assert (tmp_path / "потери_0.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("plot", "name"),
+    [("p_{epoch}", "p_0.png"), ("lr0.1_{epoch}", "lr0.1_0.png"), ("{epoch:03d}.svg", "000.svg")],
+)
+def test_a_suffix_is_added_where_there_is_none(tmp_path, plot, name):
+    history = LossHistory(tmp_path / plot)
+    history.on_train_begin()
+    history.on_epoch_begin(0)
+    history.on_train_batch_end(0, {"loss": 1.0})
+    history.on_epoch_end(0)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_odd_values_are_plotted_too(tmp_path):
     history = LossHistory(tmp_path / "{epoch}.png")
     history.on_train_begin()

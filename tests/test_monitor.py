@@ -194,6 +194,170 @@ def test_public_numbers_can_be_assigned(stand_in):
     assert reduce._model.optimizer.learning_rate == 0.025
 
 
+@pytest.mark.parametrize("value", [4.0, np.float64(4), np.int32(4)])
+def test_whole_numbers_of_any_type_can_be_assigned(value):
+    stopper = callbacks.EarlyStopping("loss")
+    stopper.patience = stopper.wait = stopper.start_from_epoch = value
+    assert (stopper.patience, stopper.wait, stopper.start_from_epoch) == (4, 4, 4)
+    stopper.wait = -2  # a grace period
+    assert stopper.wait == -2
+
+
+@pytest.mark.parametrize("value", ["3", 2.5, None, math.nan])
+def test_what_cannot_be_assigned_is_named(value):
+    with pytest.raises(TypeError, match="wait cannot be"):
+        callbacks.EarlyStopping("loss").wait = value
+
+
+def test_patience_beyond_any_counter_is_endless():
+    for patience in (10**30, 1e30, math.inf, 2**63):
+        assert callbacks.EarlyStopping("loss", patience=patience).patience == math.inf
+    assert callbacks.EarlyStopping("loss", patience=2**62).patience == 2**62
+
+
+@each_monitor
+def test_attributes_may_be_assigned_before_the_base_is_initialised(make):
+    base = type(make())
+
+    class Early(base):
+        def __init__(self, *args, **kwargs):
+            self.min_delta = 3
+            getattr(keras.callbacks, base.__name__).__init__(self, *args, **kwargs)
+
+    arguments = ["x.keras"] if base is callbacks.ModelCheckpoint else []
+    assert Early(*arguments, monitor="loss").monitor == "loss"
+
+
+@each_monitor
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda callback: pickle.loads(pickle.dumps(callback))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_subclass_may_have_its_own_getstate(make, copied, stand_in):
+    original = make()
+    original.__class__ = {
+        callbacks.EarlyStopping: WithoutModel,
+        callbacks.ReduceLROnPlateau: ReduceWithoutModel,
+        callbacks.ModelCheckpoint: SaveWithoutModel,
+    }[type(original)]
+    begun(original, stand_in())
+    feed(original, 0.5)
+    twin = copied(original)
+    twin.set_model(stand_in())
+    feed(twin, 0.1, first=1)
+    assert (twin.best, original.best) == (0.1, 0.5)
+
+
+class DropsModel:
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        state.pop("_model")
+        return state
+
+
+class WithoutModel(DropsModel, callbacks.EarlyStopping):
+    pass
+
+
+class ReduceWithoutModel(DropsModel, callbacks.ReduceLROnPlateau):
+    pass
+
+
+class SaveWithoutModel(DropsModel, callbacks.ModelCheckpoint):
+    pass
+
+
+def test_a_state_that_is_none_is_refused():
+    core = callbacks.EarlyStopping("loss")._core
+    with pytest.raises(ValueError, match="no state of this class"):
+        core.__setstate__(b"\xff")
+
+
+def test_an_overridden_rule_sees_what_it_sees_in_keras(stand_in):
+    """The counters and the best, at the moment when `_is_improvement` is asked."""
+    seen = []
+    for module in (callbacks, keras.callbacks):
+        now = []
+
+        class Watches(module.EarlyStopping):
+            def _is_improvement(self, monitor_value, reference_value, now=now):
+                now.append((self.wait, self.best, monitor_value, reference_value))
+                return super()._is_improvement(monitor_value, reference_value)
+
+        class WatchesPlateau(module.ReduceLROnPlateau):
+            def _is_improvement(self, monitor_value, reference_value, now=now):
+                now.append((self.cooldown_counter, self.wait, self.best))
+                return super()._is_improvement(monitor_value, reference_value)
+
+        feed(begun(Watches("loss", patience=9, baseline=0.8), stand_in()), 1.0, 0.9, 0.7, 0.7)
+        feed(begun(WatchesPlateau("loss", patience=1, cooldown=2), stand_in()), 1.0, 1.0, 1.0, 1.0)
+        seen.append(now)
+    assert seen[0] == seen[1]
+
+
+def test_an_overridden_in_cooldown_is_honoured(stand_in):
+    rates = []
+    for module in (callbacks, keras.callbacks):
+
+        class Restless(module.ReduceLROnPlateau):
+            def in_cooldown(self):
+                return False
+
+        reduce = begun(Restless("loss", patience=1, cooldown=5), stand_in())
+        feed(reduce, 1.0, 1.0, 1.0, 1.0)
+        rates.append(reduce._model.optimizer.learning_rate)
+    assert rates[0] == rates[1] == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64])
+def test_a_second_training_starts_over_as_in_keras(kind, stand_in):
+    states = []
+    for module in (callbacks, keras.callbacks):
+        state = []
+        for cls in (module.EarlyStopping, module.ReduceLROnPlateau):
+            callback = cls("loss", patience=2)
+            for series in ([0.5, 0.4, 0.6, 0.6], [0.9, 0.8, 0.8, 0.8, 0.8]):
+                begun(callback, stand_in())
+                feed(callback, *map(kind, series))
+                model = callback._model
+                state.append((callback.best, callback.wait, model.stop_training))
+                state.append(model.optimizer.learning_rate)
+        states.append(state)
+    assert states[0] == states[1]
+
+
+def test_a_loop_of_ones_own_may_set_the_model_late_or_change_it(stand_in):
+    stopper = callbacks.EarlyStopping("loss", patience=1)
+    stopper.on_train_begin()
+    first, second = stand_in(), stand_in()
+    stopper.set_model(first)
+    stopper.on_test_begin()
+    stopper.on_test_end({})
+    feed(stopper, 0.5)
+    stopper.set_model(second)
+    stopper.on_test_begin()
+    stopper.on_test_end({})
+    feed(stopper, 0.5, first=1)
+    assert (first.stop_training, second.stop_training) == (False, True)
+
+
+def test_a_plateau_may_be_driven_from_a_batch_hook(make_model, data):
+    """On JAX the learning rate is one of the variables that live outside the model meanwhile."""
+
+    class ByBatch(callbacks.ReduceLROnPlateau):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_epoch_end(batch, dict(logs))
+
+        def on_epoch_end(self, epoch, logs=None):
+            pass
+
+    model = make_model()
+    reduce = ByBatch("loss", patience=1, min_delta=100, factor=0.5)
+    model.fit(*data, batch_size=20, epochs=1, verbose=0, callbacks=[reduce])
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.0025)
+
+
 def test_a_nested_evaluate_disturbs_nothing(make_model, data, tmp_path):
     """Keras leaves `params` and `model` of the evaluation behind."""
     monitors = [

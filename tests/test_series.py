@@ -57,3 +57,15 @@ def test_copies_are_equal_and_independent(copied, capacity):
     twin.append(99)
     assert (len(twin), len(series)) == (11, 10)
     np.testing.assert_array_equal(array(twin, 9, 11), [9, 99])
+
+
+def test_a_value_may_run_python_code_while_it_is_converted():
+    series = Series()
+
+    class Reads:
+        def __float__(self):
+            return float(len(series))
+
+    for _ in range(3):
+        series.append(Reads())
+    assert array(series).tolist() == [0, 1, 2]

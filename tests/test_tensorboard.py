@@ -189,7 +189,10 @@ import keras, numpy as np
 from fitwatch.callbacks import TensorBoard
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
 model.compile("sgd", "mse")
-board = TensorBoard({str(tmp_path)!r}, update_freq="batch", write_steps_per_second=True)
+board = TensorBoard(
+    {str(tmp_path)!r}, histogram_freq=1, write_images=True,
+    update_freq="batch", write_steps_per_second=True,
+)
 x, y = np.ones((8, 4)), np.ones((8, 1))
 model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0, callbacks=[board])
 """
@@ -197,10 +200,11 @@ model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0, callbacks=[board])
     train = read(tmp_path / "train")
     assert [step for step, _ in train["epoch_loss"][2]] == [0, 1]
     assert {"keras", "batch_loss", "batch_steps_per_second", "epoch_steps_per_second"} <= set(train)
+    assert {"images", "histograms"} <= {plugin for plugin, _, _ in train.values()}
 
 
 def test_a_graph_without_the_tensorboard_package(make_model, data, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.summary_pb2", None)
     with pytest.warns(UserWarning, match=r"pip install fitwatch\[tensorboard\]"):
         make_model().fit(*data, verbose=0, callbacks=[TensorBoard(tmp_path)])
     assert "epoch_loss" in read(tmp_path / "train")
@@ -227,6 +231,125 @@ def test_the_file_is_complete_after_an_exception(make_model, data, tmp_path):
     with pytest.raises(RuntimeError, match="boom"):
         make_model().fit(*data, epochs=3, verbose=0, callbacks=[TensorBoard(tmp_path), Fails()])
     assert [step for step, _ in read(tmp_path / "train")["epoch_loss"][2]] == [0, 1]
+
+
+def decoded(value):
+    """Pixels of an image, bins of a histogram."""
+    import tensorflow as tf
+
+    if not isinstance(value[0], bytes):
+        return value
+    return [*value[:2], *(tf.io.decode_png(png).numpy().tolist() for png in value[2:])]
+
+
+def test_histograms_and_images_are_those_of_keras(data, tmp_path):
+    for name, cls in (("ours", TensorBoard), ("theirs", keras.callbacks.TensorBoard)):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Reshape((2, 2, 1)), keras.layers.Conv2D(5, 2, name="conv")]
+        layers += [keras.layers.Flatten(), keras.layers.Dense(3, name="dense")]
+        model = keras.Sequential([keras.Input((4,)), *layers], name="net")
+        model.compile("sgd", "mse")
+        board = cls(tmp_path / name, histogram_freq=2, write_images=True, write_graph=False)
+        x, y = data
+        model.fit(x, np.stack([y] * 3, 1), epochs=3, shuffle=False, verbose=0, callbacks=[board])
+    events = []
+    for name in ("ours", "theirs"):
+        accumulator = EventAccumulator(str(tmp_path / name / "train"), size_guidance={"tensors": 0})
+        accumulator.Reload()
+        found = {}
+        for tag in accumulator.Tags()["tensors"]:
+            plugin = accumulator.SummaryMetadata(tag).plugin_data
+            if plugin.plugin_name == "scalars":
+                continue
+            for event in accumulator.Tensors(tag):
+                proto = event.tensor_proto
+                shape = [dim.size for dim in proto.tensor_shape.dim]
+                strings = list(proto.string_val)
+                value = decoded(strings) if strings else np.frombuffer(proto.tensor_content)
+                found[tag, event.step] = (plugin.plugin_name, plugin.content, shape, value)
+        events.append(found)
+    ours, theirs = events
+    assert ours.keys() == theirs.keys()
+    assert {step for _, step in ours} == {0, 2}
+    assert len(ours) == 2 * (4 + 4)
+    for key, (*format_, value) in ours.items():
+        *their_format, their_value = theirs[key]
+        assert format_ == their_format
+        if format_[0] == "histograms":
+            np.testing.assert_allclose(value, their_value, rtol=1e-6)
+        else:
+            assert value == their_value
+
+
+def test_a_live_reader_sees_every_histogram(make_model, data, tmp_path):
+    events = EventAccumulator(str(tmp_path / "train"))
+    seen = []
+
+    class Polls(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            events.Reload()
+            (tag,) = (t for t in events.Tags()["tensors"] if t.endswith("kernel/histogram"))
+            seen.append((len(events.Tensors(tag)), len(events.Tensors("epoch_loss"))))
+
+    board = TensorBoard(tmp_path, histogram_freq=1, update_freq="batch")
+    make_model().fit(*data, epochs=3, verbose=0, callbacks=[board, Polls()])
+    assert seen == [(1, 1), (2, 2), (3, 3)]
+
+
+class Interrupts(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", "batch"])
+def test_a_fit_after_an_interrupted_fit_starts_with_new_files(
+    make_model, data, tmp_path, update_freq
+):
+    import shutil
+
+    board = TensorBoard(tmp_path / "logs", update_freq=update_freq)
+    model = make_model(run_eagerly=True)  # compiled code may swallow the interrupt
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*data, verbose=0, callbacks=[board, Interrupts()])
+    shutil.rmtree(tmp_path / "logs")
+    board.log_dir = str(tmp_path / "other")
+    for fitted in (model, make_model()):
+        fitted.fit(*data, epochs=3, verbose=0, callbacks=[board], validation_data=data)
+    ours = runs(tmp_path / "other")
+    assert [step for step, _ in ours["train"]["epoch_loss"][2]] == [0, 1, 2, 0, 1, 2]
+    assert len(ours["train"]["keras"][2]) == 2
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_nested_evaluation_of_another_model_leaves_the_files_open(make_model, data, tmp_path):
+    import tensorflow as tf
+
+    board = TensorBoard(tmp_path, update_freq="batch")
+    other = make_model()
+
+    class Evaluates(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            tf.summary.scalar("mine", batch)
+            if batch == 1:
+                other.evaluate(*data, verbose=0, callbacks=[board])
+
+    make_model().fit(*data, batch_size=20, epochs=2, verbose=0, callbacks=[board, Evaluates()])
+    train = read(tmp_path / "train")
+    assert [step for step, _ in train["mine"][2]] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, _ in train["batch_loss"][2]] == [1, 2, 3, 4, 5, 6]
+    assert len(read(tmp_path / "validation")["evaluation_loss_vs_iterations"][2]) == 2
+    assert len(list((tmp_path / "train").iterdir())) == 2  # ours and TensorFlow's
+    assert tf.summary.experimental.get_step() is None
+
+
+def test_logs_that_are_no_dict_are_ignored(tmp_path):
+    board = TensorBoard(tmp_path, update_freq="batch", write_graph=False)
+    board.set_model(keras.Sequential())
+    board.on_train_begin()
+    board.on_train_batch_begin(0)
+    board.on_train_batch_end(0, 0.5)
+    board.on_train_end()
+    assert "batch_loss" not in read(tmp_path / "train")
 
 
 def test_user_summaries_land_in_the_same_run(make_model, data, tmp_path):
@@ -272,12 +395,11 @@ def test_the_file_that_readers_follow_is_ours(make_model, data, tmp_path):
     """Readers of a live folder stay with the file whose name sorts last."""
     import tensorflow as tf  # noqa: F401
 
-    board = TensorBoard(tmp_path, update_freq="batch", histogram_freq=1)
+    board = TensorBoard(tmp_path, update_freq="batch")
     make_model().fit(*data, epochs=2, verbose=0, validation_data=data, callbacks=[board])
     names = sorted(path.name for path in (tmp_path / "train").iterdir())
     assert len(names) == 2
     assert "fitwatch" in names[-1]
-    assert any("kernel/histogram" in tag for tag in read(tmp_path / "train"))
 
 
 def test_a_value_that_is_no_scalar_is_left_out(make_model, data, tmp_path):

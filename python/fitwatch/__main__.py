@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+BACKENDS = ("tensorflow", "jax", "torch")
 NEEDED = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tensorboard": "tensorboard"}
 
 
@@ -13,20 +13,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs a command; the exit status comes back."""
     parser = argparse.ArgumentParser(prog="python -m fitwatch", description="fitwatch")
     commands = parser.add_subparsers(dest="command", required=True)
+    backend = os.environ.get("KERAS_BACKEND")
     demo = commands.add_parser("demo", help="train on real digits with everything on")
     demo.add_argument(
         "--backend",
         choices=BACKENDS,
-        default=os.environ.get("KERAS_BACKEND", "tensorflow"),
+        default=backend if backend in BACKENDS else BACKENDS[0],
         help="the Keras backend to train with (default: %(default)s)",
     )
     demo.add_argument("--out", help="the folder to write (default: runs/demo-<time>)")
     demo.add_argument("--epochs", type=_positive, default=100, help="at most (default: 100)")
-    demo.add_argument("--seed", type=int, default=1, help="of weights and shuffling (default: 1)")
+    demo.add_argument("--seed", type=_seed, default=1, help="of weights and shuffling (default: 1)")
     options = parser.parse_args(arguments)
 
     missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
-    if find_spec(BACKENDS[options.backend]) is None:
+    if find_spec(options.backend) is None:
         missing.append(options.backend)
     if missing:
         parser.error(f"the demo needs {', '.join(missing)}: pip install {' '.join(missing)}")
@@ -41,6 +42,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more; got {number}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 2**32 - 1; got {number}")
     return number
 
 

@@ -9,6 +9,8 @@ import operator
 import os
 from typing import Any
 
+import numpy as np
+
 
 def _refuse(error: type[Exception], name: str, allowed: str, value: object) -> Exception:
     return error(f"{name} must be {allowed}; got {value!r}.")
@@ -16,8 +18,11 @@ def _refuse(error: type[Exception], name: str, allowed: str, value: object) -> E
 
 def number(name: str, value: Any, allowed: str = "a number") -> float:
     """A real number of any size, NaN excepted."""
-    scalar = isinstance(value, numbers.Real) or getattr(value, "shape", None) == ()
-    if isinstance(value, bool) or not scalar:
+    if hasattr(value, "dtype"):  # a scalar of NumPy or of a backend
+        is_number = value.shape == () and np.asarray(value).dtype.kind in "iuf"
+    else:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number:
         raise _refuse(TypeError, name, allowed, value)
     as_float = float(value)
     if math.isnan(as_float):
@@ -48,10 +53,18 @@ def count(name: str, value: Any, minimum: int = 0, *, endless: bool = False) -> 
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False; 0 and 1 and NumPy's booleans pass as such."""
-    if type(value).__name__ not in ("bool", "bool_") and value not in (0, 1):
+    """True or False; None, 0, 1 and NumPy's booleans pass as such."""
+    plain = value is None or isinstance(value, (bool, np.bool_, int, float, np.number))
+    if not plain or value not in (None, 0, 1):
         raise _refuse(ValueError, name, "True or False", value)
     return bool(value)
+
+
+def frequency(name: str, value: Any) -> int:
+    """How often something is done, in epochs; 0, None and False for never, True for always."""
+    if value is None or isinstance(value, bool):
+        return int(bool(value))
+    return int(count(name, value))
 
 
 def verbosity(name: str, value: Any) -> Any:
@@ -59,11 +72,11 @@ def verbosity(name: str, value: Any) -> Any:
     return value if isinstance(value, bool) else count(name, value)
 
 
-def text(name: str, value: Any) -> str:
-    """A string that is not empty."""
+def text(name: str, value: Any, *, empty: bool = False) -> str:
+    """A string, by default one that is not empty."""
     if not isinstance(value, str):
         raise _refuse(TypeError, name, "a string", value)
-    if not value:
+    if not value and not empty:
         raise _refuse(ValueError, name, "a string that is not empty", value)
     return value
 

@@ -59,12 +59,13 @@ def _classifier() -> Any:
 
 
 def _monitors(folder: Path) -> list[Any]:
+    template = Path(str(folder).replace("{", "{{").replace("}", "}}"))
     return [
-        callbacks.ModelCheckpoint(folder / "best.keras", save_best_only=True),
+        callbacks.ModelCheckpoint(template / "best.keras", save_best_only=True),
         callbacks.EarlyStopping(min_delta=MIN_DELTA, patience=PATIENCE, restore_best_weights=True),
         callbacks.ReduceLROnPlateau(factor=0.5, patience=3, min_delta=MIN_DELTA),
         callbacks.TensorBoard(folder / "logs"),
-        callbacks.LossHistory(folder / "plots" / "plot_at_epoch_{epoch}.png"),
+        callbacks.LossHistory(template / "plots" / "plot_at_epoch_{epoch}.png"),
     ]
 
 

@@ -21,7 +21,8 @@ def model_of(callback: Any) -> Any:
     """The callback's model, without the side effect of `callback.model`.
 
     On JAX that property copies every variable of the training state back into the model, which
-    only a caller that reads variables needs. On torch it unwraps a data-parallel model.
+    only a caller that reads or sets variables needs (a learning rate is one). On torch it unwraps a
+    data-parallel model.
     """
     return callback.model if keras.config.backend() == "torch" else callback._model
 

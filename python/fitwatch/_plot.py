@@ -1,5 +1,6 @@
 """Pictures of a run."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -31,4 +32,5 @@ def save_curve(
     axes.grid(alpha=0.3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    figure.savefig(path)
+    known = os.path.splitext(path)[1][1:].lower() in FigureCanvasAgg.get_supported_filetypes()
+    figure.savefig(path if known else f"{path}.png")

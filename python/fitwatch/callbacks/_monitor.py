@@ -1,5 +1,6 @@
 """What callbacks with a monitored metric share."""
 
+import copy
 import difflib
 import math
 import warnings
@@ -20,6 +21,7 @@ class CoreAttribute(Generic[T]):
         self.core_name = core_name
 
     def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
         self.core_name = self.core_name or name
 
     @overload
@@ -30,22 +32,30 @@ class CoreAttribute(Generic[T]):
         return self if instance is None else getattr(instance._core, self.core_name)
 
     def __set__(self, instance: Any, value: T) -> None:
-        setattr(instance._core, self.core_name, value)
+        whole = isinstance(value, float) and value.is_integer()
+        try:
+            setattr(instance._core, self.core_name, int(value) if whole else value)  # type: ignore[call-overload]
+        except (TypeError, OverflowError) as error:
+            raise TypeError(f"{self.name} cannot be {value!r}: {error}") from None
 
 
 class Monitor(Nested):
     """Mixin for Keras's monitor callbacks: the core keeps the numbers and judges the values.
 
-    A value is judged by the core where that gives Keras's own answer: it is a Python float, as all
-    logs in `fit()` are, and nobody replaced the rule. A subclass that overrides `_is_improvement`,
-    another `monitor_op` and values of other types are judged in Python, and the core only counts.
+    The core decides where that gives Keras's own answer: the value is a Python float, as all logs
+    in `fit()` are, and nobody replaced a part of the rule. A subclass that overrides such a part,
+    another `monitor_op` and values of other types are decided on by Keras's own code, which finds
+    the same attributes here.
 
     Differs from Keras: NaN, and the infinity on the wrong side, never become `best`. In Keras a NaN
-    that comes first does, and then nothing ever improves on it.
+    that comes first does, and then nothing ever improves on it. Arguments that are NumPy scalars
+    count as the Python numbers that they stand for.
     """
 
     _core: Any
     _core_type: type
+    # The methods that make up the rule; the core decides as long as none is overridden.
+    _rule: tuple[str, ...] = ("_is_improvement",)
     _monitor_op: Any = None
     _core_compares = False
     # A best that is no Python number (a NumPy scalar, a tensor): kept as it is, since it takes part
@@ -55,6 +65,12 @@ class Monitor(Nested):
 
     monitor: str
     min_delta = CoreAttribute[float]()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Not in __init__: a subclass may assign attributes before it calls that of its base.
+        self = super().__new__(cls)
+        self._core = cls._core_type()
+        return self
 
     @property
     def best(self) -> Any:
@@ -82,14 +98,17 @@ class Monitor(Nested):
                 self._core.compare(op is keras.ops.greater, *comparison)
                 self._core_compares = True
 
-    def _judged_by_core(self, value: Any) -> bool:
-        overridden = getattr(self._is_improvement, "__func__", None) is not Monitor._is_improvement
+    def _core_decides(self) -> bool:
         return (
-            type(value) is float
-            and self._core_compares
+            self._core_compares
             and self._foreign_best is None
-            and not overridden
+            and not any(self._overridden(method) for method in self._rule)
         )
+
+    def _overridden(self, method: str) -> bool:
+        definition = getattr(getattr(self, method), "__func__", None)
+        module = getattr(definition, "__module__", "")
+        return not module.startswith(("fitwatch.", "keras."))
 
     def _is_improvement(self, monitor_value: Any, reference_value: Any) -> Any:
         known = reference_value is None or type(reference_value) in (float, int)
@@ -121,24 +140,9 @@ class Monitor(Nested):
         self._missing_reported = False
         super().on_train_begin(logs)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        del state["_core"]
-        state["_numbers"] = {name: getattr(self._core, name) for name in self._core_names()}
-        return state
-
     def __setstate__(self, state: dict[str, Any]) -> None:
-        numbers = state.pop("_numbers")
-        self._core = self._core_type()
         self.__dict__.update(state)
-        for name, value in numbers.items():
-            setattr(self._core, name, value)
-        self.monitor_op = self._monitor_op
-
-    def _core_names(self) -> list[str]:
-        attributes = [a for c in type(self).__mro__ for a in vars(c).values()]
-        names = {a.core_name for a in attributes if isinstance(a, CoreAttribute)}
-        return ["best", *sorted(names)]
+        self._core = copy.copy(self._core)  # `copy.copy` hands over the original's own
 
 
 def _number(value: Any) -> float:

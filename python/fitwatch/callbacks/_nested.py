@@ -9,27 +9,27 @@ class Nested:
     A hook may call `model.evaluate(..., callbacks=[this callback])` in the middle of a `fit()`.
     Keras then sets the callback's `model` and `params` to those of the evaluation and leaves them
     there. Here they come back when the evaluation ends.
+
+    What has begun is known only at the next `on_*_begin`: a fit that ended in an exception leaves
+    no trace, so `set_model` may come from a nested evaluation or from the next fit.
     """
 
-    _model: Any
-    params: Any
+    # Defaults on the class, since a subclass may leave them out of a copy.
+    _model: Any = None
+    params: Any = None
     _fitting = False
+    _replaced: tuple[Any, Any] | None = None
     _outer: tuple[Any, Any] | None = None
 
     def set_model(self, model: Any) -> None:
-        """Takes the model, and keeps that of an outer fit in mind."""
-        self._keep_outer()
+        """Takes the model, and keeps in mind what it replaces."""
+        self._replaced = (self._model, self.params) if self._fitting else None
         super().set_model(model)  # type: ignore[misc]
-
-    def set_params(self, params: Any) -> None:
-        """Takes the params, and keeps those of an outer fit in mind."""
-        self._keep_outer()
-        super().set_params(params)  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""
         self._fitting = True
-        self._outer = None  # what a fit left behind that ended in an exception
+        self._replaced = self._outer = None
         super().on_train_begin(logs)  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -37,8 +37,16 @@ class Nested:
         self._fitting = False
         super().on_train_end(logs)  # type: ignore[misc]
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Called when an evaluation begins: the fit's own validation, or a nested one."""
+        # A callback list sets model and params; a loop that changes models sets the model alone.
+        if self._replaced is not None and self.params is not self._replaced[1]:
+            self._outer = self._replaced
+        self._replaced = None
+        super().on_test_begin(logs)  # type: ignore[misc]
+
     def on_test_end(self, logs: Any = None) -> None:
-        """Called when an evaluation ends: the fit's own validation, or a nested one."""
+        """Called when an evaluation ends."""
         super().on_test_end(logs)  # type: ignore[misc]
         self._restore_outer()
 
@@ -46,7 +54,3 @@ class Nested:
         if self._outer is not None:
             self._model, self.params = self._outer
             self._outer = None
-
-    def _keep_outer(self) -> None:
-        if self._fitting and self._outer is None:
-            self._outer = (self._model, self.params)

@@ -44,6 +44,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
     """
 
     _core_type = _core.EarlyStopping
+    _rule = ("_is_improvement", "get_monitor_value")
 
     best_weights: Any
     patience = CoreAttribute[float]()
@@ -64,7 +65,6 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        self._core = _core.EarlyStopping()
         super().__init__(
             monitor=_check.text("monitor", monitor),
             min_delta=_check.number("min_delta", min_delta),
@@ -80,14 +80,14 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         """Lets the core decide on the epoch's value, and does what it says."""
         if self.monitor_op is None:
             self._set_monitor_op()
-        current = self.get_monitor_value(logs)
-        if current is None:
+        if not self._core_decides():
+            super().on_epoch_end(epoch, logs)
             return
-        if self._judged_by_core(current):
-            decision = self._core.update(epoch, current)
-        else:
-            decision = self._judge(epoch, current)
-        self._apply(decision, epoch)
+        current = self.get_monitor_value(logs)
+        if type(current) is float:
+            self._apply(self._core.update(int(epoch), current), epoch)
+        elif current is not None:
+            super().on_epoch_end(epoch, logs)
 
     def get_monitor_value(self, logs: Any) -> Any:
         """The monitored value in `logs`; None, and one warning in a fit, where it is missing."""
@@ -95,19 +95,6 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         if value is None:
             self._report_missing(logs or {})
         return value
-
-    def _judge(self, epoch: int, current: Any) -> Decision:
-        """The decision on a value that the core does not judge itself."""
-        beats_best = epoch >= self.start_from_epoch and bool(
-            self._is_improvement(current, self.best)
-        )
-        beats_baseline = beats_best and (
-            self.baseline is None or bool(self._is_improvement(current, self.baseline))
-        )
-        if beats_best:
-            self.best = current
-        decision: Decision = self._core.judged(epoch, beats_best, beats_baseline)
-        return decision
 
     def _apply(self, decision: Decision, epoch: int) -> None:
         if decision == Decision.IGNORE:

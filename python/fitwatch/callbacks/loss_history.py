@@ -21,8 +21,8 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         plot: Path of a picture of each epoch's batches, written when the epoch ends; None for none.
-            `{epoch}` is filled in and counts from 0, as `on_epoch_end` has it. Without a suffix it
-            becomes a `.png`. A missing folder is made. Needs matplotlib.
+            `{epoch}` is filled in and counts from 0, as `on_epoch_end` has it. Without a suffix
+            that matplotlib knows, `.png` is added. A missing folder is made. Needs matplotlib.
         capacity: Keep only that many of the last losses; None keeps all.
         title: Title of the picture; `{epoch}` is filled in.
         xlabel: What the horizontal axis shows.
@@ -58,16 +58,19 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         if plot is not None:
             plot = _check.path("plot", plot)
-            unknown = _files.fields("plot", plot) - {"epoch"}
-            if unknown:
-                raise ValueError(f"plot may have the field {{epoch}} only; got {plot!r}.")
             if importlib.util.find_spec("matplotlib") is None:
                 raise ImportError("plot needs matplotlib: pip install fitwatch[plot]")
+            if _files.fields("plot", plot) - {"epoch"}:
+                raise ValueError(f"plot must have no field but {{epoch}}; got {plot!r}.")
+            try:
+                plot.format(epoch=0)
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"plot is no valid format string: {plot!r} ({error}).") from None
         self.plot = plot
         self.capacity = None if capacity is None else _check.count("capacity", capacity, minimum=1)
-        self.title = title
-        self.xlabel = xlabel
-        self.ylabel = ylabel
+        self.title = _check.text("title", title, empty=True)
+        self.xlabel = _check.text("xlabel", xlabel, empty=True)
+        self.ylabel = _check.text("ylabel", ylabel, empty=True)
         self._start_over()
 
     @property
@@ -127,8 +130,8 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
                 xlabel=self.xlabel,
                 ylabel=self.ylabel,
             )
-        except OSError as error:
-            # A picture is not worth a training run.
+        except Exception as error:
+            # A picture is not worth a training run, whatever is wrong with it.
             warnings.warn(f"LossHistory: no plot of epoch {epoch}: {error}", stacklevel=2)
 
     def _read(self, start: int, stop: int) -> NDArray[np.float32]:

@@ -66,12 +66,14 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        self._core = _core.Checkpoint()
         self._fields_checked = False
         filepath = _check.path("filepath", filepath)
         _files.fields("filepath", filepath)
         if not isinstance(save_freq, str):
             save_freq = _check.count("save_freq", save_freq, minimum=1)
+        elif save_freq != "epoch":
+            allowed = "'epoch' or a whole number of 1 or more"
+            raise ValueError(f"Unrecognized save_freq: it must be {allowed}; got {save_freq!r}.")
         super().__init__(
             filepath=filepath,
             monitor=_check.text("monitor", monitor),
@@ -97,7 +99,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
             return
         if not self._fields_checked:
             # The first save may be hours away: a field that no metric has is an error now.
-            self._get_file_path(self._current_epoch, batch, logs)
+            self._get_file_path(getattr(self, "_current_epoch", 0), batch, logs)
             self._fields_checked = True
         if self._should_save_on_batch(batch):
             if self.monitor_op is None and self.save_best_only:

@@ -43,6 +43,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
     """
 
     _core_type = _core.Plateau
+    _rule = ("_is_improvement", "in_cooldown")
 
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()
@@ -62,7 +63,6 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         cooldown: int = 0,
         min_lr: float = 0.0,
     ) -> None:
-        self._core = _core.Plateau()
         between = "a number between 0 and 1, both excluded"
         if not 0 < _check.number("factor", factor, between) < 1:
             raise ValueError(f"factor must be {between}; got {factor!r}.")
@@ -90,14 +90,12 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         current = logs.get(self.monitor)
         if current is None:
             self._report_missing(logs)
-            return
-        if self._judged_by_core(current):
-            decision = self._core.update(current)
+        elif type(current) is float and self._core_decides():
+            self._apply(self._core.update(current), epoch)
         else:
-            improved = bool(self._is_improvement(current, self.best))
-            if improved:
-                self.best = current
-            decision = self._core.judged(improved)
+            super().on_epoch_end(epoch, logs)
+
+    def _apply(self, decision: Decision, epoch: int) -> None:
         if decision == Decision.REDUCE_RATE:
             reduced = [self._reduce_optimizer_lr(o, epoch, name) for o, name in self._optimizers()]
             if any(reduced):
@@ -105,7 +103,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
 
     def _optimizers(self) -> list[tuple[Any, str]]:
         """The optimizers to reduce, each with the name that its logs and messages carry."""
-        optimizer = _keras.model_of(self).optimizer
+        optimizer = self.model.optimizer
         if hasattr(optimizer, "optimizers"):
             return [(inner, inner.name) for inner in optimizer.optimizers]
         return [(optimizer, "")]

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _core, _files, _keras
-from fitwatch.callbacks import _graph
+from fitwatch.callbacks import _rare_events
 from fitwatch.callbacks._nested import Nested
 from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
 
@@ -20,15 +20,18 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
     `epoch_*` for every epoch and, with `update_freq`, `batch_*`; `validation/` gets `epoch_*` and
-    `evaluation_*_vs_iterations`. Scalars and the model's graph are written by fitwatch's own
-    event-file writer. Histograms, images, embeddings and profiles are still written by Keras's own
-    code, which needs TensorFlow.
+    `evaluation_*_vs_iterations`. All that is written by fitwatch's own event-file writer, and so
+    are the model's graph, histograms and images. Profiles are still written by Keras's own code,
+    which needs TensorFlow, and `tf.summary` calls in your own code by TensorFlow, into a second
+    file. A TensorBoard that follows the folder while it grows shows one of the two files: ours. It
+    shows both when it is started anew.
 
     Args:
         log_dir: The folder to write to. It is made if it is missing.
         histogram_freq: Epochs between two histograms of the weights; 0 for none.
+            Needs the `tensorboard` package.
         write_graph: Whether to write the model's structure, for the Graphs page. Needs the
-            `tensorboard` package.
+            `tensorboard` package too.
         write_images: Whether to write the weights as images, along with the histograms.
         write_steps_per_second: Whether to write how many batches were trained in a second.
         update_freq: `"epoch"`; or a number of batches after which batch values are written too,
@@ -41,6 +44,7 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
     Raises:
         ValueError: An argument has a value that is not allowed.
         TypeError: An argument has the wrong type.
+        ImportError: `histogram_freq` is given and the `tensorboard` package is missing.
         OSError: `log_dir` cannot be made or written; raised when training begins.
 
     Differs from Keras:
@@ -83,35 +87,39 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
                 allowed = "'epoch', 'batch' or a whole number of 1 or more"
                 raise ValueError(f"update_freq must be {allowed}; got {update_freq!r}.")
             update_freq = _check.count("update_freq", update_freq, minimum=1)
+        histogram_freq = _check.frequency("histogram_freq", histogram_freq)
+        if histogram_freq:
+            _rare_events.require_tensorboard("histogram_freq")
+        self._is_set_up = False
         self._forget_open_files()
         super().__init__(
             log_dir=log_dir,
-            histogram_freq=_check.count("histogram_freq", histogram_freq),
+            histogram_freq=histogram_freq,
             write_graph=_check.flag("write_graph", write_graph),
             write_images=_check.flag("write_images", write_images),
             write_steps_per_second=_check.flag("write_steps_per_second", write_steps_per_second),
             update_freq=update_freq,
-            profile_batch=profile_batch,
-            embeddings_freq=_check.count("embeddings_freq", embeddings_freq),
+            profile_batch=_check_profile_batch(profile_batch),
+            embeddings_freq=_check.frequency("embeddings_freq", embeddings_freq),
             embeddings_metadata=embeddings_metadata,
         )
 
     def set_model(self, model: Any) -> None:
         """Takes the model, and writes its structure if `write_graph` asks for it."""
-        if self._fitting and model is self._model:
-            self._keep_outer()  # a nested evaluate(): the files stay open
-            return
-        self._flush()
-        self._forget_open_files()
-        super().set_model(model)
-        # Keras 3 makes no train function that could be written as a graph.
-        self._should_write_train_graph = False
+        if self._fitting:
+            # A nested evaluate(), which must find the files open, or the next fit after an
+            # exception: the next `on_*_begin` tells.
+            self._replaced = (self._model, self.params)
+            self._model = model
+            self._is_set_up = False
+        else:
+            self._set_up(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the training file, so that a folder that cannot be written is known now."""
+        if not self._is_set_up:
+            self._set_up(self._model)
         _files.ensure_writable_folder("log_dir", self._train_dir)
-        while self._user_summaries:
-            self._pop_writer()  # what a fit left behind that ended in an exception
         super().on_train_begin(logs)
         self._event_file("train")
 
@@ -120,6 +128,23 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         super().on_train_end(logs)
         self._flush()
         self._event_files.clear()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Called when an evaluation begins: the fit's own validation, or a nested one."""
+        self._is_set_up = True
+        super().on_test_begin(logs)
+
+    def _set_up(self, model: Any) -> None:
+        """Takes a model to train or evaluate, with new files."""
+        self._flush()
+        while self._user_summaries:
+            self._pop_writer()
+        self._close_writers()
+        self._forget_open_files()
+        super().set_model(model)
+        self._is_set_up = True
+        # Keras 3 makes no train function that could be written as a graph.
+        self._should_write_train_graph = False
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Counts the batch."""
@@ -140,7 +165,7 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
                 seconds = time.time() - self._batch_start_time
                 self._write("train", "batch_steps_per_second", 1.0 / seconds, step)
             tags = self._batch_tags
-            for name, value in (logs or {}).items():
+            for name, value in logs.items() if isinstance(logs, dict) else ():
                 tag = tags.get(name) or tags.setdefault(name, f"batch_{name}")
                 self._write("train", tag, value, step)
         if self._is_tracing:
@@ -158,7 +183,7 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     def on_test_end(self, logs: Any = None) -> None:
         """Writes the evaluation's values against the optimizer's iterations."""
-        optimizer = getattr(_keras.model_of(self), "optimizer", None)
+        optimizer = getattr(self.model, "optimizer", None)
         iterations = getattr(optimizer, "iterations", None)
         if iterations is not None:
             step = int(keras.ops.convert_to_numpy(iterations))
@@ -187,9 +212,26 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
                 self._write("validation", f"epoch_{name[4:]}", value, epoch)
 
     def _write_keras_model_summary(self) -> None:
-        event = _graph.model_event(self._model)
+        event = _rare_events.model_event(self._model)
         if event is not None:
             self._event_file("train").add_event(event)
+
+    def _log_weights(self, epoch: int) -> None:
+        for layer in self.model.layers:
+            for weight in layer.weights:
+                name = weight.path.replace(":", "_")
+                values = keras.ops.convert_to_numpy(weight)
+                self._add(_rare_events.histogram_event(f"{name}/histogram", values, epoch))
+                images = _rare_events.weights_as_images(values) if self.write_images else None
+                if images is not None:
+                    self._add(_rare_events.image_event(f"{name}/image", images, epoch))
+
+    def _add(self, event: bytes) -> None:
+        if "train" not in self._failed:
+            try:
+                self._event_file("train").add_event(event)
+            except OSError as error:
+                self._give_up("train", error)
 
     def _write(self, folder: str, tag: str, value: Any, step: int) -> None:
         if folder in self._failed:
@@ -226,7 +268,7 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         if file is None:
             # TensorFlow's writer, if there is to be one, comes first: readers of a live folder
             # follow the file that was made last, and that has to be ours.
-            if self.histogram_freq or self._should_trace or self._has_user_summaries():
+            if self._should_trace or self._has_user_summaries():
                 (self._train_writer if folder == "train" else self._val_writer).open()
             file = _core.EventFile(os.path.join(self._log_write_dir, folder), socket.gethostname())
             self._event_files[folder] = file
@@ -269,3 +311,19 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         # A copy opens files of its own.
         opened = ("_writers", "_event_files", "_user_summaries", "_summary_module")
         return {**self.__dict__, **dict.fromkeys(opened)}
+
+
+def _check_profile_batch(value: Any) -> Any:
+    """A batch number, or a pair of first and last; Keras takes the pair as a string too."""
+    parts = value.split(",") if isinstance(value, str) else value
+    pair = list(parts) if isinstance(parts, (list, tuple)) else [parts, parts]
+    try:
+        first, last = (
+            _check.count("", int(part) if isinstance(part, str) else part) for part in pair
+        )
+    except (TypeError, ValueError):
+        first, last = 1, 0
+    if first > last:
+        allowed = "a batch number of 0 or more, or a pair of first and last batch"
+        raise ValueError(f"profile_batch must be {allowed}; got {value!r}.")
+    return value

@@ -1,11 +1,13 @@
 //! The best value so far.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Improvement;
 
 /// The best value seen so far, and the rule by which a value takes its place.
 ///
 /// Invariant: [`offer`](Self::offer) never stores a NaN or the infinity on the wrong side.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// What counts as better.
     pub rule: Improvement,

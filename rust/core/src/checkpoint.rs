@@ -1,12 +1,14 @@
 //! When to save a checkpoint.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Best;
 
 /// The numbers of `keras.callbacks.ModelCheckpoint`: is it time to save, and what is the best?
 ///
 /// Invariant: between two saves that are due lie at least `every` batches, counted across epochs
 /// and with gaps (several batches may pass between two calls).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The best value and what counts as better.
     pub best: Best,
@@ -20,10 +22,11 @@ impl Checkpoint {
     /// Whether a save is due after `batch` (counted from 0 in each epoch), one for every `every`
     /// batches. A batch number that does not grow begins a new epoch.
     pub fn due(&mut self, batch: u64, every: u64) -> bool {
-        self.batches_since += match self.last_batch {
+        let passed = match self.last_batch {
             Some(last) if batch > last => batch - last,
-            _ => batch + 1,
+            _ => batch.saturating_add(1),
         };
+        self.batches_since = self.batches_since.saturating_add(passed);
         self.last_batch = Some(batch);
         let due = self.batches_since >= every;
         if due {

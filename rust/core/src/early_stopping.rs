@@ -1,5 +1,7 @@
 //! Stop when a metric has stopped improving.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Best, Decision, Patience};
 
 /// The policy of `keras.callbacks.EarlyStopping`.
@@ -8,7 +10,7 @@ use crate::{Best, Decision, Patience};
 /// - epochs before `start` change nothing;
 /// - the wait starts over only when a value beats both the best and the baseline;
 /// - training is never stopped in epoch 0, and never in an epoch that improved.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     /// The best value and what counts as better.
     pub best: Best,
@@ -17,33 +19,27 @@ pub struct EarlyStopping {
     /// A value that an improvement must also beat before the wait starts over.
     pub baseline: Option<f64>,
     /// The first epoch that counts.
-    pub start: u64,
+    pub start: i64,
     /// The epoch of the best value.
-    pub best_epoch: u64,
+    pub best_epoch: i64,
     /// The epoch at which training was stopped; 0 if it was not.
-    pub stopped_epoch: u64,
+    pub stopped_epoch: i64,
 }
 
 impl EarlyStopping {
     /// The value of one epoch.
-    pub fn update(&mut self, epoch: u64, value: f64) -> Decision {
-        let beats_best = epoch >= self.start && self.best.offer(value);
-        let beats_baseline = beats_best
-            && self
-                .baseline
-                .is_none_or(|baseline| self.best.rule.improves(value, Some(baseline)));
-        self.judged(epoch, beats_best, beats_baseline)
-    }
-
-    /// The same for a value that somebody else has judged: only counters move, not the best value.
-    pub fn judged(&mut self, epoch: u64, beats_best: bool, beats_baseline: bool) -> Decision {
+    pub fn update(&mut self, epoch: i64, value: f64) -> Decision {
         if epoch < self.start {
             return Decision::Ignore;
         }
         self.patience.wait();
-        if beats_best {
+        if self.best.offer(value) {
             self.best_epoch = epoch;
-            if beats_baseline {
+            let rule = self.best.rule;
+            if self
+                .baseline
+                .is_none_or(|baseline| rule.improves(value, Some(baseline)))
+            {
                 self.patience.reset();
             }
             Decision::Improved
@@ -61,7 +57,7 @@ mod tests {
     use super::*;
     use Decision::{Ignore, Improved, Stop, Wait};
 
-    fn policy(patience: u64) -> EarlyStopping {
+    fn policy(patience: i64) -> EarlyStopping {
         EarlyStopping {
             patience: Patience {
                 limit: patience,

@@ -1,7 +1,9 @@
 //! When is a value better than another? The one rule under every monitor.
 
+use serde::{Deserialize, Serialize};
+
 /// Which way is better.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// Smaller is better (a loss).
     #[default]
@@ -26,7 +28,7 @@ impl Direction {
 /// Keras compares through a backend operation, and backends round Python floats to their own
 /// default float type on the way in. A rule that compared in another width would decide otherwise
 /// in near ties.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Width {
     /// IEEE single precision, the default `floatx` of Keras.
     #[default]
@@ -41,7 +43,7 @@ pub enum Width {
 /// - a NaN is never an improvement, whatever it is compared with;
 /// - the infinity on the wrong side is never an improvement either, so neither can become a best;
 /// - with no reference (or a NaN for one) every other value is an improvement.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Improvement {
     /// Which way is better.
     pub direction: Direction,

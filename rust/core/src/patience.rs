@@ -1,17 +1,21 @@
 //! The two counters of every monitor: how long to wait, and how long to rest.
+//!
+//! Counters are signed: users may assign a negative wait to grant a grace period.
+
+use serde::{Deserialize, Serialize};
 
 /// Counts units (epochs) without improvement against a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Patience {
     /// How many units without improvement are allowed. [`Patience::FOREVER`] never runs out.
-    pub limit: u64,
+    pub limit: i64,
     /// How many have passed.
-    pub waited: u64,
+    pub waited: i64,
 }
 
 impl Patience {
     /// A limit that is never reached.
-    pub const FOREVER: u64 = u64::MAX;
+    pub const FOREVER: i64 = i64::MAX;
 
     /// One more unit has passed without improvement (or before it is known that there was one).
     pub fn wait(&mut self) {
@@ -31,12 +35,12 @@ impl Patience {
 }
 
 /// Counts down the units in which a policy rests after it acted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
     /// How many units to rest.
-    pub length: u64,
+    pub length: i64,
     /// How many are left.
-    pub remaining: u64,
+    pub remaining: i64,
 }
 
 impl Cooldown {
@@ -53,7 +57,7 @@ impl Cooldown {
 
     /// One unit of rest has passed.
     pub fn tick(&mut self) {
-        self.remaining = self.remaining.saturating_sub(1);
+        self.remaining = (self.remaining - 1).max(0);
     }
 }
 
@@ -84,7 +88,7 @@ mod tests {
     fn endless_patience_never_runs_out() {
         let mut patience = Patience {
             limit: Patience::FOREVER,
-            waited: u64::MAX,
+            waited: i64::MAX,
         };
         patience.wait();
         assert!(!patience.exhausted());

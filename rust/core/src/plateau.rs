@@ -1,5 +1,7 @@
 //! Reduce the learning rate when a metric has stopped improving.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Best, Cooldown, Decision, Patience};
 
 /// The policy of `keras.callbacks.ReduceLROnPlateau`.
@@ -9,7 +11,7 @@ use crate::{Best, Cooldown, Decision, Patience};
 /// - a reduction that could not be made (the rate is at its minimum) starts no cooldown and keeps
 ///   the wait, so that it is asked for again in the next epoch;
 /// - a rate is never raised, and never set below `min_rate`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// The best value and what counts as better.
     pub best: Best,
@@ -27,17 +29,11 @@ impl Plateau {
     /// The value of one epoch. After [`Decision::ReduceRate`] the caller sets
     /// [`reduced`](Self::reduced) rates and reports with [`acted`](Self::acted) if it set any.
     pub fn update(&mut self, value: f64) -> Decision {
-        let improved = self.best.offer(value);
-        self.judged(improved)
-    }
-
-    /// The same for a value that somebody else has judged: only counters move, not the best value.
-    pub fn judged(&mut self, improved: bool) -> Decision {
         if self.cooldown.active() {
             self.cooldown.tick();
             self.patience.reset();
         }
-        if improved {
+        if self.best.offer(value) {
             self.patience.reset();
             return Decision::Improved;
         }
@@ -72,7 +68,7 @@ mod tests {
     use super::*;
     use Decision::{Improved, ReduceRate, Wait};
 
-    fn policy(patience: u64, cooldown: u64) -> Plateau {
+    fn policy(patience: i64, cooldown: i64) -> Plateau {
         Plateau {
             patience: Patience {
                 limit: patience,

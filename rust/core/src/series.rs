@@ -71,7 +71,7 @@ impl Series {
             series.push(value);
         }
         if capacity.is_some() {
-            series.len += first;
+            series.len = series.len.saturating_add(first);
         }
         series
     }

@@ -31,12 +31,12 @@ impl EarlyStopping {
     }
 
     #[getter]
-    fn wait(&self) -> u64 {
+    fn wait(&self) -> i64 {
         self.0.patience.waited
     }
 
     #[setter]
-    fn set_wait(&mut self, waited: u64) {
+    fn set_wait(&mut self, waited: i64) {
         self.0.patience.waited = waited;
     }
 
@@ -51,42 +51,37 @@ impl EarlyStopping {
     }
 
     #[getter]
-    fn start_from_epoch(&self) -> u64 {
+    fn start_from_epoch(&self) -> i64 {
         self.0.start
     }
 
     #[setter]
-    fn set_start_from_epoch(&mut self, epoch: u64) {
+    fn set_start_from_epoch(&mut self, epoch: i64) {
         self.0.start = epoch;
     }
 
     #[getter]
-    fn best_epoch(&self) -> u64 {
+    fn best_epoch(&self) -> i64 {
         self.0.best_epoch
     }
 
     #[setter]
-    fn set_best_epoch(&mut self, epoch: u64) {
+    fn set_best_epoch(&mut self, epoch: i64) {
         self.0.best_epoch = epoch;
     }
 
     #[getter]
-    fn stopped_epoch(&self) -> u64 {
+    fn stopped_epoch(&self) -> i64 {
         self.0.stopped_epoch
     }
 
     #[setter]
-    fn set_stopped_epoch(&mut self, epoch: u64) {
+    fn set_stopped_epoch(&mut self, epoch: i64) {
         self.0.stopped_epoch = epoch;
     }
 
     /// The value of one epoch.
-    fn update(&mut self, epoch: u64, value: f64) -> Decision {
+    fn update(&mut self, epoch: i64, value: f64) -> Decision {
         self.0.update(epoch, value).into()
-    }
-
-    /// The same for a value that Python has judged.
-    fn judged(&mut self, epoch: u64, beats_best: bool, beats_baseline: bool) -> Decision {
-        self.0.judged(epoch, beats_best, beats_baseline).into()
     }
 }

@@ -3,13 +3,21 @@
 use std::io;
 use std::path::PathBuf;
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 /// What can fail in the core.
 pub enum Error {
     /// A file or folder cannot be made or written.
     Io(PathBuf, io::Error),
+    /// A pickled state is not one.
+    State(postcard::Error),
+}
+
+impl From<postcard::Error> for Error {
+    fn from(error: postcard::Error) -> Self {
+        Self::State(error)
+    }
 }
 
 impl From<Error> for PyErr {
@@ -25,6 +33,9 @@ impl From<Error> for PyErr {
                 }
                 None => PyOSError::new_err(format!("{source}: {}", path.display())),
             },
+            Error::State(source) => {
+                PyValueError::new_err(format!("no state of this class: {source}"))
+            }
         }
     }
 }

@@ -45,10 +45,11 @@ impl EventFile {
 
     /// Adds one value under `tag`.
     #[allow(clippy::cast_possible_truncation)] // scalars of event files are float32
-    fn add_scalar(&mut self, tag: &str, value: f64, step: i64) -> Result<(), Error> {
-        self.0
-            .add_scalar(tag, value as f32, step, now())
-            .map_err(|source| self.error(source))
+    fn add_scalar(slf: &Bound<'_, Self>, tag: &str, value: f64, step: i64) -> Result<(), Error> {
+        // Borrowed here, and not by the signature: converting `value` may run Python code.
+        let mut this = slf.borrow_mut();
+        let written = this.0.add_scalar(tag, value as f32, step, now());
+        written.map_err(|source| this.error(source))
     }
 
     /// Adds an encoded `Event`.

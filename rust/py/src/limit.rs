@@ -3,15 +3,15 @@
 use fitwatch_core::Patience;
 use pyo3::prelude::*;
 
-/// A limit in units; Python's `inf` stands for [`Patience::FOREVER`].
+/// A limit in units; Python's `inf`, and what no counter can reach, is [`Patience::FOREVER`].
 #[derive(IntoPyObject)]
 pub enum Limit {
     Forever(f64),
-    Units(u64),
+    Units(i64),
 }
 
-impl From<u64> for Limit {
-    fn from(limit: u64) -> Self {
+impl From<i64> for Limit {
+    fn from(limit: i64) -> Self {
         if limit == Patience::FOREVER {
             Self::Forever(f64::INFINITY)
         } else {
@@ -24,9 +24,10 @@ impl<'py> FromPyObject<'_, 'py> for Limit {
     type Error = PyErr;
 
     fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let out_of_reach = 2_f64.powi(63);
         if value
             .extract::<f64>()
-            .is_ok_and(|limit| limit == f64::INFINITY)
+            .is_ok_and(|limit| limit >= out_of_reach)
         {
             Ok(Self::Forever(f64::INFINITY))
         } else {
@@ -35,7 +36,7 @@ impl<'py> FromPyObject<'_, 'py> for Limit {
     }
 }
 
-impl From<Limit> for u64 {
+impl From<Limit> for i64 {
     fn from(limit: Limit) -> Self {
         match limit {
             Limit::Forever(_) => Patience::FOREVER,

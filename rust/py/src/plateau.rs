@@ -31,32 +31,32 @@ impl Plateau {
     }
 
     #[getter]
-    fn wait(&self) -> u64 {
+    fn wait(&self) -> i64 {
         self.0.patience.waited
     }
 
     #[setter]
-    fn set_wait(&mut self, waited: u64) {
+    fn set_wait(&mut self, waited: i64) {
         self.0.patience.waited = waited;
     }
 
     #[getter]
-    fn cooldown(&self) -> u64 {
+    fn cooldown(&self) -> i64 {
         self.0.cooldown.length
     }
 
     #[setter]
-    fn set_cooldown(&mut self, length: u64) {
+    fn set_cooldown(&mut self, length: i64) {
         self.0.cooldown.length = length;
     }
 
     #[getter]
-    fn cooldown_counter(&self) -> u64 {
+    fn cooldown_counter(&self) -> i64 {
         self.0.cooldown.remaining
     }
 
     #[setter]
-    fn set_cooldown_counter(&mut self, remaining: u64) {
+    fn set_cooldown_counter(&mut self, remaining: i64) {
         self.0.cooldown.remaining = remaining;
     }
 
@@ -83,11 +83,6 @@ impl Plateau {
     /// The value of one epoch.
     fn update(&mut self, value: f64) -> Decision {
         self.0.update(value).into()
-    }
-
-    /// The same for a value that Python has judged.
-    fn judged(&mut self, improved: bool) -> Decision {
-        self.0.judged(improved).into()
     }
 
     /// The rate that follows `rate`, or None at the minimum.

@@ -1,6 +1,12 @@
-//! What all policies share: the best value, and the rule that judges a new one.
+//! What all policies share: the best value, the rule that judges a new one, and copying.
 
-/// Gives a class the attributes and methods of its core's `Best`.
+use pyo3::Bound;
+use pyo3::types::{PyBytes, PyTuple, PyType};
+
+/// What `__reduce__` gives.
+pub type Reduced<'py> = (Bound<'py, PyType>, Bound<'py, PyTuple>, Bound<'py, PyBytes>);
+
+/// Gives a class the attributes and methods of its core's `Best`, and the means to copy it.
 macro_rules! best_methods {
     ($class:ident) => {
         #[pyo3::pymethods]
@@ -41,6 +47,21 @@ macro_rules! best_methods {
                     fitwatch_core::Width::F32
                 };
                 rule.flush_subnormal = flush_subnormal;
+            }
+
+            /// For `copy` and `pickle`: class, arguments, state.
+            fn __reduce__<'py>(
+                slf: &pyo3::Bound<'py, Self>,
+            ) -> pyo3::PyResult<crate::policy::Reduced<'py>> {
+                let state =
+                    postcard::to_stdvec(&slf.borrow().0).map_err(crate::error::Error::from)?;
+                let state = pyo3::types::PyBytes::new(slf.py(), &state);
+                Ok((slf.get_type(), pyo3::types::PyTuple::empty(slf.py()), state))
+            }
+
+            fn __setstate__(&mut self, state: &[u8]) -> Result<(), crate::error::Error> {
+                self.0 = postcard::from_bytes(state)?;
+                Ok(())
             }
 
             /// Whether `value` is better than `reference`.

@@ -42,8 +42,10 @@ impl Series {
 
     /// Appends a value.
     #[allow(clippy::cast_possible_truncation)] // a series is float32
-    fn append(&mut self, value: f64) {
-        self.0.push(value as f32);
+    fn append(slf: &Bound<'_, Self>, value: f64) {
+        // Borrowed here, and not by the signature: converting `value` may run Python code, which
+        // may read this series.
+        slf.borrow_mut().0.push(value as f32);
     }
 
     /// The kept values numbered `start` to `stop` (exclusive): float32 in native byte order, for

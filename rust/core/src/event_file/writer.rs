@@ -34,6 +34,7 @@ pub struct EventFile {
     buffer: Vec<u8>,
     flushed_at: f64,
     failed: bool,
+    process: u32,
     templates: HashMap<String, Template>,
 }
 
@@ -68,6 +69,7 @@ impl EventFile {
             buffer: Vec::with_capacity(BUFFER),
             flushed_at: now,
             failed: false,
+            process,
             templates: HashMap::new(),
         };
         let first = Event {
@@ -143,9 +145,12 @@ impl EventFile {
 
 impl Drop for EventFile {
     fn drop(&mut self) {
-        let now = self.flushed_at;
-        // Nobody is left to tell: whoever wants to know calls `flush` first.
-        let _ = self.flush(now);
+        // In a forked child this is a copy, and the events are the parent's to write.
+        if self.process == std::process::id() {
+            let now = self.flushed_at;
+            // Nobody is left to tell: whoever wants to know calls `flush` first.
+            let _ = self.flush(now);
+        }
     }
 }
 
@@ -238,6 +243,17 @@ mod tests {
         let occupied = folder.path().join("file");
         fs::write(&occupied, "").expect("a file");
         assert!(EventFile::create(&occupied, "host", 1.0).is_err());
+    }
+
+    #[test]
+    fn a_copy_in_a_forked_child_writes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        file.add_scalar("loss", 1.0, 1, 1.0).expect("collected");
+        file.process += 1;
+        let path = file.path().to_owned();
+        drop(file);
+        assert_eq!(events(&path).len(), 1);
     }
 
     #[cfg(target_os = "linux")]
