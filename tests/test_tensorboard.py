@@ -113,7 +113,7 @@ def test_a_scalar_event_has_the_bytes_that_tensorflow_writes(tmp_path):
     writer = tf.summary.create_file_writer(str(tmp_path / "theirs"))
     written = [("loss", 0.25, 3), ("потеря/шаг", -1e-40, 2**40), ("x" * 300, math.inf, 0)]
     for tag, value, step in written:
-        board._write("train", tag, value, step)
+        board._files.add_scalar("train", tag, value, step)
         with writer.as_default():
             tf.summary.scalar(tag, value, step)
     writer.close()
@@ -352,6 +352,24 @@ def test_logs_that_are_no_dict_are_ignored(tmp_path):
     assert "batch_loss" not in read(tmp_path / "train")
 
 
+def test_the_file_holds_every_batch_of_a_process_that_dies_of_an_exception(tmp_path):
+    code = f"""
+import keras, numpy as np
+from fitwatch.callbacks import Callback, TensorBoard
+class Fails(Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 5: raise RuntimeError("boom")
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+board = TensorBoard({str(tmp_path)!r}, update_freq="batch")
+model.fit(np.ones((80, 4)), np.ones((80, 1)), batch_size=8, verbose=0, callbacks=[board, Fails()])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "boom" in done.stderr
+    steps = [step for step, _ in read(tmp_path / "train")["batch_loss"][2]]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
 def test_user_summaries_land_in_the_same_run(make_model, data, tmp_path):
     import tensorflow as tf
 
@@ -423,7 +441,7 @@ def test_a_full_disk_does_not_end_the_fit(make_model, data, tmp_path):
 
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                path = board._event_files["train"].path
+                path = board._files.open("train").path
                 for descriptor in Path("/proc/self/fd").iterdir():
                     if os.path.realpath(descriptor) == str(path.resolve()):
                         full = os.open("/dev/full", os.O_WRONLY)
@@ -463,4 +481,4 @@ def test_copies_open_files_of_their_own(copied, tmp_path):
     assert twin.log_dir == board.log_dir
     twin.set_model(keras.Sequential())
     twin.on_train_begin()
-    assert twin._event_files["train"].path != board._event_files["train"].path
+    assert twin._files.open("train").path != board._files.open("train").path

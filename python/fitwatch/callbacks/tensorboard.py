@@ -1,16 +1,14 @@
 """TensorBoard."""
 
-import os
-import socket
 import sys
 import time
-import warnings
 from typing import Any
 
 import keras
 
-from fitwatch import _check, _core, _files, _keras
+from fitwatch import _check, _files, _keras
 from fitwatch.callbacks import _rare_events
+from fitwatch.callbacks._event_files import EventFiles
 from fitwatch.callbacks._nested import Nested
 from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
 
@@ -90,8 +88,9 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         histogram_freq = _check.frequency("histogram_freq", histogram_freq)
         if histogram_freq:
             _rare_events.require_tensorboard("histogram_freq")
+        self.log_dir = log_dir
         self._is_set_up = False
-        self._forget_open_files()
+        self._new_files()
         super().__init__(
             log_dir=log_dir,
             histogram_freq=histogram_freq,
@@ -121,13 +120,12 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
             self._set_up(self._model)
         _files.ensure_writable_folder("log_dir", self._train_dir)
         super().on_train_begin(logs)
-        self._event_file("train")
+        self._files.open("train")
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes the files."""
         super().on_train_end(logs)
-        self._flush()
-        self._event_files.clear()
+        self._files.close()
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Called when an evaluation begins: the fit's own validation, or a nested one."""
@@ -136,11 +134,11 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     def _set_up(self, model: Any) -> None:
         """Takes a model to train or evaluate, with new files."""
-        self._flush()
+        self._files.close()
         while self._user_summaries:
             self._pop_writer()
         self._close_writers()
-        self._forget_open_files()
+        self._new_files()
         super().set_model(model)
         self._is_set_up = True
         # Keras 3 makes no train function that could be written as a graph.
@@ -163,11 +161,13 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         if self.update_freq != "epoch" and step % self.update_freq == 0:
             if self.write_steps_per_second:
                 seconds = time.time() - self._batch_start_time
-                self._write("train", "batch_steps_per_second", 1.0 / seconds, step)
+                self._files.add_scalar(
+                    "train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step
+                )
             tags = self._batch_tags
             for name, value in logs.items() if isinstance(logs, dict) else ():
                 tag = tags.get(name) or tags.setdefault(name, f"batch_{name}")
-                self._write("train", tag, value, step)
+                self._files.add_scalar("train", tag, value, step)
         if self._is_tracing:
             if self._batch_trace_context is not None:
                 _keras.stop_batch_trace(self._batch_trace_context)
@@ -188,15 +188,17 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         if iterations is not None:
             step = int(keras.ops.convert_to_numpy(iterations))
             for name, value in (logs or {}).items():
-                self._write("validation", f"evaluation_{name}_vs_iterations", value, step)
-        self._flush()
+                self._files.add_scalar(
+                    "validation", f"evaluation_{name}_vs_iterations", value, step
+                )
+        self._files.flush()
         self._pop_writer()
         self._restore_outer()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the epoch's values, and what else is due."""
         super().on_epoch_end(epoch, logs)
-        self._flush()
+        self._files.flush()
 
     def _log_epoch_metrics(self, epoch: int, logs: Any) -> None:
         if not logs:
@@ -206,73 +208,34 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         if self.write_steps_per_second:
             train["steps_per_second"] = self._compute_steps_per_second()
         for name, value in train.items():
-            self._write("train", f"epoch_{name}", value, epoch)
+            self._files.add_scalar("train", f"epoch_{name}", value, epoch)
         for name, value in logs.items():
             if name.startswith("val_"):
-                self._write("validation", f"epoch_{name[4:]}", value, epoch)
+                self._files.add_scalar("validation", f"epoch_{name[4:]}", value, epoch)
 
     def _write_keras_model_summary(self) -> None:
         event = _rare_events.model_event(self._model)
         if event is not None:
-            self._event_file("train").add_event(event)
+            self._files.open("train")  # where it cannot be made, that is an error here
+            self._files.add_event("train", event)
 
     def _log_weights(self, epoch: int) -> None:
         for layer in self.model.layers:
             for weight in layer.weights:
                 name = weight.path.replace(":", "_")
                 values = keras.ops.convert_to_numpy(weight)
-                self._add(_rare_events.histogram_event(f"{name}/histogram", values, epoch))
+                histogram = _rare_events.histogram_event(f"{name}/histogram", values, epoch)
+                self._files.add_event("train", histogram)
                 images = _rare_events.weights_as_images(values) if self.write_images else None
                 if images is not None:
-                    self._add(_rare_events.image_event(f"{name}/image", images, epoch))
+                    image = _rare_events.image_event(f"{name}/image", images, epoch)
+                    self._files.add_event("train", image)
 
-    def _add(self, event: bytes) -> None:
-        if "train" not in self._failed:
-            try:
-                self._event_file("train").add_event(event)
-            except OSError as error:
-                self._give_up("train", error)
-
-    def _write(self, folder: str, tag: str, value: Any, step: int) -> None:
-        if folder in self._failed:
-            return
-        try:
-            self._event_file(folder).add_scalar(tag, value, step)
-        except OSError as error:
-            self._give_up(folder, error)
-        except TypeError:
-            if tag not in self._not_scalar:
-                self._not_scalar.add(tag)
-                warnings.warn(
-                    f"TensorBoard: {tag!r} is left out: no scalar: {value!r}", stacklevel=2
-                )
-
-    def _flush(self) -> None:
-        for folder, file in self._event_files.items():
-            try:
-                file.flush()
-            except OSError as error:
-                self._give_up(folder, error)
-
-    def _give_up(self, folder: str, error: OSError) -> None:
-        self._failed.add(folder)
-        warnings.warn(
-            f"TensorBoard: an event file cannot be written any more, and training goes on without "
-            f"it: {error}",
-            stacklevel=2,
-        )
-
-    def _event_file(self, folder: str) -> _core.EventFile:
-        """The open event file in `log_dir/folder`; a new one at first."""
-        file = self._event_files.get(folder)
-        if file is None:
-            # TensorFlow's writer, if there is to be one, comes first: readers of a live folder
-            # follow the file that was made last, and that has to be ours.
-            if self._should_trace or self._has_user_summaries():
-                (self._train_writer if folder == "train" else self._val_writer).open()
-            file = _core.EventFile(os.path.join(self._log_write_dir, folder), socket.gethostname())
-            self._event_files[folder] = file
-        return file
+    def _before_open(self, folder: str) -> None:
+        # TensorFlow's writer, if there is to be one, comes first: readers of a live folder follow
+        # the file that was made last, and that has to be ours.
+        if self._should_trace or self._has_user_summaries():
+            (self._train_writer if folder == "train" else self._val_writer).open()
 
     def _has_user_summaries(self) -> bool:
         # Nobody calls tf.summary without having imported TensorFlow.
@@ -295,22 +258,20 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         if self._user_summaries:
             self._user_summaries.pop().close()
 
-    def _forget_open_files(self) -> None:
+    def _new_files(self) -> None:
+        self._files = EventFiles(self.log_dir, self._before_open)
         self._writers: dict[str, LazyWriter] = {}
-        self._event_files: dict[str, _core.EventFile] = {}
-        self._failed: set[str] = set()
-        self._not_scalar: set[str] = set()
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget_open_files()
-
     def __getstate__(self) -> dict[str, Any]:
         # A copy opens files of its own.
-        opened = ("_writers", "_event_files", "_user_summaries", "_summary_module")
+        opened = ("_files", "_writers", "_user_summaries", "_summary_module")
         return {**self.__dict__, **dict.fromkeys(opened)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._new_files()
 
 
 def _check_profile_batch(value: Any) -> Any:
