@@ -68,7 +68,9 @@ def test_a_custom_loop_may_hand_over_any_scalar():
     assert history.epoch(0).tolist() == [0.5, 1.0, 0.25, 0.125]
 
 
-@pytest.mark.parametrize("logs", [None, {}, {"d_loss": 0.1}, {"loss": "high"}, {"loss": [1, 2]}])
+@pytest.mark.parametrize(
+    "logs", [None, {}, 0.5, {"d_loss": 0.1}, {"loss": "high"}, {"loss": [1, 2]}]
+)
 def test_a_loss_that_is_missing_is_reported_once(logs):
     history = LossHistory()
     history.on_train_begin()

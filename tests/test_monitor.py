@@ -270,8 +270,11 @@ class SaveWithoutModel(DropsModel, callbacks.ModelCheckpoint):
 
 def test_a_state_that_is_none_is_refused():
     core = callbacks.EarlyStopping("loss")._core
-    with pytest.raises(ValueError, match="no state of this class"):
-        core.__setstate__(b"\xff")
+    _, _, state = core.__reduce__()
+    for wrong in (b"", b"\xff", state[:-1], b"\x02" + state[1:]):
+        with pytest.raises(ValueError, match="no state of this class"):
+            core.__setstate__(wrong)
+    core.__setstate__(state)
 
 
 def test_an_overridden_rule_sees_what_it_sees_in_keras(stand_in):

@@ -140,9 +140,9 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
     def _report_missing(self, logs: Any) -> None:
         if not self._missing_reported:
             self._missing_reported = True
-            there = ", ".join(logs or {}) or "none"
+            there = (", ".join(logs) if isinstance(logs, dict) else "") or "none"
             warnings.warn(
-                f"LossHistory: no 'loss' that is a number among the logs of a batch. "
+                "LossHistory: no 'loss' that is a number among the logs of a batch. "
                 f"Available: {there}.",
                 stacklevel=2,
             )

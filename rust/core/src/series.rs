@@ -11,7 +11,8 @@ const CHUNK: usize = 1 << 16;
 /// renumbers.
 ///
 /// Invariants:
-/// - growing never copies a value that is already stored;
+/// - an append-only series never copies a value that is already stored (a ring does, while it
+///   fills);
 /// - memory is 4 bytes a value and at most one chunk over, or 4 bytes times the capacity;
 /// - `first() + kept() == len()`.
 #[derive(Clone, Debug)]
@@ -128,6 +129,11 @@ impl Series {
                     values.pop_front();
                 }
                 if *capacity > 0 {
+                    if values.len() == values.capacity() {
+                        // As a `VecDeque` grows by itself, but not beyond what is kept.
+                        let room = *capacity - values.len();
+                        values.reserve_exact(room.min(values.len().max(1024)));
+                    }
                     values.push_back(value);
                 }
             }
@@ -203,7 +209,18 @@ mod tests {
         };
         let allocated: usize = chunks.iter().map(Vec::capacity).sum();
         assert!(allocated <= series.len() + CHUNK);
-        assert!(size_of_val(&CHUNK) * CHUNK <= 1 << 20);
+        assert!(size_of::<f32>() * CHUNK <= 1 << 20);
+    }
+
+    #[test]
+    fn a_ring_takes_no_more_than_its_capacity() {
+        for capacity in [1, 1000, 5000] {
+            let series = filled(Series::ring(capacity), 3 * capacity);
+            let Store::Ring { values, .. } = &series.store else {
+                unreachable!()
+            };
+            assert_eq!(values.capacity(), capacity);
+        }
     }
 
     #[test]

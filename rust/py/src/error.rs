@@ -12,6 +12,8 @@ pub enum Error {
     Io(PathBuf, io::Error),
     /// A pickled state is not one.
     State(postcard::Error),
+    /// A pickled state of another version.
+    Version(u8),
 }
 
 impl From<postcard::Error> for Error {
@@ -33,6 +35,9 @@ impl From<Error> for PyErr {
                 }
                 None => PyOSError::new_err(format!("{source}: {}", path.display())),
             },
+            Error::Version(version) => PyValueError::new_err(format!(
+                "no state of this class: version {version} is not known"
+            )),
             Error::State(source) => {
                 PyValueError::new_err(format!("no state of this class: {source}"))
             }
