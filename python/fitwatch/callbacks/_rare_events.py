@@ -87,8 +87,8 @@ def image_event(tag: str, images: NDArray[Any], step: int) -> bytes:
 def weights_as_images(weights: NDArray[Any]) -> NDArray[Any] | None:
     """Weights as a batch of images, laid out as Keras's callback does; None where they are none.
 
-    A vector is one row; a matrix is one image, wider than high; of a kernel with three dimensions
-    each filter is an image.
+    A vector is one column; a matrix is one image, wider than high; of a kernel with three
+    dimensions each filter is an image.
     """
     images = weights.squeeze()
     if images.ndim == 1:
