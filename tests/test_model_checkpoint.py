@@ -124,6 +124,21 @@ def test_save_model_can_be_overridden(make_model, data):
     assert checkpoint.calls == 3
 
 
+def test_should_save_on_batch_can_be_overridden(make_model, data):
+    asked = []
+
+    class Asks(ModelCheckpoint):
+        def _should_save_on_batch(self, batch):
+            asked.append(batch)
+            return False
+
+        def _save_model(self, epoch, batch, logs):
+            pass
+
+    make_model().fit(*data, batch_size=20, verbose=0, callbacks=[Asks("never.keras")])
+    assert asked == [0, 1, 2]
+
+
 def test_the_best_survives_from_one_fit_to_the_next(make_model, data, tmp_path):
     """As in Keras: only EarlyStopping and ReduceLROnPlateau start over."""
     checkpoint = ModelCheckpoint(tmp_path / "x.keras", "loss", save_best_only=True)

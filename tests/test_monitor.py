@@ -1,6 +1,8 @@
 """What EarlyStopping, ModelCheckpoint and ReduceLROnPlateau share."""
 
 import copy
+import copyreg
+import dataclasses
 import math
 import pickle
 import warnings
@@ -203,10 +205,95 @@ def test_whole_numbers_of_any_type_can_be_assigned(value):
     assert stopper.wait == -2
 
 
-@pytest.mark.parametrize("value", ["3", 2.5, None, math.nan])
-def test_what_cannot_be_assigned_is_named(value):
-    with pytest.raises(TypeError, match="wait cannot be"):
-        callbacks.EarlyStopping("loss").wait = value
+def test_what_the_core_cannot_hold_is_kept_and_decided_on_as_in_keras(stand_in):
+    states = []
+    for module in (callbacks, keras.callbacks):
+        stopper = begun(module.EarlyStopping("loss"), stand_in())
+        stopper.patience, stopper.stopped_epoch = 2.5, None
+        feed(stopper, 0.5, 0.6, 0.6, 0.6)
+        reduce = begun(module.ReduceLROnPlateau("loss", patience=1), stand_in())
+        reduce.cooldown = 1.5
+        feed(reduce, 0.5, 0.6, 0.6, 0.6)
+        states.append((stopper.patience, stopper.stopped_epoch, stopper.wait))
+        states[-1] += (reduce.cooldown_counter, reduce._model.optimizer.learning_rate)
+    assert states[0] == states[1]
+    stopper.patience = 1
+    assert stopper.patience == 1
+
+
+def test_a_subclass_may_redefine_an_attribute(stand_in):
+    states = []
+    for module in (callbacks, keras.callbacks):
+
+        @dataclasses.dataclass(eq=False)
+        class Stops(module.EarlyStopping):
+            patience: int = 3
+            base = module.EarlyStopping
+
+            def __post_init__(self):
+                self.base.__init__(self, "loss", patience=self.patience)
+
+        class Reduces(module.ReduceLROnPlateau):
+            factor = 0.5
+
+            def __init__(self, base=module.ReduceLROnPlateau):
+                base.__init__(self, "loss", patience=1, factor=0.5)
+
+        class Saves(module.ModelCheckpoint):
+            min_delta = 0.25
+
+        stopper, reduce = begun(Stops(), stand_in()), begun(Reduces(), stand_in())
+        saves = begun(Saves("{epoch}.keras", "loss", save_best_only=True), stand_in())
+        for callback in (stopper, reduce, saves):
+            feed(callback, 1.0, 2.0, 0.9, 3.0, 4.0, 5.0)
+        states.append((stopper.stopped_epoch, reduce._model.optimizer.learning_rate))
+        states[-1] += (saves._model.saved,)
+    assert states[0] == states[1]
+
+
+def test_a_subclass_may_leave_out_the_name_of_the_optimizer(stand_in):
+    class Reduces(callbacks.ReduceLROnPlateau):
+        def _reduce_optimizer_lr(self, optimizer, epoch):
+            return super()._reduce_optimizer_lr(optimizer, epoch)
+
+    reduce = begun(Reduces("loss", patience=1), stand_in())
+    feed(reduce, 1.0, 1.0)
+    assert reduce._model.optimizer.learning_rate == pytest.approx(0.01)
+
+
+def test_a_subclass_may_have_slots_and_another_base_with_a_new(stand_in):
+    class Named:
+        def __new__(cls, *args, name, **kwargs):
+            self = super().__new__(cls)
+            self.name = name
+            return self
+
+    class Slotted(callbacks.EarlyStopping, Named):
+        __slots__ = ("extra",)
+
+        def __init__(self, name):
+            super().__init__("loss")
+
+        def __reduce_ex__(self, protocol):
+            return (
+                copyreg.__newobj_ex__,
+                (type(self), (), {"name": self.name}),
+                self.__getstate__(),
+            )
+
+    original = Slotted(name="first")
+    original.extra = 7
+    twin = copy.copy(original)
+    assert (twin.name, twin.extra, twin.monitor) == ("first", 7, "loss")
+
+
+def test_a_method_without_a_module_counts_as_overridden(stand_in):
+    namespace = {"__name__": None}
+    exec("def worse(self, value, reference): return reference is None", namespace)
+    odd = type("Odd", (callbacks.EarlyStopping,), {"_is_improvement": namespace["worse"]})
+    callback = begun(odd("loss"), stand_in())
+    feed(callback, 0.5, 0.1)
+    assert callback.best == 0.5
 
 
 def test_patience_beyond_any_counter_is_endless():

@@ -228,6 +228,22 @@ def test_a_nested_evaluation_of_another_model_leaves_the_files_open(make_model, 
     assert tf.summary.experimental.get_step() is None
 
 
+def test_embeddings_of_a_model_without_a_graph(tmp_path, data):
+    class Embeds(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding = keras.layers.Embedding(5, 2)
+
+        def call(self, x):
+            return self.embedding(keras.ops.cast(x, "int32") % 5)
+
+    model = Embeds()
+    model.compile("sgd", "mse")
+    board = TensorBoard(tmp_path / "logs", embeddings_freq=1)
+    model.fit(data[0], np.zeros((60, 4, 2)), verbose=0, callbacks=[board])
+    assert (tmp_path / "logs" / "projector_config.pbtxt").exists()
+
+
 def test_logs_that_are_no_dict_are_ignored(tmp_path):
     board = TensorBoard(tmp_path, update_freq="batch", write_graph=False)
     board.set_model(keras.Sequential())

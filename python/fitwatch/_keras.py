@@ -3,6 +3,7 @@
 Nothing else in fitwatch imports `keras.src` or reads a private attribute of a model.
 """
 
+import sys
 from typing import Any
 
 import keras
@@ -38,6 +39,26 @@ def comparison() -> tuple[bool, bool] | None:
         return None
     subnormal = 1e-310 if double else 1e-40
     return double, not _less(0.0, subnormal)
+
+
+def model_json(model: Any) -> str:
+    """The model's JSON, without importing TensorFlow where nobody else has.
+
+    Keras looks while it serialises whether a value is a TensorFlow one, and imports TensorFlow for
+    that if it is installed. Where it is not loaded yet, no value can be.
+    """
+    try:
+        from keras.src.utils.module_utils import tensorflow
+    except ImportError as error:
+        raise _unsupported("keras.src.utils.module_utils.tensorflow") from error
+    if "tensorflow" in sys.modules or "_available" not in vars(tensorflow):
+        return str(model.to_json())
+    before = tensorflow._available
+    tensorflow._available = False
+    try:
+        return str(model.to_json())
+    finally:
+        tensorflow._available = before
 
 
 def stop_batch_trace(context: Any) -> None:

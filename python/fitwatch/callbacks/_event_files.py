@@ -48,7 +48,7 @@ class EventFiles:
             self.open(folder).add_scalar(tag, value, step)
         except OSError as error:
             self._give_up(folder, error)
-        except TypeError:
+        except (TypeError, ValueError, OverflowError, RuntimeError):  # whatever float() raises
             if tag not in self._not_scalar:
                 self._not_scalar.add(tag)
                 warnings.warn(

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import inspect
 import math
 import warnings
 from typing import Any, Generic, TypeVar, overload
@@ -9,16 +10,25 @@ from typing import Any, Generic, TypeVar, overload
 import keras
 
 from fitwatch import _keras
-from fitwatch.callbacks._nested import Nested
+from fitwatch.callbacks._nested import Nested, set_state
 
 T = TypeVar("T")
 
 
 class CoreAttribute(Generic[T]):
-    """An attribute whose value lives in the callback's compiled core, by default under its name."""
+    """An attribute whose value lives in the callback's compiled core.
 
-    def __init__(self, core_name: str = "") -> None:
+    A value that the core cannot hold (a patience of 2.5, a best that is a tensor) is kept beside
+    it as it is, and Keras's own code decides as long as there is one.
+
+    Args:
+        core_name: Its name in the core, where that is another.
+        plain: Whether NumPy's scalars are foreign too, since they compare in their own precision.
+    """
+
+    def __init__(self, core_name: str = "", *, plain: bool = False) -> None:
         self.core_name = core_name
+        self._plain = plain
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -29,14 +39,22 @@ class CoreAttribute(Generic[T]):
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
     def __get__(self, instance: Any, owner: type) -> Any:
-        return self if instance is None else getattr(instance._core, self.core_name)
+        if instance is None:
+            return self
+        if self.name in instance._foreign:
+            return instance._foreign[self.name]
+        return getattr(instance._core, self.core_name)
 
-    def __set__(self, instance: Any, value: T) -> None:
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance._foreign.pop(self.name, None)
+        if self._plain and not (value is None or type(value) in (float, int)):
+            instance._foreign[self.name] = value
+            return
         whole = isinstance(value, float) and value.is_integer()
         try:
-            setattr(instance._core, self.core_name, int(value) if whole else value)  # type: ignore[call-overload]
-        except (TypeError, OverflowError) as error:
-            raise TypeError(f"{self.name} cannot be {value!r}: {error}") from None
+            setattr(instance._core, self.core_name, int(value) if whole else value)
+        except (TypeError, OverflowError):
+            instance._foreign[self.name] = value
 
 
 class Monitor(Nested):
@@ -58,30 +76,20 @@ class Monitor(Nested):
     _rule: tuple[str, ...] = ("_is_improvement",)
     _monitor_op: Any = None
     _core_compares = False
-    # A best that is no Python number (a NumPy scalar, a tensor): kept as it is, since it takes part
-    # in comparisons with its own precision.
-    _foreign_best: Any = None
+    _foreign: dict[str, Any]
     _missing_reported = False
 
     monitor: str
     min_delta = CoreAttribute[float]()
+    best = CoreAttribute[Any](plain=True)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         # Not in __init__: a subclass may assign attributes before it calls that of its base.
-        self = super().__new__(cls)
+        new = super().__new__
+        self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
         self._core = cls._core_type()
+        self._foreign = {}
         return self
-
-    @property
-    def best(self) -> Any:
-        """The best value so far; None before there is one."""
-        return self._core.best if self._foreign_best is None else self._foreign_best
-
-    @best.setter
-    def best(self, value: Any) -> None:
-        known = value is None or type(value) in (float, int)
-        self._core.best = value if known else None
-        self._foreign_best = None if known else value
 
     @property
     def monitor_op(self) -> Any:
@@ -94,25 +102,35 @@ class Monitor(Nested):
         self._core_compares = False
         if op is keras.ops.less or op is keras.ops.greater:
             comparison = _keras.comparison()
-            if comparison is not None:
+            if comparison is not None and not self._attribute_redefined():
                 self._core.compare(op is keras.ops.greater, *comparison)
                 self._core_compares = True
 
     def _core_decides(self) -> bool:
         return (
             self._core_compares
-            and self._foreign_best is None
+            and not self._foreign
             and not any(self._overridden(method) for method in self._rule)
         )
 
     def _overridden(self, method: str) -> bool:
         definition = getattr(getattr(self, method), "__func__", None)
-        module = getattr(definition, "__module__", "")
+        module = getattr(definition, "__module__", None) or ""
         return not module.startswith(("fitwatch.", "keras."))
+
+    def _attribute_redefined(self) -> bool:
+        """Whether a subclass has a field or property of its own where the core has the value."""
+        classes = [c for c in type(self).__mro__ if c.__module__.startswith("fitwatch.")]
+        return any(
+            isinstance(attribute, CoreAttribute)
+            and inspect.getattr_static(type(self), name) is not attribute
+            for cls in classes
+            for name, attribute in vars(cls).items()
+        )
 
     def _is_improvement(self, monitor_value: Any, reference_value: Any) -> Any:
         known = reference_value is None or type(reference_value) in (float, int)
-        if self._core_compares and type(monitor_value) is float and known:
+        if self._core_compares and not self._foreign and type(monitor_value) is float and known:
             return self._core.improves(monitor_value, reference_value)
         if _is_nan(monitor_value):
             return False
@@ -140,9 +158,11 @@ class Monitor(Nested):
         self._missing_reported = False
         super().on_train_begin(logs)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._core = copy.copy(self._core)  # `copy.copy` hands over the original's own
+    def __setstate__(self, state: Any) -> None:
+        set_state(self, state)
+        # `copy.copy` hands over the original's own.
+        self._core = copy.copy(self._core)
+        self._foreign = dict(self._foreign)
 
 
 def _number(value: Any) -> float:

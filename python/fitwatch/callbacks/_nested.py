@@ -11,7 +11,8 @@ class Nested:
     there. Here they come back when the evaluation ends.
 
     What has begun is known only at the next `on_*_begin`: a fit that ended in an exception leaves
-    no trace, so `set_model` may come from a nested evaluation or from the next fit.
+    no trace, so `set_model` may come from a nested evaluation or from the next fit. An evaluation
+    that follows a fit which ended in an exception counts as nested.
     """
 
     # Defaults on the class, since a subclass may leave them out of a copy.
@@ -54,3 +55,11 @@ class Nested:
         if self._outer is not None:
             self._model, self.params = self._outer
             self._outer = None
+
+
+def set_state(instance: Any, state: Any) -> None:
+    """What `__setstate__` does by default, for a state of `object.__getstate__`."""
+    attributes, slots = state if isinstance(state, tuple) else (state, {})
+    instance.__dict__.update(attributes or {})
+    for name, value in slots.items():
+        setattr(instance, name, value)

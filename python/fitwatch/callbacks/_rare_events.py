@@ -14,6 +14,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from fitwatch import _keras
+
 MAX_IMAGES = 3  # what `tf.summary.image` keeps of a batch
 
 
@@ -45,7 +47,7 @@ def model_event(model: Any) -> bytes | None:
         )
         return None
     try:
-        description = model.to_json()
+        description = _keras.model_json(model)
     except Exception as error:  # whatever a user's layer raises: a log must not end the training
         warnings.warn(f"TensorBoard: the model has no JSON form: {error}", stacklevel=2)
         return None
@@ -71,7 +73,9 @@ def image_event(tag: str, images: NDArray[Any], step: int) -> bytes:
     from tensorboard.plugins.image.metadata import create_summary_metadata
 
     # The rounding of tf.image.convert_image_dtype.
-    pixels = np.clip(images.astype("float32") * 255.5, 0, 255).astype("uint8")
+    pixels = np.clip(np.nan_to_num(images.astype("float32"), nan=0.0) * 255.5, 0, 255).astype(
+        "uint8"
+    )
     strings = [str(pixels.shape[2]).encode(), str(pixels.shape[1]).encode()]
     for image in pixels[:MAX_IMAGES]:
         png = io.BytesIO()

@@ -1,6 +1,6 @@
 """TensorFlow's own summary writers, for what our TensorBoard callback does not write itself.
 
-That is histograms, images and profiles, and the `tf.summary` calls in a user's own code.
+That is profiles, and the `tf.summary` calls in a user's own code.
 """
 
 from collections.abc import Callable
@@ -39,6 +39,7 @@ class LazyWriter:
         """Closes the file, if there is one."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
 
 
 class UserSummaries:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _check, _core, _files
-from fitwatch.callbacks._nested import Nested
+from fitwatch.callbacks._nested import Nested, set_state
 
 
 class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
@@ -105,7 +105,7 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
         """Keeps the loss."""
         try:
             self._series.append(logs["loss"])
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
             self._report_missing(logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -153,8 +153,8 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
         self._spans: dict[int, tuple[int, int | None]] = {}
         self._missing_reported = False
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    def __setstate__(self, state: Any) -> None:
+        set_state(self, state)
         # `copy.copy` hands over the original's own.
         self._series = copy.copy(self._series)
         self._spans = dict(self._spans)

@@ -94,10 +94,8 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         _files.ensure_writable("filepath", self.filepath)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Saves, if `save_freq` counts batches and enough have passed."""
-        if self.save_freq == "epoch":
-            return
-        if not self._fields_checked:
+        """Saves, if `save_freq` counts batches and enough have passed (or a subclass says so)."""
+        if self.save_freq != "epoch" and not self._fields_checked:
             # The first save may be hours away: a field that no metric has is an error now.
             self._get_file_path(getattr(self, "_current_epoch", 0), batch, logs)
             self._fields_checked = True

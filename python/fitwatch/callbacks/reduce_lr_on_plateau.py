@@ -97,7 +97,11 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
 
     def _apply(self, decision: Decision, epoch: int) -> None:
         if decision == Decision.REDUCE_RATE:
-            reduced = [self._reduce_optimizer_lr(o, epoch, name) for o, name in self._optimizers()]
+            reduced = [
+                # As Keras calls it: the name of a single optimizer is not passed.
+                self._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
+                for optimizer, name in self._optimizers()
+            ]
             if any(reduced):
                 self._core.acted()
 
@@ -109,6 +113,8 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         return [(optimizer, "")]
 
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
+        if self._foreign or self._attribute_redefined():
+            return bool(super()._reduce_optimizer_lr(optimizer, epoch, name))
         rate = self._core.reduced(_learning_rate(optimizer))
         if rate is None:
             return False

@@ -9,7 +9,7 @@ import keras
 from fitwatch import _check, _files, _keras
 from fitwatch.callbacks import _rare_events
 from fitwatch.callbacks._event_files import EventFiles
-from fitwatch.callbacks._nested import Nested
+from fitwatch.callbacks._nested import Nested, set_state
 from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
 
 
@@ -139,6 +139,7 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
             self._pop_writer()
         self._close_writers()
         self._new_files()
+        _files.ensure_writable_folder("log_dir", self.log_dir)
         super().set_model(model)
         self._is_set_up = True
         # Keras 3 makes no train function that could be written as a graph.
@@ -264,18 +265,22 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        attributes, slots = state if isinstance(state, tuple) else (state, {})
         # A copy opens files of its own.
         opened = ("_files", "_writers", "_user_summaries", "_summary_module")
-        return {**self.__dict__, **dict.fromkeys(opened)}
+        return {**attributes, **dict.fromkeys(opened)}, slots
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    def __setstate__(self, state: Any) -> None:
+        set_state(self, state)
         self._new_files()
 
 
 def _check_profile_batch(value: Any) -> Any:
     """A batch number, or a pair of first and last; Keras takes the pair as a string too."""
+    if value is False:
+        return 0
     parts = value.split(",") if isinstance(value, str) else value
     pair = list(parts) if isinstance(parts, (list, tuple)) else [parts, parts]
     try:
