@@ -118,7 +118,6 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         """Opens the training file, so that a folder that cannot be written is known now."""
         if not self._is_set_up:
             self._set_up(self._model)
-        _files.ensure_writable_folder("log_dir", self._train_dir)
         super().on_train_begin(logs)
         self._files.open("train")
 
