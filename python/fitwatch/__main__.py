@@ -24,7 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--out", help="the folder to write (default: runs/demo-<time>)")
     demo.add_argument("--epochs", type=_positive, default=100, help="at most (default: 100)")
     demo.add_argument("--seed", type=_seed, default=1, help="of weights and shuffling (default: 1)")
+    script = commands.add_parser("run", help="run a script of yours with fitwatch enabled")
+    script.add_argument("script", help="path of a Python script")
+    script.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script gets")
     options = parser.parse_args(arguments)
+    if options.command == "run":
+        from fitwatch._script import run as run_script
+
+        return run_script(options.script, options.arguments)
 
     missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
     if find_spec(options.backend) is None:

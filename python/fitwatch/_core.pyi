@@ -1,14 +1,23 @@
 """The compiled core of fitwatch. Private: use `fitwatch.callbacks`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 __all__ = [
     "Checkpoint",
+    "Counter",
     "Decision",
+    "Due",
     "EarlyStopping",
     "EventFile",
+    "Finite",
+    "Losses",
     "Plateau",
+    "Progress",
+    "Reader",
+    "Recorder",
+    "Scalars",
     "Series",
     "__version__",
 ]
@@ -112,3 +121,89 @@ class EventFile:
     def add_scalar(self, tag: str, value: float, step: int) -> None: ...
     def add_event(self, event: bytes) -> None: ...
     def flush(self) -> None: ...
+
+@final
+class Reader:
+    """Reads values of one backend."""
+
+    def __new__(
+        cls,
+        convert: Callable[[Any], Any],
+        array: type | None = None,
+        layout: Callable[[Any], str] | None = None,
+        keys: list[str] = ...,
+        copy: Callable[[Any], Any] | None = None,
+        transfer: Any = None,
+    ) -> Reader: ...
+    def read(self, value: Any) -> Any: ...
+
+@final
+class Recorder:
+    """Has the batch hooks of a callback list, as builtin methods."""
+
+    callbacks: Any
+    interrupted: bool
+    @property
+    def max_lag(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    def __new__(cls, owner: Any, reader: Reader, logs: type, max_lag: int) -> Recorder: ...
+    def replan(self) -> None: ...
+    def drain(self) -> None: ...
+    def shares(self) -> tuple[list[tuple[int, float]], int]: ...
+    def on_train_batch_begin(self, batch: Any, logs: Any = None) -> None: ...
+    def on_train_batch_end(self, batch: Any, logs: Any = None) -> None: ...
+    def on_test_batch_begin(self, batch: Any, logs: Any = None) -> None: ...
+    def on_test_batch_end(self, batch: Any, logs: Any = None) -> None: ...
+    def on_predict_batch_begin(self, batch: Any, logs: Any = None) -> None: ...
+    def on_predict_batch_end(self, batch: Any, logs: Any = None) -> None: ...
+    def on_batch_begin(self, batch: Any, logs: Any = None) -> None: ...
+    def on_batch_end(self, batch: Any, logs: Any = None) -> None: ...
+
+@final
+class Counter:
+    """Counts batches."""
+
+    count: int
+    def __new__(cls, count: int = 0) -> Counter: ...
+    def __reduce__(self) -> tuple[type[Counter], tuple[int]]: ...
+
+@final
+class Due:
+    """Asks for an action when a checkpoint's policy says that it is due."""
+
+    def __new__(cls, policy: Checkpoint, every: int, first: bool) -> Due: ...
+
+@final
+class Finite:
+    """Asks for an action when a metric is NaN, infinite or no number; a missing one is fine."""
+
+    def __new__(cls, metric: str) -> Finite: ...
+
+@final
+class Losses:
+    """Appends a metric to a series; where it is missing or no number, asks for an action."""
+
+    def __new__(cls, series: Series, metric: str) -> Losses: ...
+
+@final
+class Progress:
+    """Counts batches, and asks now and then for the bar to be drawn."""
+
+    seen: int
+    visible: bool
+    values: bool
+    def __new__(cls) -> Progress: ...
+
+@final
+class Scalars:
+    """Writes all values of every so many batches to an event file."""
+
+    def __new__(
+        cls,
+        counter: Counter,
+        every: int,
+        file: EventFile,
+        prefix: str,
+        failed: Callable[[OSError], None],
+    ) -> Scalars: ...

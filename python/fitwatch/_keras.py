@@ -4,7 +4,7 @@ Nothing else in fitwatch imports `keras.src` or reads a private attribute of a m
 """
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -39,6 +39,66 @@ def comparison() -> tuple[bool, bool] | None:
         return None
     subnormal = 1e-310 if double else 1e-40
     return double, not _less(0.0, subnormal)
+
+
+def to_number(value: Any) -> Any:
+    """A value of the logs as a float; one that is none as a NumPy array, or else as it is.
+
+    The rule of Keras's `pythonify_logs`, but for an interrupt, which passes.
+    """
+    try:
+        if keras.ops.is_tensor(value):
+            value = keras.ops.convert_to_numpy(value)
+        return float(value)
+    except Exception:
+        return value
+
+
+def sync_state(model: Any) -> None:
+    """Brings the training state that JAX's trainer holds back to the model's variables."""
+    if keras.config.backend() == "jax" and hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
+
+
+class Seams(NamedTuple):
+    """Where Keras finds what `fitwatch.enable()` replaces."""
+
+    callbacks: list[Any]
+    """The public namespaces of callbacks."""
+    lookup: Any
+    """The module in which trainers look up `CallbackList`."""
+    methods: list[tuple[type, str]]
+    """The trainer's classes and methods that run hooks."""
+
+
+def seams() -> Seams:
+    """Finds them, and sees to it that they are what they have to be.
+
+    Raises:
+        RuntimeError: This version of Keras has something else there.
+    """
+    lookup: Any = sys.modules.get("keras.src.callbacks")
+    stock = getattr(lookup, "CallbackList", None)
+    if stock is None or stock is not keras.callbacks.CallbackList:
+        raise _unsupported("keras.src.callbacks.CallbackList")
+    namespaces: list[Any] = [keras.callbacks]
+    # What tf.keras and tensorflow.keras hand on, where TensorFlow or this Keras has it.
+    tf_keras = sys.modules.get("keras._tf_keras.keras.callbacks")
+    if tf_keras is not None and getattr(tf_keras, "CallbackList", None) is stock:
+        namespaces.append(tf_keras)
+    methods = []
+    for method in ("fit", "evaluate", "predict"):
+        owner = next((cls for cls in keras.Model.__mro__ if method in vars(cls)), None)
+        module = sys.modules.get(getattr(owner, "__module__", ""))
+        if owner is None or getattr(module, "callbacks_module", None) is not lookup:
+            raise _unsupported(f"a trainer that looks up keras.src.callbacks in its {method}()")
+        methods.append((owner, method))
+    return Seams(namespaces, lookup, methods)
+
+
+def is_default(hook: Any) -> bool:
+    """Whether a callback's bound hook is the empty one of `keras.callbacks.Callback`."""
+    return getattr(hook, "_is_default", False) is True
 
 
 def model_json(model: Any) -> str:

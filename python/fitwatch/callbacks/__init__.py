@@ -8,23 +8,23 @@ subclass of Keras's class), LossHistory is new, and the others are Keras's, hand
 from keras.callbacks import (
     BackupAndRestore,
     Callback,
-    CallbackList,
     CSVLogger,
     History,
     LambdaCallback,
     LearningRateScheduler,
     OrbaxCheckpoint,
-    ProgbarLogger,
     RemoteMonitor,
     SwapEMAWeights,
-    TerminateOnNaN,
 )
 
+from fitwatch.callbacks.callback_list import CallbackList
 from fitwatch.callbacks.early_stopping import EarlyStopping
 from fitwatch.callbacks.loss_history import LossHistory
 from fitwatch.callbacks.model_checkpoint import ModelCheckpoint
+from fitwatch.callbacks.progbar_logger import ProgbarLogger
 from fitwatch.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from fitwatch.callbacks.tensorboard import TensorBoard
+from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
     "BackupAndRestore",

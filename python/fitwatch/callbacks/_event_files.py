@@ -18,13 +18,16 @@ class EventFiles:
     Args:
         log_dir: The folder of the run.
         before_open: Called with the name of a sub-folder just before a file is made in it.
+
+    Attributes:
+        failed: The sub-folders whose file was given up.
     """
 
     def __init__(self, log_dir: str, before_open: Callable[[str], None]) -> None:
         self._log_dir = log_dir
         self._before_open = before_open
         self._open: dict[str, _core.EventFile] = {}
-        self._failed: set[str] = set()
+        self.failed: set[str] = set()
         self._not_scalar: set[str] = set()
 
     def open(self, folder: str) -> _core.EventFile:
@@ -42,12 +45,12 @@ class EventFiles:
 
     def add_scalar(self, folder: str, tag: str, value: Any, step: int) -> None:
         """Adds a value; one that is no scalar is reported once for its tag and left out."""
-        if folder in self._failed:
+        if folder in self.failed:
             return
         try:
             self.open(folder).add_scalar(tag, value, step)
         except OSError as error:
-            self._give_up(folder, error)
+            self.give_up(folder, error)
         except (TypeError, ValueError, OverflowError, RuntimeError):  # whatever float() raises
             if tag not in self._not_scalar:
                 self._not_scalar.add(tag)
@@ -57,12 +60,12 @@ class EventFiles:
 
     def add_event(self, folder: str, event: bytes) -> None:
         """Adds an encoded event."""
-        if folder in self._failed:
+        if folder in self.failed:
             return
         try:
             self.open(folder).add_event(event)
         except OSError as error:
-            self._give_up(folder, error)
+            self.give_up(folder, error)
 
     def flush(self) -> None:
         """Hands everything to the operating system."""
@@ -70,15 +73,16 @@ class EventFiles:
             try:
                 file.flush()
             except OSError as error:
-                self._give_up(folder, error)
+                self.give_up(folder, error)
 
     def close(self) -> None:
         """Flushes and closes the files; what is written later goes to new ones."""
         self.flush()
         self._open.clear()
 
-    def _give_up(self, folder: str, error: OSError) -> None:
-        self._failed.add(folder)
+    def give_up(self, folder: str, error: OSError) -> None:
+        """Reports that the file in a sub-folder cannot be written, which ends it."""
+        self.failed.add(folder)
         warnings.warn(
             "TensorBoard: an event file cannot be written any more, and training goes on without "
             f"it: {error}",

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, overload
 import keras
 
 from fitwatch import _keras
+from fitwatch.callbacks._compiled import Compiled
 from fitwatch.callbacks._nested import Nested, set_state
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class CoreAttribute(Generic[T]):
             instance._foreign[self.name] = value
 
 
-class Monitor(Nested):
+class Monitor(Compiled, Nested):
     """Mixin for Keras's monitor callbacks: the core keeps the numbers and judges the values.
 
     The core decides where that gives Keras's own answer: the value is a Python float, as all logs

@@ -3,9 +3,12 @@
 That is profiles, and the `tf.summary` calls in a user's own code.
 """
 
+import operator
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, ClassVar
+
+from fitwatch import _core
 
 
 class LazyWriter:
@@ -42,32 +45,74 @@ class LazyWriter:
             self._writer = None
 
 
+class Step:
+    """The number of batches so far, as `tf.summary` and its users see it: it counts on by itself.
+
+    TensorFlow keeps a step for summaries that name none. It would have to be set for every batch,
+    whether a summary comes or not; an object that says how far it is when it is asked needs no
+    care.
+    """
+
+    def __init__(self, counter: _core.Counter) -> None:
+        self._counter = counter
+
+    def __index__(self) -> int:
+        return self._counter.count
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
+        import tensorflow as tf
+
+        return tf.constant(self._counter.count, dtype or tf.int64, name=name)
+
+    def __hash__(self) -> int:
+        return hash(self._counter.count)
+
+    def __repr__(self) -> str:
+        return repr(self._counter.count)
+
+
+def _as_int(method: str) -> Callable[..., Any]:
+    def operate(self: Step, *args: Any) -> Any:
+        return getattr(self._counter.count, method)(
+            *(operator.index(arg) if isinstance(arg, Step) else arg for arg in args)
+        )
+
+    return operate
+
+
+# What a script may do with a step, it may do with this one.
+for _name in (
+    *("eq", "ne", "lt", "le", "gt", "ge", "bool", "int", "float", "format", "neg"),
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"),
+    *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow"),
+):
+    setattr(Step, f"__{_name}__", _as_int(f"__{_name}__"))
+
+
 class UserSummaries:
-    """Makes one of TensorFlow's writers the default one, and keeps its step current.
+    """Makes one of TensorFlow's writers the default one.
 
     Keras's callback enters and leaves two TensorFlow contexts for every batch; here they are
-    entered once, and a batch sets the step only. TensorFlow's contexts must be left in the reverse
-    order, but callbacks end in the order in which they began: one that ends too early is left when
-    those above it have ended. (Two of Keras's callbacks crash there.)
+    entered once. TensorFlow's contexts must be left in the reverse order, but callbacks end in the
+    order in which they began: one that ends too early is left when those above it have ended. (Two
+    of Keras's callbacks crash there.)
+
+    Args:
+        writer: TensorFlow's writer.
+        counter: Counts the batches; its count is the step of summaries that name none.
+        update_freq: Summaries are recorded in one batch of so many.
     """
 
     _entered: ClassVar[list["UserSummaries"]] = []
 
-    def __init__(self, writer: Any, step: int, update_freq: int) -> None:
+    def __init__(self, writer: Any, counter: _core.Counter, update_freq: int) -> None:
         import tensorflow as tf
 
-        self._set_step: Callable[[int], None] = tf.summary.experimental.set_step
-        self._step = step
         self._contexts = ExitStack()
-        self._contexts.enter_context(writer.as_default(step))
-        self._contexts.enter_context(tf.summary.record_if(lambda: self._step % update_freq == 0))
+        self._contexts.enter_context(writer.as_default(Step(counter)))
+        self._contexts.enter_context(tf.summary.record_if(lambda: counter.count % update_freq == 0))
         self._ended = False
         self._entered.append(self)
-
-    def step(self, step: int) -> None:
-        """Sets the step that summaries without a step of their own get."""
-        self._step = step
-        self._set_step(step)
 
     def close(self) -> None:
         """Puts back the writer and step that were the default before."""

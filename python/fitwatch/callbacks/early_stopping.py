@@ -6,10 +6,11 @@ import keras
 
 from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
+from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
 
 
-class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[misc]
+class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  # type: ignore[misc]
     """Stops training when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.EarlyStopping`.
@@ -106,3 +107,14 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             self.best_epoch = epoch
         if decision == Decision.STOP:
             _keras.model_of(self).stop_training = True
+
+    def _abandon(self, interrupted: bool) -> None:
+        super()._abandon(interrupted)
+        # Ctrl-C is a way to end the training; after an exception the weights are left as they are.
+        if interrupted and self.restore_best_weights and self.best_weights is not None:
+            if self.verbose > 0:
+                epoch = self.best_epoch + 1
+                _keras.print_message(
+                    f"Restoring model weights from the end of the best epoch: {epoch}."
+                )
+            self.model.set_weights(self.best_weights)

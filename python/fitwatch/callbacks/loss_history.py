@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _check, _core, _files
+from fitwatch.callbacks._compiled import Compiled, Form, compiled
 from fitwatch.callbacks._nested import Nested, set_state
 
 
-class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
+class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the loss of every batch, and plots it after every epoch.
 
     What a batch hook finds under `logs["loss"]` is kept as float32, 4 bytes a batch. In Keras that
@@ -76,6 +77,7 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def losses(self) -> NDArray[np.float32]:
         """The losses that are kept, in order: a read-only array, shape `(batches,)`."""
+        self._drain()
         return self._read(0, len(self._series))
 
     def epoch(self, epoch: int) -> NDArray[np.float32]:
@@ -84,6 +86,7 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
         Raises:
             IndexError: The epoch was not trained.
         """
+        self._drain()
         if epoch not in self._spans:
             known = f"{min(self._spans)} to {max(self._spans)}" if self._spans else "none yet"
             raise IndexError(f"no epoch {epoch!r}; there are: {known}.")
@@ -101,6 +104,7 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
         """Notes where the epoch begins."""
         self._spans[epoch] = (len(self._series), None)
 
+    @compiled("_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keeps the loss."""
         try:
@@ -114,6 +118,10 @@ class LossHistory(Nested, keras.callbacks.Callback):  # type: ignore[misc]
         self._spans[epoch] = (start, len(self._series))
         if self.plot is not None:
             self._save_plot(epoch)
+
+    def _compile(self, recorder: _core.Recorder) -> Form:
+        self._drain = recorder.drain
+        return _core.Losses(self._series, "loss"), self.on_train_batch_end
 
     def _save_plot(self, epoch: int) -> None:
         from fitwatch import _plot

@@ -5,10 +5,12 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _core, _files
+from fitwatch._drop_in import DropIn
+from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
 
 
-class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
@@ -93,6 +95,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         self._fields_checked = False
         _files.ensure_writable("filepath", self.filepath)
 
+    @compiled("_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if `save_freq` counts batches and enough have passed (or a subclass says so)."""
         if self.save_freq != "epoch" and not self._fields_checked:
@@ -100,9 +103,21 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
             self._get_file_path(getattr(self, "_current_epoch", 0), batch, logs)
             self._fields_checked = True
         if self._should_save_on_batch(batch):
-            if self.monitor_op is None and self.save_best_only:
-                self._set_monitor_op()
-            self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
+            self._save_on_batch(batch, logs)
+
+    def _compile(self, recorder: _core.Recorder) -> Any:
+        if self._overridden("_should_save_on_batch") or self._attribute_redefined():
+            return NotImplemented
+        if self.save_freq == "epoch":
+            return None
+        # The first batch goes through the hook, which checks the fields of the path.
+        due = _core.Due(self._core, self.save_freq, first=not self._fields_checked)
+        return due, self._save_on_batch
+
+    def _save_on_batch(self, batch: int, logs: Any) -> None:
+        if self.monitor_op is None and self.save_best_only:
+            self._set_monitor_op()
+        self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
 
     def _should_save_on_batch(self, batch: int) -> bool:
         return self.save_freq != "epoch" and bool(self._core.due(batch, self.save_freq))

@@ -6,10 +6,11 @@ import keras
 
 from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
+from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
 
 
-class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
+class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=DropIn):  # type: ignore[misc]
     """Reduces the learning rate when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.ReduceLROnPlateau`.

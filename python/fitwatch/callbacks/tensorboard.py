@@ -1,19 +1,23 @@
 """TensorBoard."""
 
+import copy
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import keras
 
-from fitwatch import _check, _files, _keras
+from fitwatch import _check, _core, _files, _keras
+from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rare_events
+from fitwatch.callbacks._compiled import Compiled, Form, compiled
 from fitwatch.callbacks._event_files import EventFiles
 from fitwatch.callbacks._nested import Nested, set_state
 from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
 
 
-class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
+class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropIn):  # type: ignore[misc]
     """Writes scalars for TensorBoard, without TensorFlow.
 
     Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
@@ -90,6 +94,7 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
             _rare_events.require_tensorboard("histogram_freq")
         self.log_dir = log_dir
         self._is_set_up = False
+        self._train_batches, self._test_batches = _core.Counter(), _core.Counter()
         self._new_files()
         super().__init__(
             log_dir=log_dir,
@@ -144,17 +149,40 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
         # Keras 3 makes no train function that could be written as a graph.
         self._should_write_train_graph = False
 
+    @property
+    def _global_train_batch(self) -> int:
+        """Training batches so far: the step of batch values. The name is Keras's."""
+        return self._train_batches.count
+
+    @_global_train_batch.setter
+    def _global_train_batch(self, count: int) -> None:
+        self._train_batches.count = count
+
+    @property
+    def _global_test_batch(self) -> int:
+        """The same for evaluations."""
+        return self._test_batches.count
+
+    @_global_test_batch.setter
+    def _global_test_batch(self, count: int) -> None:
+        self._test_batches.count = count
+
+    @compiled("_compile_train_begin")
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Counts the batch."""
         if self._should_trace:
             super().on_train_batch_begin(batch, logs)
             return
         self._global_train_batch += 1
-        if self._user_summaries:
-            self._user_summaries[-1].step(self._global_train_batch)
         if self.write_steps_per_second:
             self._batch_start_time = time.time()
 
+    def _compile_train_begin(self, recorder: _core.Recorder) -> Any:
+        if self._should_trace or self._times_batches():
+            return NotImplemented
+        return self._train_batches, self.on_train_batch_begin
+
+    @compiled("_compile_train_end")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the batch's values, if it is time."""
         step = self._global_train_batch
@@ -164,10 +192,8 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
                 self._files.add_scalar(
                     "train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step
                 )
-            tags = self._batch_tags
-            for name, value in logs.items() if isinstance(logs, dict) else ():
-                tag = tags.get(name) or tags.setdefault(name, f"batch_{name}")
-                self._files.add_scalar("train", tag, value, step)
+            if isinstance(logs, dict):
+                self._write_batch(step, logs)
         if self._is_tracing:
             if self._batch_trace_context is not None:
                 _keras.stop_batch_trace(self._batch_trace_context)
@@ -175,11 +201,31 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
             if step >= self._stop_batch:
                 self._stop_trace()
 
+    def _compile_train_end(self, recorder: _core.Recorder) -> Any:
+        if self._should_trace or self._times_batches():
+            return NotImplemented
+        if self.update_freq == "epoch" or "train" in self._files.failed:
+            return None
+        file = self._files.open("train")
+        give_up = partial(self._files.give_up, "train")
+        scalars = _core.Scalars(self._train_batches, self.update_freq, file, "batch_", give_up)
+        return scalars, self._write_batch
+
+    def _times_batches(self) -> bool:
+        return bool(self.write_steps_per_second) and self.update_freq != "epoch"
+
+    def _write_batch(self, step: int, logs: Any) -> None:
+        for name, value in logs.items():
+            tag = self._batch_tags.get(name) or self._batch_tags.setdefault(name, f"batch_{name}")
+            self._files.add_scalar("train", tag, value, step)
+
+    @compiled("_compile_test_begin")
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Counts the batch."""
         self._global_test_batch += 1
-        if self._user_summaries:
-            self._user_summaries[-1].step(self._global_test_batch)
+
+    def _compile_test_begin(self, recorder: _core.Recorder) -> Form:
+        return self._test_batches, self.on_test_batch_begin
 
     def on_test_end(self, logs: Any = None) -> None:
         """Writes the evaluation's values against the optimizer's iterations."""
@@ -231,6 +277,18 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
                     image = _rare_events.image_event(f"{name}/image", images, epoch)
                     self._files.add_event("train", image)
 
+    def _flush(self) -> None:
+        self._files.flush()
+
+    def _abandon(self, interrupted: bool) -> None:
+        if self._is_tracing:
+            self._stop_trace()
+        while self._user_summaries:
+            self._pop_writer()
+        self._close_writers()
+        self._files.close()
+        super()._abandon(interrupted)
+
     def _before_open(self, folder: str) -> None:
         # TensorFlow's writer, if there is to be one, comes first: readers of a live folder follow
         # the file that was made last, and that has to be ours.
@@ -251,7 +309,8 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     def _push_writer(self, writer: LazyWriter, step: int) -> None:
         if self._has_user_summaries():
-            summaries = UserSummaries(writer.open(), step, self.update_freq)
+            counter = self._train_batches if writer is self._train_writer else self._test_batches
+            summaries = UserSummaries(writer.open(), counter, self.update_freq)
             self._user_summaries.append(summaries)
 
     def _pop_writer(self) -> None:
@@ -273,6 +332,9 @@ class TensorBoard(Nested, keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     def __setstate__(self, state: Any) -> None:
         set_state(self, state)
+        # `copy.copy` hands over the original's own.
+        self._train_batches = copy.copy(self._train_batches)
+        self._test_batches = copy.copy(self._test_batches)
         self._new_files()
 
 

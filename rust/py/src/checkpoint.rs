@@ -7,7 +7,7 @@ use crate::policy::best_methods;
 
 /// When to save a checkpoint.
 #[pyclass(module = "fitwatch._core")]
-pub struct Checkpoint(core::Checkpoint);
+pub struct Checkpoint(pub core::Checkpoint);
 
 best_methods!(Checkpoint);
 

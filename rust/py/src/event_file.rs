@@ -2,25 +2,31 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use fitwatch_core::event_file;
 use pyo3::prelude::*;
 
+use crate::clock::now;
 use crate::error::Error;
 
 /// An event file, open for writing.
 #[pyclass(module = "fitwatch._core")]
 pub struct EventFile(event_file::EventFile);
 
-fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
-}
-
 impl EventFile {
+    /// Adds one value under the tag of `template`, as of the time `now`.
+    #[allow(clippy::cast_possible_truncation)] // scalars of event files are float32
+    pub fn add(
+        &mut self,
+        template: &event_file::Template,
+        value: f64,
+        step: i64,
+        now: f64,
+    ) -> Result<(), Error> {
+        let written = self.0.add(template, value as f32, step, now);
+        written.map_err(|source| self.error(source))
+    }
+
     fn error(&self, source: io::Error) -> Error {
         Error::Io(self.0.path().to_owned(), source)
     }

@@ -1,6 +1,7 @@
 //! `fitwatch._core`: the core, for Python. Signatures and conversions only.
 
 mod checkpoint;
+mod clock;
 mod decision;
 mod early_stopping;
 mod error;
@@ -8,7 +9,11 @@ mod event_file;
 mod limit;
 mod plateau;
 mod policy;
+mod raw;
+mod reader;
+mod recorder;
 mod series;
+mod sinks;
 
 use pyo3::prelude::*;
 
@@ -26,7 +31,13 @@ mod _core {
     #[pymodule_export]
     use super::plateau::Plateau;
     #[pymodule_export]
+    use super::reader::Reader;
+    #[pymodule_export]
+    use super::recorder::Recorder;
+    #[pymodule_export]
     use super::series::Series;
+    #[pymodule_export]
+    use super::sinks::{Counter, Due, Finite, Losses, Progress, Scalars};
 
     use pyo3::prelude::*;
 

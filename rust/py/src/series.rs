@@ -13,7 +13,7 @@ type Reduced<'py> = (
 
 /// An append-only float32 buffer, or a ring of fixed capacity.
 #[pyclass(module = "fitwatch._core")]
-pub struct Series(core::Series);
+pub struct Series(pub core::Series);
 
 #[pymethods]
 impl Series {

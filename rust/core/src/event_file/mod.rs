@@ -9,4 +9,5 @@ mod record;
 mod scalar;
 mod writer;
 
+pub use scalar::Template;
 pub use writer::EventFile;

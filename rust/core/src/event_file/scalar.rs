@@ -16,6 +16,8 @@ pub struct Template {
 }
 
 impl Template {
+    /// The template of a tag.
+    #[must_use]
     pub fn new(tag: &str) -> Self {
         // A value whose bytes cannot stand anywhere else: they are in no UTF-8 text and no length.
         let marker = [0xff; 4];

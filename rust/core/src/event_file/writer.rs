@@ -99,7 +99,16 @@ impl EventFile {
         if !self.templates.contains_key(tag) {
             self.templates.insert(tag.to_owned(), Template::new(tag));
         }
-        let template = &self.templates[tag];
+        let buffer = &mut self.buffer;
+        self.templates[tag].event(value, step, now, |event| record::append(buffer, event));
+        self.flush_if_due(now)
+    }
+
+    /// Adds one value under the tag of `template`, which saves looking the tag up.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add(&mut self, template: &Template, value: f32, step: i64, now: f64) -> io::Result<()> {
         let buffer = &mut self.buffer;
         template.event(value, step, now, |event| record::append(buffer, event));
         self.flush_if_due(now)

@@ -1,0 +1,149 @@
+"""`fitwatch.enable()` and what undoes it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fitwatch._after_import import AfterImport
+
+
+class _Patches:
+    """Attributes that were replaced, and what they were before."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Any, str, Any, Any]] = []
+
+    def apply(self, planned: list[tuple[Any, str, Any]]) -> None:
+        """Sets attributes: all of them, or none."""
+        try:
+            for owner, name, new in planned:
+                self._done.append((owner, name, vars(owner)[name], new))
+                setattr(owner, name, new)
+        except BaseException:
+            self.undo()
+            raise
+
+    def undo(self) -> None:
+        """Puts back what was there, but for what somebody else has replaced since."""
+        while self._done:
+            owner, name, old, new = self._done.pop()
+            if vars(owner).get(name) is new:
+                setattr(owner, name, old)
+
+
+class _State:
+    patches: _Patches | None = None
+    waiting: AfterImport | None = None
+
+
+def enable(max_lag: int = 16) -> None:
+    """Makes every `fit()` a fitwatch one, from here on, in code that knows nothing of fitwatch.
+
+    `fit`, `evaluate` and `predict` build the compiled `CallbackList`, `keras.callbacks.X` is
+    fitwatch's X wherever there is one (in `tf.keras.callbacks` too), Ctrl-C ends a run after the
+    current batch with everything in order, and after any exception the callbacks' files are
+    complete. Callbacks that were made before go on working, the slow way.
+
+    It may be called before Keras is imported, and does not import it. A second call only sets
+    `max_lag`. In a thread other than the main one, Ctrl-C stays as it is.
+
+    Args:
+        max_lag: Batches (0 or more) that a decision which depends on batch values may come late
+            where the device runs ahead of the program; 0 waits for every batch, as Keras does.
+
+    Raises:
+        ValueError: `max_lag` is negative.
+        TypeError: `max_lag` is no whole number.
+        RuntimeError: This version of Keras is not supported; nothing has been changed. Raised by
+            `import keras`, if that comes later.
+
+    Example:
+        >>> import fitwatch, keras
+        >>> fitwatch.enable()
+        >>> keras.callbacks.TensorBoard.__module__
+        'fitwatch.callbacks.tensorboard'
+        >>> fitwatch.disable()
+        >>> keras.callbacks.TensorBoard.__module__
+        'keras.src.callbacks.tensorboard'
+    """
+    from fitwatch import _check, _settings
+
+    _settings.max_lag = _check.count("max_lag", max_lag)
+    if _State.patches is not None or _State.waiting is not None:
+        return
+    if "keras" in sys.modules:
+        _patch()
+    else:
+        _State.waiting = AfterImport("keras", _patch)
+
+
+def disable() -> None:
+    """Puts back everything that `enable()` has changed. Runs that are going on are not touched."""
+    from fitwatch import _settings
+
+    _settings.max_lag = _settings.DEFAULT_MAX_LAG
+    if _State.waiting is not None:
+        _State.waiting.cancel()
+        _State.waiting = None
+    if _State.patches is not None:
+        from fitwatch._drop_in import stands_for
+
+        stands_for.clear()
+        _State.patches.undo()
+        _State.patches = None
+
+
+@contextmanager
+def enabled(max_lag: int = 16) -> Iterator[None]:
+    """`enable()` for a block; what was in force before is so afterwards.
+
+    Args:
+        max_lag: As in `enable()`.
+
+    Example:
+        >>> import fitwatch, keras
+        >>> with fitwatch.enabled():
+        ...     keras.callbacks.CSVLogger.__name__
+        'CSVLogger'
+    """
+    from fitwatch import _settings
+
+    before = _State.patches is not None or _State.waiting is not None
+    max_lag_before = _settings.max_lag
+    enable(max_lag)
+    try:
+        yield
+    finally:
+        if before:
+            _settings.max_lag = max_lag_before
+        else:
+            disable()
+
+
+def _patch() -> None:
+    """Replaces the names, once Keras is there."""
+    _State.waiting = None
+    from fitwatch import _fit, _keras, callbacks
+    from fitwatch._drop_in import stands_for
+
+    seams = _keras.seams()  # raises before anything is changed
+    ours = {
+        name: getattr(callbacks, name)
+        for name in callbacks.__all__
+        if hasattr(seams.callbacks[0], name)
+        and getattr(callbacks, name) is not getattr(seams.callbacks[0], name)
+    }
+    planned: list[tuple[Any, str, Any]] = []
+    for namespace in seams.callbacks:
+        planned += [
+            (namespace, name, new) for name, new in ours.items() if hasattr(namespace, name)
+        ]
+    planned.append((seams.lookup, "CallbackList", callbacks.CallbackList))
+    for trainer, method in seams.methods:
+        planned.append((trainer, method, _fit.guarded(vars(trainer)[method])))
+    stock = {new: getattr(seams.callbacks[0], name) for name, new in ours.items()}
+    patches = _Patches()
+    patches.apply(planned)
+    stands_for.update(stock)
+    _State.patches = patches

@@ -1,0 +1,99 @@
+"""What lies around a `fit()`, `evaluate()` or `predict()` while `fitwatch.enable()` is in force.
+
+No callback is told of an exception that comes from the data or from the training step, and Keras
+swallows Ctrl-C where it converts logs. Both need something around the whole call.
+"""
+
+import functools
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_local = threading.local()
+
+
+def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A trainer's method, with an end that comes whatever happens."""
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        runs = _runs()
+        run = Run()
+        runs.append(run)
+        try:
+            result = method(*args, **kwargs)
+        except BaseException as error:
+            run.abandon(interrupted=isinstance(error, KeyboardInterrupt))
+            raise
+        finally:
+            runs.remove(run)
+            run.close()
+        if run.interrupted and not runs:
+            raise KeyboardInterrupt  # it came after the last batch
+        return result
+
+    return call
+
+
+def attach(callback_list: Any) -> None:
+    """Tells the run that is going on, if any, which callback list it has."""
+    runs = _runs()
+    if runs:
+        runs[-1].attach(callback_list)
+
+
+def _runs() -> list["Run"]:
+    """The runs of this thread: one may be nested in another."""
+    try:
+        runs: list[Run] = _local.runs
+    except AttributeError:
+        runs = _local.runs = []
+    return runs
+
+
+class Run:
+    """One call of a trainer's method."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._lists: list[Any] = []
+        self._previous: Any = None
+
+    def attach(self, callback_list: Any) -> None:
+        """Takes a callback list; from now on Ctrl-C ends the run after the current batch."""
+        self._lists.append(callback_list)
+        if any(run.interrupted for run in _runs()):
+            callback_list._recorder.interrupted = True
+        on_main_thread = threading.current_thread() is threading.main_thread()
+        if on_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def abandon(self, *, interrupted: bool) -> None:
+        """Ends what the callbacks had begun. Never raises."""
+        for callback_list in self._lists:
+            try:
+                callback_list._abandon(interrupted)
+            except Exception as error:
+                print(f"fitwatch: while ending a run: {error!r}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Puts back the signal handler that was there before."""
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
+
+    def _on_interrupt(self, number: int, frame: Any) -> None:
+        if self.interrupted:
+            self.close()
+            signal.default_int_handler(number, frame)
+        self.interrupted = True
+        for run in _runs():
+            for callback_list in run._lists:
+                callback_list._recorder.interrupted = True
+        print(
+            "\nfitwatch: ending after this batch; press Ctrl-C again to end at once.",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,75 @@
+"""Which hooks of which callbacks have to be called, and which the core does by itself."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from fitwatch import _core, _keras
+
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
+# A sink of the core, and what it calls where the core cannot do it alone.
+Form = tuple[Any, Callable[..., Any]]
+
+# The older name of a hook, which Keras's default hook of the newer name calls.
+ALIASES = {
+    "on_train_batch_begin": "on_batch_begin",
+    "on_train_batch_end": "on_batch_end",
+}
+
+
+def compiled(form: str) -> Callable[[Hook], Hook]:
+    """Marks a hook of a fitwatch callback that the core can do instead.
+
+    A subclass or instance that has another hook under the same name has no mark on it, so that one
+    is called.
+
+    Args:
+        form: The name of a method that is called with the `_core.Recorder` when hooks are planned.
+            It returns a pair of a sink and its action; None if there is nothing to do for now; or
+            NotImplemented if the Python hook has to be called.
+    """
+
+    def mark(hook: Hook) -> Hook:
+        hook._compiled_form = form  # type: ignore[attr-defined]
+        return hook
+
+    return mark
+
+
+class Compiled:
+    """Mixin for callbacks whose rows come from the core, some batches late."""
+
+    # A function that brings everything up to date; called before a tracked attribute is read.
+    _drain: Callable[[], None] = staticmethod(lambda: None)
+
+    def __getstate__(self) -> Any:
+        self._drain()
+        state = super().__getstate__()
+        attributes, slots = state if isinstance(state, tuple) else (state, {})
+        # A copy belongs to no callback list.
+        return {k: v for k, v in (attributes or {}).items() if k != "_drain"}, slots
+
+
+def plan(
+    callbacks: Sequence[Any], hook: str, recorder: _core.Recorder
+) -> list[tuple[int, Callable[..., Any], Form | None]]:
+    """The callbacks that have to do with a batch hook.
+
+    Returns:
+        For each of them, in order: its place in the list, its bound Python hook, and what the core
+        does instead; None if the hook has to be called.
+    """
+    planned = []
+    for place, callback in enumerate(callbacks):
+        bound = getattr(callback, hook)
+        decisive = bound
+        if _keras.is_default(bound):
+            alias = getattr(callback, ALIASES.get(hook, hook))
+            if _keras.is_default(alias):
+                continue
+            decisive = alias
+        name = getattr(decisive, "_compiled_form", None)
+        form = NotImplemented if name is None else getattr(callback, name)(recorder)
+        if form is not None:
+            planned.append((place, bound, None if form is NotImplemented else form))
+    return planned

@@ -1,0 +1,257 @@
+"""CallbackList."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from fitwatch import _arrays, _check, _core, _fit, _keras, _settings
+from fitwatch._drop_in import DropIn
+from fitwatch._logs import Logs, flatten
+from fitwatch.callbacks import _compiled, _slow
+from fitwatch.callbacks.progbar_logger import ProgbarLogger
+
+_HOOKS = tuple(
+    f"on_{kind}batch_{when}"
+    for kind in ("train_", "test_", "predict_", "")
+    for when in ("begin", "end")
+)
+
+
+class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ignore[misc]
+    """A container of callbacks whose batch hooks are compiled.
+
+    Same arguments, attributes, order and form of calls as `keras.callbacks.CallbackList`. Hand it
+    to `fit(callbacks=...)`, call its hooks from a loop of your own, or let `fitwatch.enable()` make
+    every `fit()` build one.
+
+    A batch hook that no callback overrides is never called, and a value that no callback reads is
+    never converted. A callback that overrides a batch hook is called for every batch, in order,
+    with a dict of logs that converts a value when it is read. fitwatch's own callbacks get their
+    values from the core, some batches later; reading one of their attributes brings them up to
+    date first, and so does the end of an epoch.
+
+    Args:
+        callbacks: A list of callbacks, or one callback.
+        add_history: Whether to add a `History`, if there is none.
+        add_progbar: Whether to add a `ProgbarLogger`, if there is none.
+        model: The model that the callbacks watch.
+        max_lag: Batches (0 or more) that a decision which depends on batch values may come late
+            where the device runs ahead of the program: JAX, and GPUs. 0 waits for every batch, as
+            Keras does. Where values are there at once nothing comes late. None stands for the value
+            of `fitwatch.enable()`, or 16.
+        **params: Handed to the callbacks' `set_params`.
+
+    Raises:
+        ValueError: `max_lag` is negative.
+        TypeError: `max_lag` is no whole number.
+
+    Differs from Keras:
+        - Everything runs on the thread that calls the hooks. On JAX and torch, Keras hands the
+          hooks of some lists to a pool of threads.
+        - Which callbacks override a batch hook is found out when training, an epoch, an evaluation
+          or a prediction begins, and when the list of callbacks changes.
+
+    Example:
+        >>> from fitwatch import callbacks
+        >>> seen = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: print(logs))
+        >>> callback_list = callbacks.CallbackList([seen])
+        >>> callback_list.on_train_batch_end(0, {"loss": 0.5})
+        {'loss': 0.5}
+    """
+
+    _recorder: _core.Recorder
+    _reported = False
+
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        *,
+        max_lag: int | None = None,
+        **params: Any,
+    ) -> None:
+        if max_lag is None:
+            max_lag = _settings.max_lag
+        self._connect(_check.count("max_lag", max_lag))
+        super().__init__(
+            callbacks, add_history=add_history, add_progbar=add_progbar, model=model, **params
+        )
+
+    def _connect(self, max_lag: int) -> None:
+        self._recorder = _core.Recorder(self, _arrays.reader(), Logs, max_lag)
+        for hook in _HOOKS:
+            # Where a subclass has a hook of its own, that one is called, and may call super's.
+            if getattr(type(self), hook) is getattr(CallbackList, hook):
+                self.__dict__[hook] = getattr(self._recorder, hook)
+
+    @property
+    def callbacks(self) -> Any:
+        """The callbacks, in the order in which they are called: a list that may be changed."""
+        return self._recorder.callbacks
+
+    @callbacks.setter
+    def callbacks(self, callbacks: Any) -> None:
+        self._recorder.callbacks = callbacks
+
+    @property
+    def max_lag(self) -> int:
+        """Batches that a decision which depends on batch values may come late."""
+        return self._recorder.max_lag
+
+    def append(self, callback: Any) -> None:
+        """Adds a callback at the end."""
+        self.callbacks.append(callback)
+
+    def _configure_async_dispatch(self, callbacks: Any) -> None:
+        """No hook goes to another thread."""
+
+    def _add_default_callbacks(self, add_history: bool, add_progbar: bool) -> None:
+        super()._add_default_callbacks(add_history, add_progbar=False)
+        found = [c for c in self.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
+        self._progbar = found[-1] if found else None
+        if add_progbar and self._progbar is None:
+            self._progbar = ProgbarLogger()
+            self.callbacks.append(self._progbar)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called when training begins."""
+        self._reported = False
+        self._begin("on_train_begin", logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called when training has ended."""
+        self._end("on_train_end", logs)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Called when an evaluation begins."""
+        self._begin("on_test_begin", logs)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Called when an evaluation has ended."""
+        self._end("on_test_end", logs)
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        """Called when a prediction begins."""
+        self._begin("on_predict_begin", logs)
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        """Called when a prediction has ended."""
+        self._end("on_predict_end", logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called when an epoch begins."""
+        with self._flushing():
+            self._recorder.drain()
+            super().on_epoch_begin(epoch, logs)
+            self._recorder.replan()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Called when an epoch has ended."""
+        with self._flushing():
+            self._recorder.drain()
+            super().on_epoch_end(epoch, logs)
+        self._report()
+        if self._recorder.interrupted:
+            self._interrupted()
+
+    def _begin(self, hook: str, logs: Any) -> None:
+        if self._in_begin_end_block_count == 0:
+            _fit.attach(self)
+        with self._flushing():
+            self._recorder.drain()
+            getattr(super(), hook)(logs)
+            self._recorder.replan()
+
+    def _end(self, hook: str, logs: Any) -> None:
+        with self._flushing():
+            self._recorder.drain()
+            getattr(super(), hook)(logs)
+            self._recorder.replan()
+
+    @contextmanager
+    def _flushing(self) -> Iterator[None]:
+        """Whatever goes wrong in a callback, the others' files are flushed."""
+        try:
+            yield
+        except BaseException:
+            self._failed()
+            raise
+
+    # What the core asks for.
+
+    def _plan(self, hook: str) -> Any:
+        return _compiled.plan(self.callbacks, hook, self._recorder)
+
+    def _flatten(self, logs: Any) -> dict[Any, Any]:
+        return flatten(logs)
+
+    def _failed(self) -> None:
+        """An exception goes through: what has been seen so far must reach its files."""
+        for bring_home in (self._recorder.drain, *self._flushes(), self._sync_state):
+            try:
+                bring_home()
+            except Exception as error:
+                warnings.warn(f"CallbackList: after an exception: {error!r}", stacklevel=2)
+
+    def _flushes(self) -> list[Callable[[], None]]:
+        flushes = (getattr(callback, "_flush", None) for callback in self.callbacks)
+        return [flush for flush in flushes if callable(flush)]
+
+    def _sync_state(self) -> None:
+        _keras.sync_state(self._model)
+
+    def _interrupted(self) -> None:
+        """Ctrl-C was pressed, and the batch that was running then has ended."""
+        self._recorder.interrupted = False
+        self._failed()
+        raise KeyboardInterrupt
+
+    def _report(self) -> None:
+        if not self._reported:
+            self._reported = True
+            _slow.report(self.callbacks, *self._recorder.shares())
+
+    def _abandon(self, interrupted: bool) -> None:
+        """`fit()` ends without `on_train_end`."""
+        self._failed()
+        self._in_begin_end_block_count = 0
+        for callback in self.callbacks:
+            abandon = getattr(callback, "_abandon", None)
+            if callable(abandon):
+                abandon(interrupted)
+
+    def __getstate__(self) -> Any:
+        # Neither the recorder nor its hooks: a copy shares nothing.
+        state = {
+            name: value
+            for name, value in self.__dict__.items()
+            if name != "_recorder" and getattr(value, "__self__", None) is not self._recorder
+        }
+        return {"callbacks": list(self.callbacks), "max_lag": self.max_lag, "state": state}
+
+    def __setstate__(self, state: Any) -> None:
+        self._connect(state["max_lag"])
+        self.__dict__.update(state["state"])
+        self.callbacks = state["callbacks"]
+
+
+def _forward(hook: str) -> Callable[..., None]:
+    """The hook as a method of the class, for `super()` in a subclass that has its own."""
+
+    def method(self: CallbackList, batch: Any, logs: Any = None) -> None:
+        getattr(self._recorder, hook)(batch, logs)
+
+    method.__name__ = hook
+    method.__qualname__ = f"CallbackList.{hook}"
+    method.__doc__ = f"Calls `{hook}` of the callbacks that have it."
+    return method
+
+
+for _hook in _HOOKS:
+    setattr(CallbackList, _hook, _forward(_hook))
+del _hook

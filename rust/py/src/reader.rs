@@ -1,0 +1,299 @@
+//! How a value in the logs becomes a number: the cheapest way that each backend has.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyList, PyString, PyType};
+
+use crate::raw;
+
+/// Layouts that are remembered; a training run has one or two.
+const REMEMBERED: usize = 16;
+
+/// Where and as what the value of an array lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Layout {
+    /// In this process's memory, with an address: JAX on one CPU device.
+    Address { double: bool },
+    /// The same value on several devices of this kind: JAX's replicated arrays.
+    Replicated { double: bool },
+    /// Behind the buffer protocol: TensorFlow on the CPU.
+    Buffer,
+    /// On an accelerator: fetched together with others.
+    Device,
+    /// Anything else, by `float()`; `asynchronous` if it has to be asked whether it is there.
+    Float { asynchronous: bool },
+}
+
+impl Layout {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "address float32" => Self::Address { double: false },
+            "address float64" => Self::Address { double: true },
+            "replicated float32" => Self::Replicated { double: false },
+            "replicated float64" => Self::Replicated { double: true },
+            "buffer" => Self::Buffer,
+            "device" => Self::Device,
+            "float" => Self::Float {
+                asynchronous: false,
+            },
+            "float asynchronous" => Self::Float { asynchronous: true },
+            _ => return None,
+        })
+    }
+}
+
+/// A value of a row.
+#[derive(Debug)]
+pub enum Cell {
+    Number(f64),
+    /// An array whose value is read later, if anybody needs it.
+    Array(Py<PyAny>, Layout),
+    /// What is no number: an array with dimensions, a text, or an array that is gone.
+    Other(Py<PyAny>),
+}
+
+/// Reads values of one backend.
+///
+/// Arrays of the backend's own type cannot change, so they are kept as they are until someone
+/// needs their value. Everything else (torch's parameters, arrays of `numpy`, a user's own numbers)
+/// may change under us and is converted at once.
+///
+/// Args:
+///     convert: A function that gives a value as a float, or the value itself where it is none.
+///     array: The backend's array type; None where its arrays can change.
+///     layout: A function that tells the layout of such an array, by name.
+///     copy: A function that gives a copy of a value that can change and lies on a device, to be
+///         read later; None for any other value, which is then converted.
+///     keys: Attributes that are the same objects for arrays of the same layout.
+///     transfer: What moves values from an accelerator: `start(arrays)` gives a handle, of which
+///         `ready(handle)` and `finish(handle)` (a list of floats) tell the rest.
+#[pyclass(module = "fitwatch._core", frozen)]
+pub struct Reader {
+    convert: Py<PyAny>,
+    array: Option<Py<PyType>>,
+    layout: Option<Py<PyAny>>,
+    keys: Vec<Py<PyString>>,
+    copy: Option<Py<PyAny>>,
+    transfer: Option<Py<PyAny>>,
+    known: Mutex<Vec<(Vec<Py<PyAny>>, Layout)>>,
+}
+
+#[pymethods]
+impl Reader {
+    #[new]
+    #[pyo3(signature = (convert, array=None, layout=None, keys=vec![], copy=None, transfer=None))]
+    fn new(
+        convert: Py<PyAny>,
+        array: Option<Py<PyType>>,
+        layout: Option<Py<PyAny>>,
+        keys: Vec<Py<PyString>>,
+        copy: Option<Py<PyAny>>,
+        transfer: Option<Py<PyAny>>,
+    ) -> Self {
+        Self {
+            convert,
+            array,
+            layout,
+            keys,
+            copy,
+            transfer,
+            known: Mutex::default(),
+        }
+    }
+
+    /// A value as a float, or itself where it is none; waits for it.
+    fn read(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = value.py();
+        let cell = match self.capture(value)? {
+            Cell::Array(array, layout) => self
+                .resolve(array.bind(py), layout, true)?
+                .unwrap_or(Cell::Other(array)),
+            cell => cell,
+        };
+        match cell {
+            Cell::Number(number) => Ok(PyFloat::new(py, number).into_any().unbind()),
+            Cell::Array(other, _) | Cell::Other(other) => Ok(other),
+        }
+    }
+}
+
+impl Reader {
+    /// What has to be kept of a value now, so that it can be read later.
+    pub fn capture(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
+        if let Ok(float) = value.cast::<PyFloat>() {
+            return Ok(Cell::Number(float.value()));
+        }
+        if let Some(array) = &self.array
+            && value.get_type_ptr().cast() == array.as_ptr()
+        {
+            let layout = self.layout_of(value)?;
+            return Ok(Cell::Array(value.clone().unbind(), layout));
+        }
+        if let Some(copy) = &self.copy {
+            let copied = copy.bind(value.py()).call1((value,))?;
+            if !copied.is_none() {
+                return Ok(Cell::Array(copied.unbind(), Layout::Device));
+            }
+        }
+        self.convert(value)
+    }
+
+    /// Reads an array that was captured; `None` if its value is not there yet and is not waited
+    /// for.
+    pub fn resolve(
+        &self,
+        value: &Bound<'_, PyAny>,
+        layout: Layout,
+        wait: bool,
+    ) -> PyResult<Option<Cell>> {
+        match layout {
+            Layout::Address { double } => read_address(value, double, wait),
+            Layout::Replicated { double } => {
+                // The first of several devices; a deleted array has none to give.
+                match value.call_method1(intern!(value.py(), "addressable_data"), (0,)) {
+                    Ok(shard) => read_address(&shard, double, wait),
+                    Err(error) => gone(value, error),
+                }
+            }
+            Layout::Buffer => match raw::in_buffer(value) {
+                Some(number) => Ok(Some(Cell::Number(number))),
+                None => self.convert(value).map(Some),
+            },
+            Layout::Float { asynchronous: true } if !wait && !is_there(value)? => Ok(None),
+            Layout::Device if !wait => Ok(None),
+            Layout::Float { .. } | Layout::Device => self.convert(value).map(Some),
+        }
+    }
+
+    /// Whether values are there as soon as a batch has ended.
+    pub fn at_once(&self) -> bool {
+        // Nothing but a device runs ahead of the program; of arrays, JAX's do so on the CPU too.
+        self.transfer.is_none() && self.keys.is_empty()
+    }
+
+    pub fn transfer(&self) -> Option<&Py<PyAny>> {
+        self.transfer.as_ref()
+    }
+
+    fn convert(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
+        let converted = self.convert.bind(value.py()).call1((value,))?;
+        Ok(match converted.cast::<PyFloat>() {
+            Ok(float) => Cell::Number(float.value()),
+            Err(_) => Cell::Other(converted.unbind()),
+        })
+    }
+
+    fn layout_of(&self, value: &Bound<'_, PyAny>) -> PyResult<Layout> {
+        let py = value.py();
+        let mut found = [const { None }; 2];
+        for (slot, key) in found.iter_mut().zip(&self.keys) {
+            *slot = Some(value.getattr(key.bind(py))?);
+        }
+        let same = |known: &[Py<PyAny>]| {
+            known
+                .iter()
+                .zip(&found)
+                .all(|(a, b)| b.as_ref().is_some_and(|b| a.is(b)))
+        };
+        {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, layout)) = known.iter().find(|(keys, _)| same(keys)) {
+                return Ok(*layout);
+            }
+        }
+        let layout = match &self.layout {
+            Some(function) => {
+                let name = function.bind(py).call1((value,))?;
+                let name = name.cast::<PyString>()?.to_cow()?;
+                Layout::parse(&name)
+            }
+            None => None,
+        }
+        .unwrap_or(Layout::Float {
+            asynchronous: false,
+        });
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        let keys = found.into_iter().flatten().map(Bound::unbind).collect();
+        known.push((keys, layout));
+        Ok(layout)
+    }
+}
+
+/// Whether an asynchronous array's value is there. One that is gone will never be.
+fn is_there(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // In this order: asking a deleted array whether it is ready ends the process.
+    let py = value.py();
+    Ok(value.call_method0(intern!(py, "is_deleted"))?.is_truthy()?
+        || value.call_method0(intern!(py, "is_ready"))?.is_truthy()?)
+}
+
+fn read_address(value: &Bound<'_, PyAny>, double: bool, wait: bool) -> PyResult<Option<Cell>> {
+    let py = value.py();
+    if value.call_method0(intern!(py, "is_deleted"))?.is_truthy()? {
+        return Ok(Some(Cell::Other(value.clone().unbind())));
+    }
+    if !value.call_method0(intern!(py, "is_ready"))?.is_truthy()? {
+        if !wait {
+            return Ok(None);
+        }
+        if let Err(error) = value.call_method0(intern!(py, "block_until_ready")) {
+            return gone(value, error);
+        }
+    }
+    let address: usize = value
+        .call_method0(intern!(py, "unsafe_buffer_pointer"))?
+        .extract()?;
+    let number = if double {
+        raw::at_address::<f64>(address)
+    } else {
+        raw::at_address::<f32>(address).into()
+    };
+    Ok(Some(Cell::Number(number)))
+}
+
+/// A value that cannot be read stays what it is, as in Keras; an interrupt is no such failure.
+fn gone(value: &Bound<'_, PyAny>, error: PyErr) -> PyResult<Option<Cell>> {
+    if error.is_instance_of::<pyo3::exceptions::PyException>(value.py()) {
+        Ok(Some(Cell::Other(value.clone().unbind())))
+    } else {
+        Err(error)
+    }
+}
+
+/// Moves the values of arrays on an accelerator, all with one transfer.
+pub struct Flight {
+    handle: Py<PyAny>,
+    /// How many arrays are on their way.
+    pub arrays: usize,
+}
+
+impl Flight {
+    pub fn start(transfer: &Bound<'_, PyAny>, arrays: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let py = transfer.py();
+        let count = arrays.len();
+        let handle = transfer.call_method1(intern!(py, "start"), (PyList::new(py, arrays)?,))?;
+        Ok(Self {
+            handle: handle.unbind(),
+            arrays: count,
+        })
+    }
+
+    pub fn ready(&self, transfer: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = transfer.py();
+        transfer
+            .call_method1(intern!(py, "ready"), (&self.handle,))?
+            .is_truthy()
+    }
+
+    pub fn finish(self, transfer: &Bound<'_, PyAny>) -> PyResult<Vec<Option<f64>>> {
+        let py = transfer.py();
+        transfer
+            .call_method1(intern!(py, "finish"), (self.handle,))?
+            .extract()
+    }
+}

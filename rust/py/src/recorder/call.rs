@@ -1,0 +1,276 @@
+//! One hook of one batch.
+
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::Recorder;
+use super::plan::{Entry, Kind, Plan};
+use super::queue::Record;
+use super::schema::{Order, Schema};
+use crate::clock::now;
+use crate::reader::{Cell, Layout};
+use crate::sinks::{Batch, Wish};
+
+/// Batches whose hooks were measured when slow ones are reported, if the epoch lasts so long.
+const ENOUGH: u64 = 64;
+
+/// One hook of one batch, while it runs.
+#[allow(clippy::struct_excessive_bools)] // four facts of a batch, independent of each other
+pub struct Call<'a, 'py> {
+    recorder: &'a Bound<'py, Recorder>,
+    plan: &'a Arc<Plan>,
+    batch: Batch<'a, 'py>,
+    /// The logs as the loop gave them.
+    source: Option<&'a Bound<'py, PyAny>>,
+    /// The logs' values in Keras's order, and their names, once somebody has asked.
+    values: Option<(Arc<Schema>, Vec<Bound<'py, PyAny>>)>,
+    /// The dict that Python hooks get, once one has been called.
+    logs: Option<Bound<'py, PyDict>>,
+    /// How often somebody had written to it when the last record was begun.
+    writes: usize,
+    /// Whether this batch has a record in the queue that is still open.
+    recording: bool,
+    pub clock_read: bool,
+    /// Whether enough has been measured to report on slow hooks.
+    pub report_due: bool,
+    measured: bool,
+}
+
+impl<'a, 'py> Call<'a, 'py> {
+    pub fn new(
+        recorder: &'a Bound<'py, Recorder>,
+        plan: &'a Arc<Plan>,
+        hook: usize,
+        batch: &'a Bound<'py, PyAny>,
+        logs: Option<&'a Bound<'py, PyAny>>,
+        ends: bool,
+    ) -> Self {
+        let mut this = recorder.borrow_mut();
+        let (now, clock_read) = if ends {
+            this.batches += 1;
+            this.pace.tick(hook)
+        } else {
+            (0.0, false)
+        };
+        let measured = plan.calls && this.pace.measures(ends, clock_read);
+        Self {
+            recorder,
+            plan,
+            batch: Batch {
+                number: batch,
+                ordinal: this.batches,
+                now,
+            },
+            source: logs,
+            values: None,
+            logs: None,
+            writes: 0,
+            recording: false,
+            clock_read,
+            report_due: measured && ends && this.pace.measured() == ENOUGH,
+            measured,
+        }
+    }
+
+    pub fn run(&mut self) -> PyResult<()> {
+        for (at, entry) in self.plan.entries.iter().enumerate() {
+            match &entry.kind {
+                Kind::Call => self.call(entry)?,
+                Kind::Sink { sink, action } => match sink.wish(&self.batch) {
+                    Wish::Nothing => {}
+                    Wish::Column => self.record(at, false)?,
+                    Wish::Row => self.record(at, true)?,
+                    Wish::Act => {
+                        let logs = self.logs()?;
+                        action.bind(self.py()).call1((self.batch.number, logs))?;
+                    }
+                    Wish::Hook => self.call(entry)?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn py(&self) -> Python<'py> {
+        self.recorder.py()
+    }
+
+    /// Calls the Python hook of a callback, the way Keras does.
+    fn call(&mut self, entry: &Entry) -> PyResult<()> {
+        let py = self.py();
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "logs"), self.logs()?)?;
+        let began = self.measured.then(now);
+        entry
+            .hook
+            .bind(py)
+            .call((self.batch.number,), Some(&keywords))?;
+        if let Some(began) = began {
+            let mut recorder = self.recorder.borrow_mut();
+            recorder.pace.spent(entry.callback, now() - began);
+        }
+        Ok(())
+    }
+
+    /// The dict for Python hooks, which all of this batch share.
+    fn logs(&mut self) -> PyResult<Bound<'py, PyDict>> {
+        if let Some(logs) = &self.logs {
+            return Ok(logs.clone());
+        }
+        let py = self.py();
+        let logs = self.recorder.borrow().logs.bind(py).call0()?;
+        let logs = logs.cast_into::<PyDict>()?;
+        let reader = self.recorder.borrow().reader.clone_ref(py);
+        let (schema, values) = self.values()?;
+        for (name, value) in schema.names.iter().zip(values) {
+            // A value that may change is read now; an array is kept as it is.
+            match reader.get().capture(value)? {
+                Cell::Number(number) => logs.set_item(name, number)?,
+                Cell::Array(kept, _) | Cell::Other(kept) => logs.set_item(name, kept)?,
+            }
+        }
+        self.logs = Some(logs.clone());
+        Ok(logs)
+    }
+
+    /// Puts the batch down as one whose values the entry `at` wants.
+    fn record(&mut self, at: usize, whole: bool) -> PyResult<()> {
+        if let Some(logs) = self.logs.clone() {
+            let writes = logs.getattr(intern!(self.py(), "_writes"))?.extract()?;
+            if writes != self.writes {
+                // From here on the row is what the callbacks have made of it.
+                self.close();
+                self.writes = writes;
+                let names = logs.keys().iter().collect();
+                let values = logs.values().iter().collect();
+                self.values = Some((Schema::new(names), values));
+            }
+        }
+        if !self.recording {
+            self.begin(at)?;
+            self.recording = true;
+        }
+        let mut recorder = self.recorder.borrow_mut();
+        let records = &mut recorder.queue.records;
+        let ordinal = self.batch.ordinal;
+        if let Some(open) = records
+            .iter_mut()
+            .rev()
+            .find(|record| record.open && record.ordinal == ordinal)
+        {
+            open.entries.end = at + 1;
+            open.whole |= whole;
+        }
+        Ok(())
+    }
+
+    /// Begins a record, for the entries from `at` on.
+    fn begin(&mut self, at: usize) -> PyResult<()> {
+        self.values()?;
+        let Some((schema, values)) = &self.values else {
+            return Ok(());
+        };
+        let py = self.py();
+        let mut recorder = self.recorder.borrow_mut();
+        let columns = recorder.columns(self.plan, schema);
+        let reader = recorder.reader.clone_ref(py);
+        drop(recorder);
+        let mut cells = Vec::with_capacity(values.len());
+        for (place, value) in values.iter().enumerate() {
+            cells.push(if self.plan.rows || columns.contains(&place) {
+                reader.get().capture(value)?
+            } else {
+                let unread = Layout::Float {
+                    asynchronous: false,
+                };
+                Cell::Array(value.clone().unbind(), unread)
+            });
+        }
+        let record = Record {
+            plan: self.plan.clone(),
+            entries: at..at,
+            open: true,
+            whole: false,
+            columns,
+            batch: self.batch.number.clone().unbind(),
+            ordinal: self.batch.ordinal,
+            now: self.batch.now,
+            schema: schema.clone(),
+        };
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.queue.records.push_back(record);
+        recorder.queue.cells.extend(cells);
+        Ok(())
+    }
+
+    /// Ends the record of this batch, if there is one.
+    pub fn close(&mut self) {
+        if std::mem::take(&mut self.recording) {
+            let mut recorder = self.recorder.borrow_mut();
+            let ordinal = self.batch.ordinal;
+            if let Some(open) = recorder
+                .queue
+                .records
+                .iter_mut()
+                .rev()
+                .find(|record| record.open && record.ordinal == ordinal)
+            {
+                open.open = false;
+            }
+        }
+    }
+
+    /// The values of the logs and their names, in Keras's order.
+    fn values(&mut self) -> PyResult<(&Arc<Schema>, &Vec<Bound<'py, PyAny>>)> {
+        let values = match self.values.take() {
+            Some(values) => values,
+            None => self.ordered()?,
+        };
+        let (schema, values) = self.values.insert(values);
+        Ok((schema, values))
+    }
+
+    fn ordered(&self) -> PyResult<(Arc<Schema>, Vec<Bound<'py, PyAny>>)> {
+        let mut values = Vec::new();
+        let dict = self.source.and_then(|logs| logs.cast::<PyDict>().ok());
+        let known = self.recorder.borrow().order.clone();
+        if let (Some(dict), Some(order)) = (dict, known)
+            && order.apply(dict, &mut values)
+        {
+            return Ok((order.schema.clone(), values));
+        }
+        // Other names than before, or nested logs, or no logs, or no dict.
+        let py = self.py();
+        let owner = self
+            .recorder
+            .borrow()
+            .owner
+            .as_ref()
+            .map(|o| o.clone_ref(py));
+        let flat = match owner {
+            Some(owner) => owner.call_method1(py, intern!(py, "_flatten"), (self.source,))?,
+            None => PyDict::new(py).into_any().unbind(),
+        };
+        let flat = flat.bind(py).cast::<PyDict>()?.clone();
+        let mut recorder = self.recorder.borrow_mut();
+        if let Some(dict) = dict
+            && flat.len() == dict.len()
+        {
+            let order = Arc::new(Order::new(dict)?);
+            if order.apply(dict, &mut values) {
+                recorder.order = Some(order.clone());
+                return Ok((order.schema.clone(), values));
+            }
+        }
+        // The same schema as long as the names are the same, so that sinks find their columns.
+        let known = recorder.order.as_ref().map(|order| order.schema.clone());
+        let schema = match known {
+            Some(schema) if schema.is_of(&flat) => schema,
+            _ => Schema::new(flat.keys().iter().collect()),
+        };
+        Ok((schema, flat.values().iter().collect()))
+    }
+}

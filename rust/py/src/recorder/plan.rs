@@ -1,0 +1,82 @@
+//! Which callbacks have to do with a hook, and how.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::sinks::Sink;
+
+/// What a hook does for one callback.
+pub struct Entry {
+    pub kind: Kind,
+    /// The callback's Python hook, bound.
+    pub hook: Py<PyAny>,
+    /// The callback's place in the list.
+    pub callback: usize,
+}
+
+pub enum Kind {
+    /// Calls the Python hook.
+    Call,
+    /// Shows the batch to a sink; its action is a Python function of a batch (or step) and logs.
+    Sink { sink: Sink, action: Py<PyAny> },
+}
+
+/// The callbacks that have to do with a hook, in the order of the list.
+#[derive(Default)]
+pub struct Plan {
+    pub entries: Vec<Entry>,
+    /// The columns that are wanted where no whole row is.
+    pub columns: Vec<String>,
+    /// Whether a whole row may be wanted.
+    pub rows: bool,
+    /// Whether a decision depends on rows.
+    pub decides: bool,
+    /// Whether a Python hook is called.
+    pub calls: bool,
+}
+
+impl Plan {
+    /// A plan of what the planner gave, for each callback: its place in the list, its Python hook,
+    /// and None to call that or a pair of a sink and its action.
+    pub fn new(planned: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut plan = Self::default();
+        for item in planned.try_iter()? {
+            let item = item?;
+            let (callback, hook, compiled): (usize, Bound<'_, PyAny>, Option<Bound<'_, PyTuple>>) =
+                item.extract()?;
+            let kind = match compiled {
+                None => {
+                    plan.calls = true;
+                    Kind::Call
+                }
+                Some(pair) => {
+                    let (sink, action): (Sink, Py<PyAny>) = pair.extract()?;
+                    match sink.column(item.py()) {
+                        Some(column) => plan.columns.push(column),
+                        None => plan.rows |= matches!(sink, Sink::Progress(_) | Sink::Scalars(_)),
+                    }
+                    plan.decides |= sink.decides();
+                    Kind::Sink { sink, action }
+                }
+            };
+            plan.entries.push(Entry {
+                kind,
+                hook: hook.unbind(),
+                callback,
+            });
+        }
+        Ok(plan)
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for entry in &self.entries {
+            visit.call(&entry.hook)?;
+            if let Kind::Sink { sink, action } = &entry.kind {
+                visit.call(action)?;
+                sink.traverse(visit)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! Batches whose values are still to be read, and the drain that reads them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFloat};
+
+use super::plan::{Kind, Plan};
+use super::schema::Schema;
+use crate::reader::{Cell, Flight, Layout, Reader};
+use crate::sinks::Act;
+
+/// A batch of which somebody wants values.
+pub struct Record {
+    pub plan: Arc<Plan>,
+    /// The entries of the plan that the row is for.
+    pub entries: std::ops::Range<usize>,
+    /// Whether entries are still to be added: a Python hook of this batch is running.
+    pub open: bool,
+    /// Whether all values are wanted, or those at `columns` only.
+    pub whole: bool,
+    pub columns: Arc<[usize]>,
+    pub batch: Py<PyAny>,
+    pub ordinal: u64,
+    pub now: f64,
+    pub schema: Arc<Schema>,
+}
+
+/// A batch's values, while they are shown to the sinks.
+pub struct Row<'a> {
+    pub schema: &'a Schema,
+    pub ordinal: u64,
+    pub now: f64,
+    cells: &'a VecDeque<Cell>,
+}
+
+impl Row<'_> {
+    pub fn cell(&self, at: usize) -> &Cell {
+        &self.cells[at]
+    }
+
+    /// The row as a dict; what was not read is read now.
+    fn logs<'py>(&self, py: Python<'py>, reader: &Reader) -> PyResult<Bound<'py, PyDict>> {
+        let logs = PyDict::new(py);
+        for (name, cell) in self.schema.names.iter().zip(self.cells) {
+            match cell {
+                Cell::Number(number) => logs.set_item(name, PyFloat::new(py, *number))?,
+                Cell::Array(array, layout) => {
+                    match reader.resolve(array.bind(py), *layout, true)? {
+                        Some(Cell::Number(number)) => logs.set_item(name, number)?,
+                        _ => logs.set_item(name, array)?,
+                    }
+                }
+                Cell::Other(other) => logs.set_item(name, other)?,
+            }
+        }
+        Ok(logs)
+    }
+}
+
+/// Records in the order of their batches. `cells` has the values of the first record, then those
+/// of the second, and so on.
+#[derive(Default)]
+pub struct Queue {
+    pub records: VecDeque<Record>,
+    pub cells: VecDeque<Cell>,
+    flight: Option<Flight>,
+}
+
+impl Queue {
+    pub fn append(&mut self, mut newer: Self) {
+        self.records.append(&mut newer.records);
+        self.cells.append(&mut newer.cells);
+        self.flight = self.flight.take().or(newer.flight);
+    }
+
+    /// Reads what can be read and shows it to the sinks, in order. Waits for a batch's values only
+    /// if more than `may_wait` batches would be left.
+    pub fn drain(&mut self, py: Python<'_>, reader: &Reader, may_wait: usize) -> PyResult<()> {
+        while let Some(first) = self.records.front() {
+            let wait = self.records.len() > may_wait;
+            let columns = (!first.whole).then(|| first.columns.clone());
+            let count = first.schema.len();
+            if !self.read(py, reader, count, columns.as_deref(), wait)? {
+                return Ok(());
+            }
+            self.show(py, reader)?;
+            if self.records.front().is_some_and(|first| first.open) {
+                return Ok(());
+            }
+            if let Some(first) = self.records.pop_front() {
+                self.cells.drain(..first.schema.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the wanted values of the first record, which has `count` values: all, or those at
+    /// `columns`. `false` if one is not there yet.
+    fn read(
+        &mut self,
+        py: Python<'_>,
+        reader: &Reader,
+        count: usize,
+        columns: Option<&[usize]>,
+        wait: bool,
+    ) -> PyResult<bool> {
+        for at in 0..count {
+            if columns.is_some_and(|columns| !columns.contains(&at)) {
+                continue;
+            }
+            if let Cell::Array(_, Layout::Device) = &self.cells[at]
+                && !self.transfer(py, reader, wait)?
+            {
+                return Ok(false);
+            }
+            if let Cell::Array(array, layout) = &self.cells[at] {
+                match reader.resolve(array.bind(py), *layout, wait)? {
+                    Some(cell) => self.cells[at] = cell,
+                    None => return Ok(false),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Brings values from an accelerator, those of many batches at a time; `false` if the first
+    /// ones are still on their way.
+    fn transfer(&mut self, py: Python<'_>, reader: &Reader, wait: bool) -> PyResult<bool> {
+        let Some(transfer) = reader.transfer() else {
+            return Ok(true);
+        };
+        let transfer = transfer.bind(py);
+        if self.flight.is_none() {
+            let arrays = self.cells.iter().filter_map(|cell| match cell {
+                Cell::Array(array, Layout::Device) => Some(array.bind(py).clone()),
+                _ => None,
+            });
+            self.flight = Some(Flight::start(transfer, arrays.collect())?);
+        }
+        match self.flight.take() {
+            Some(flight) if wait || flight.ready(transfer)? => {
+                let count = flight.arrays;
+                let mut numbers = flight.finish(transfer)?.into_iter();
+                let arrays = self
+                    .cells
+                    .iter_mut()
+                    .filter(|cell| matches!(cell, Cell::Array(_, Layout::Device)));
+                for cell in arrays.take(count) {
+                    match (numbers.next().flatten(), &cell) {
+                        (Some(number), _) => *cell = Cell::Number(number),
+                        (None, Cell::Array(gone, _)) => *cell = Cell::Other(gone.clone_ref(py)),
+                        (None, _) => {}
+                    }
+                }
+                Ok(true)
+            }
+            flight => {
+                self.flight = flight;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Shows the first record to its sinks.
+    fn show(&mut self, py: Python<'_>, reader: &Reader) -> PyResult<()> {
+        let Some(first) = self.records.front_mut() else {
+            return Ok(());
+        };
+        let plan = first.plan.clone();
+        let row = Row {
+            schema: &first.schema,
+            ordinal: first.ordinal,
+            now: first.now,
+            cells: &self.cells,
+        };
+        for at in first.entries.by_ref() {
+            let Some(Kind::Sink { sink, action }) = plan.entries.get(at).map(|entry| &entry.kind)
+            else {
+                continue;
+            };
+            match sink.take(py, &row) {
+                Act::Nothing => {}
+                Act::Batch => {
+                    action.call1(py, (&first.batch, row.logs(py, reader)?))?;
+                }
+                Act::Step(step) => {
+                    action.call1(py, (step, row.logs(py, reader)?))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
