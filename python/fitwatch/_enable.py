@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from fitwatch._after_import import AfterImport
 
@@ -15,14 +16,10 @@ class _Patches:
         self._done: list[tuple[Any, str, Any, Any]] = []
 
     def apply(self, planned: list[tuple[Any, str, Any]]) -> None:
-        """Sets attributes: all of them, or none."""
-        try:
-            for owner, name, new in planned:
-                self._done.append((owner, name, vars(owner)[name], new))
-                setattr(owner, name, new)
-        except BaseException:
-            self.undo()
-            raise
+        """Sets attributes."""
+        for owner, name, new in planned:
+            self._done.append((owner, name, vars(owner)[name], new))
+            setattr(owner, name, new)
 
     def undo(self) -> None:
         """Puts back what was there, but for what somebody else has replaced since."""
@@ -34,7 +31,7 @@ class _Patches:
 
 class _State:
     patches: _Patches | None = None
-    waiting: AfterImport | None = None
+    waiting: ClassVar[list[AfterImport]] = []
 
 
 def enable(max_lag: int = 16) -> None:
@@ -70,12 +67,12 @@ def enable(max_lag: int = 16) -> None:
     from fitwatch import _check, _settings
 
     _settings.max_lag = _check.count("max_lag", max_lag)
-    if _State.patches is not None or _State.waiting is not None:
+    if _in_force():
         return
     if "keras" in sys.modules:
         _patch()
     else:
-        _State.waiting = AfterImport("keras", _patch)
+        _State.waiting.append(AfterImport("keras", _patch))
 
 
 def disable() -> None:
@@ -83,9 +80,8 @@ def disable() -> None:
     from fitwatch import _settings
 
     _settings.max_lag = _settings.DEFAULT_MAX_LAG
-    if _State.waiting is not None:
-        _State.waiting.cancel()
-        _State.waiting = None
+    while _State.waiting:
+        _State.waiting.pop().cancel()
     if _State.patches is not None:
         from fitwatch._drop_in import stands_for
 
@@ -109,7 +105,7 @@ def enabled(max_lag: int = 16) -> Iterator[None]:
     """
     from fitwatch import _settings
 
-    before = _State.patches is not None or _State.waiting is not None
+    before = _in_force()
     max_lag_before = _settings.max_lag
     enable(max_lag)
     try:
@@ -121,29 +117,45 @@ def enabled(max_lag: int = 16) -> Iterator[None]:
             disable()
 
 
+def _in_force() -> bool:
+    return _State.patches is not None or bool(_State.waiting)
+
+
 def _patch() -> None:
     """Replaces the names, once Keras is there."""
-    _State.waiting = None
+    import keras
+
     from fitwatch import _fit, _keras, callbacks
     from fitwatch._drop_in import stands_for
 
+    _State.waiting.clear()
     seams = _keras.seams()  # raises before anything is changed
-    ours = {
-        name: getattr(callbacks, name)
+    stock = {
+        getattr(callbacks, name): getattr(keras.callbacks, name)
         for name in callbacks.__all__
-        if hasattr(seams.callbacks[0], name)
-        and getattr(callbacks, name) is not getattr(seams.callbacks[0], name)
+        if hasattr(keras.callbacks, name)
+        and getattr(callbacks, name) is not getattr(keras.callbacks, name)
     }
-    planned: list[tuple[Any, str, Any]] = []
-    for namespace in seams.callbacks:
-        planned += [
-            (namespace, name, new) for name, new in ours.items() if hasattr(namespace, name)
-        ]
-    planned.append((seams.lookup, "CallbackList", callbacks.CallbackList))
+    planned = [(seams.lookup, "CallbackList", callbacks.CallbackList)]
     for trainer, method in seams.methods:
         planned.append((trainer, method, _fit.guarded(vars(trainer)[method])))
-    stock = {new: getattr(seams.callbacks[0], name) for name, new in ours.items()}
     patches = _Patches()
+
+    def patch_namespace(name: str) -> None:
+        module = sys.modules[name]
+        patches.apply(
+            [
+                (module, ours.__name__, ours)
+                for ours, theirs in stock.items()
+                if getattr(module, ours.__name__, None) is theirs
+            ]
+        )
+
     patches.apply(planned)
+    for name in _keras.NAMESPACES:
+        if name in sys.modules:
+            patch_namespace(name)
+        else:
+            _State.waiting.append(AfterImport(name, partial(patch_namespace, name)))
     stands_for.update(stock)
     _State.patches = patches

@@ -60,11 +60,18 @@ def sync_state(model: Any) -> None:
         model.jax_state_sync()
 
 
+# The public modules that hand callbacks on: Keras's, and what `tf.keras` and `tensorflow.keras` are
+# made of. Each has names of its own, and may be imported late.
+NAMESPACES = (
+    "keras.callbacks",
+    "keras._tf_keras.keras.callbacks",
+    "tensorflow.keras.callbacks",
+)
+
+
 class Seams(NamedTuple):
     """Where Keras finds what `fitwatch.enable()` replaces."""
 
-    callbacks: list[Any]
-    """The public namespaces of callbacks."""
     lookup: Any
     """The module in which trainers look up `CallbackList`."""
     methods: list[tuple[type, str]]
@@ -81,11 +88,6 @@ def seams() -> Seams:
     stock = getattr(lookup, "CallbackList", None)
     if stock is None or stock is not keras.callbacks.CallbackList:
         raise _unsupported("keras.src.callbacks.CallbackList")
-    namespaces: list[Any] = [keras.callbacks]
-    # What tf.keras and tensorflow.keras hand on, where TensorFlow or this Keras has it.
-    tf_keras = sys.modules.get("keras._tf_keras.keras.callbacks")
-    if tf_keras is not None and getattr(tf_keras, "CallbackList", None) is stock:
-        namespaces.append(tf_keras)
     methods = []
     for method in ("fit", "evaluate", "predict"):
         owner = next((cls for cls in keras.Model.__mro__ if method in vars(cls)), None)
@@ -93,7 +95,7 @@ def seams() -> Seams:
         if owner is None or getattr(module, "callbacks_module", None) is not lookup:
             raise _unsupported(f"a trainer that looks up keras.src.callbacks in its {method}()")
         methods.append((owner, method))
-    return Seams(namespaces, lookup, methods)
+    return Seams(lookup, methods)
 
 
 def is_default(hook: Any) -> bool:

@@ -203,7 +203,7 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         return [flush for flush in flushes if callable(flush)]
 
     def _sync_state(self) -> None:
-        _keras.sync_state(self._model)
+        _keras.sync_state(getattr(self, "_model", None))
 
     def _interrupted(self) -> None:
         """Ctrl-C was pressed, and the batch that was running then has ended."""

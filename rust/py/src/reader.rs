@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyList, PyString, PyType};
@@ -27,6 +28,10 @@ pub enum Layout {
 }
 
 impl Layout {
+    pub const BY_FLOAT: Self = Self::Float {
+        asynchronous: false,
+    };
+
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "address float32" => Self::Address { double: false },
@@ -35,9 +40,7 @@ impl Layout {
             "replicated float64" => Self::Replicated { double: true },
             "buffer" => Self::Buffer,
             "device" => Self::Device,
-            "float" => Self::Float {
-                asynchronous: false,
-            },
+            "float" => Self::BY_FLOAT,
             "float asynchronous" => Self::Float { asynchronous: true },
             _ => return None,
         })
@@ -205,15 +208,20 @@ impl Reader {
         }
         let layout = match &self.layout {
             Some(function) => {
-                let name = function.bind(py).call1((value,))?;
+                let name = match function.bind(py).call1((value,)) {
+                    Ok(name) => name,
+                    // An array that is gone does not tell where it was; that is no layout.
+                    Err(error) if error.is_instance_of::<PyException>(py) => {
+                        return Ok(Layout::BY_FLOAT);
+                    }
+                    Err(error) => return Err(error),
+                };
                 let name = name.cast::<PyString>()?.to_cow()?;
                 Layout::parse(&name)
             }
             None => None,
         }
-        .unwrap_or(Layout::Float {
-            asynchronous: false,
-        });
+        .unwrap_or(Layout::BY_FLOAT);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED {
             known.clear();
@@ -258,7 +266,7 @@ fn read_address(value: &Bound<'_, PyAny>, double: bool, wait: bool) -> PyResult<
 
 /// A value that cannot be read stays what it is, as in Keras; an interrupt is no such failure.
 fn gone(value: &Bound<'_, PyAny>, error: PyErr) -> PyResult<Option<Cell>> {
-    if error.is_instance_of::<pyo3::exceptions::PyException>(value.py()) {
+    if error.is_instance_of::<PyException>(value.py()) {
         Ok(Some(Cell::Other(value.clone().unbind())))
     } else {
         Err(error)

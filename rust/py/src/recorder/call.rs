@@ -183,10 +183,7 @@ impl<'a, 'py> Call<'a, 'py> {
             cells.push(if self.plan.rows || columns.contains(&place) {
                 reader.get().capture(value)?
             } else {
-                let unread = Layout::Float {
-                    asynchronous: false,
-                };
-                Cell::Array(value.clone().unbind(), unread)
+                Cell::Array(value.clone().unbind(), Layout::BY_FLOAT)
             });
         }
         let record = Record {

@@ -1,0 +1,298 @@
+"""enable(), disable() and enabled(): what they replace, and that they put it back."""
+
+import os
+import pickle
+import subprocess
+import sys
+
+import keras
+import pytest
+from keras.callbacks import EarlyStopping as Imported
+
+import fitwatch
+from fitwatch import callbacks
+
+STOCK = {
+    name: getattr(keras.callbacks, name) for name in callbacks.__all__ if name != "LossHistory"
+}
+OURS = {
+    name: getattr(callbacks, name) for name in STOCK if getattr(callbacks, name) is not STOCK[name]
+}
+TRAINERS = [
+    (cls, m)
+    for cls in keras.Model.__mro__
+    for m in ("fit", "evaluate", "predict")
+    if m in vars(cls)
+]
+
+
+def state():
+    import keras.src.callbacks as lookup
+
+    names = [getattr(keras.callbacks, name) for name in STOCK]
+    tf_names = [getattr(keras._tf_keras.keras.callbacks, name) for name in STOCK]
+    return [*names, *tf_names, *vars(lookup).values(), *(vars(cls)[m] for cls, m in TRAINERS)]
+
+
+@pytest.fixture(autouse=True)
+def put_back():
+    before = state()
+    yield
+    fitwatch.disable()
+    assert all(a is b for a, b in zip(state(), before, strict=True))
+
+
+def test_names_are_replaced_and_put_back():
+    before = state()
+    fitwatch.enable()
+    for name, ours in OURS.items():
+        assert getattr(keras.callbacks, name) is ours
+        assert getattr(keras._tf_keras.keras.callbacks, name) is ours
+    fitwatch.enable()  # once more changes nothing
+    fitwatch.disable()
+    assert all(a is b for a, b in zip(state(), before, strict=True))
+    fitwatch.disable()
+
+
+def test_the_block_restores_what_was_before():
+    with fitwatch.enabled():
+        assert keras.callbacks.TensorBoard is callbacks.TensorBoard
+        with fitwatch.enabled(max_lag=3):
+            assert callbacks.CallbackList([]).max_lag == 3
+        assert keras.callbacks.TensorBoard is callbacks.TensorBoard
+        assert callbacks.CallbackList([]).max_lag == 16
+    assert keras.callbacks.TensorBoard is STOCK["TensorBoard"]
+    with pytest.raises(ZeroDivisionError), fitwatch.enabled():
+        raise ZeroDivisionError
+    assert keras.callbacks.TensorBoard is STOCK["TensorBoard"]
+
+
+def test_max_lag_of_enable_holds_for_lists_that_say_nothing():
+    fitwatch.enable(max_lag=5)
+    assert callbacks.CallbackList([]).max_lag == 5
+    assert callbacks.CallbackList([], max_lag=0).max_lag == 0
+    fitwatch.disable()
+    assert callbacks.CallbackList([]).max_lag == 16
+
+
+@pytest.mark.parametrize("max_lag", [-1, 2.5, None])
+def test_a_wrong_max_lag_changes_nothing(max_lag):
+    with pytest.raises((TypeError, ValueError), match="max_lag"):
+        fitwatch.enable(max_lag=max_lag)
+    assert keras.callbacks.TensorBoard is STOCK["TensorBoard"]
+
+
+def test_an_unsupported_keras_is_named_and_left_alone(monkeypatch):
+    before = state()
+    monkeypatch.delattr(sys.modules[TRAINERS[0][0].__module__], "callbacks_module")
+    with pytest.raises(RuntimeError, match=rf"Keras {keras.__version__} .*tested with Keras 3"):
+        fitwatch.enable()
+    assert all(a is b for a, b in zip(state(), before, strict=True))
+
+
+def test_every_run_builds_the_compiled_list(make_model, data):
+    built = []
+
+    class Spy(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            built.append(self)
+
+    model = make_model()
+    hooks = dict.fromkeys(["on_train_batch_end", "on_test_batch_end", "on_predict_batch_end"])
+    for hook in hooks:
+        hooks[hook] = lambda batch, logs, hook=hook: built.append((hook, type(logs).__name__))
+    seen = keras.callbacks.LambdaCallback()
+    vars(seen).update(hooks)
+    with fitwatch.enabled():
+        model.fit(*data, verbose=0, callbacks=[seen])
+        model.evaluate(*data, verbose=0, callbacks=[seen])
+        model.predict(data[0], verbose=0, callbacks=[seen])
+    assert set(built) == {(hook, "Logs") for hook in hooks}
+    built.clear()
+    model.fit(*data, verbose=0, callbacks=[seen])
+    assert {kind for _, kind in built} == {"dict"}
+
+
+def test_a_stock_list_made_by_hand_is_taken_as_it_is(make_model, data):
+    model = make_model()
+    stock = STOCK["CallbackList"]([], add_history=True, model=model)
+    with fitwatch.enabled():
+        history = model.fit(*data, verbose=0, callbacks=stock)
+    assert history is stock._history
+
+
+def test_instances_from_before_are_still_what_they_were(make_model, data):
+    stopping = Imported("loss", patience=0)
+
+    class Mine(Imported):
+        pass
+
+    mine = Mine("loss")
+    with fitwatch.enabled():
+        assert isinstance(stopping, keras.callbacks.EarlyStopping)
+        assert isinstance(mine, keras.callbacks.EarlyStopping)
+        assert issubclass(Mine, keras.callbacks.EarlyStopping)
+        assert not isinstance(keras.callbacks.History(), keras.callbacks.EarlyStopping)
+        make_model().fit(*data, epochs=3, verbose=0, callbacks=[stopping, mine])
+    assert mine.wait == 0
+    assert not isinstance(stopping, callbacks.EarlyStopping)
+
+
+def test_a_subclass_may_have_an_abstract_base():
+    import abc
+
+    with fitwatch.enabled():
+
+        class Both(keras.callbacks.EarlyStopping, abc.ABC):
+            pass
+
+    assert Both("loss").monitor == "loss"
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - {"ModelCheckpoint", "CallbackList"}))
+def test_pickles_load_with_and_without(name):
+    stock = pickle.dumps(STOCK[name]())
+    with fitwatch.enabled():
+        assert type(pickle.loads(stock)) is STOCK[name]
+        ours = pickle.dumps(getattr(keras.callbacks, name)())
+    assert type(pickle.loads(ours)) is OURS[name]
+
+
+def test_what_somebody_else_has_replaced_since_stays():
+    fitwatch.enable()
+    keras.callbacks.CSVLogger, before = str, keras.callbacks.CSVLogger
+    keras.callbacks.TensorBoard = int
+    try:
+        fitwatch.disable()
+        assert keras.callbacks.CSVLogger is str
+        assert keras.callbacks.TensorBoard is int
+    finally:
+        keras.callbacks.CSVLogger = before
+        keras.callbacks.TensorBoard = STOCK["TensorBoard"]
+
+
+def fits(make_model, data, tmp_path, capsys, enable):
+    """A run with much on: its history, its output and its files."""
+    import contextlib
+    import re
+
+    with fitwatch.enabled() if enable else contextlib.nullcontext():
+        folder = tmp_path / str(enable)
+        model = make_model()
+        history = model.fit(
+            *data,
+            validation_split=0.25,
+            epochs=3,
+            batch_size=7,
+            shuffle=False,
+            verbose=1,
+            callbacks=[
+                keras.callbacks.EarlyStopping("loss", patience=1, verbose=1),
+                keras.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=1, verbose=1),
+                keras.callbacks.ModelCheckpoint(
+                    folder / "{epoch}.weights.h5", save_weights_only=True
+                ),
+                keras.callbacks.CSVLogger(folder.with_suffix(".csv")),
+                keras.callbacks.TerminateOnNaN(),
+            ],
+        )
+        evaluated = model.evaluate(*data)
+        predicted = model.predict(data[0]).shape
+    out = capsys.readouterr().out
+    # Numbers of time differ, and how often the bar is drawn; the last state of each bar counts.
+    lines = [line.split("\b")[-1].split("\r")[-1] for line in out.splitlines()]
+    lines = [re.sub(r" *\x1b\[1m\d+s\x1b\[0m \d+[mu]?s/step", " TIME", line) for line in lines]
+    bars = re.compile(r"\x1b\[1m(\d+)/(\d+)")
+    lines = [x for x in lines if x and (not (bar := bars.match(x)) or bar[1] == bar[2])]
+    files = sorted(path.name for path in folder.iterdir())
+    return history.history, history.params, history.epoch, evaluated, predicted, lines, files
+
+
+def test_a_run_is_the_same_with_and_without(make_model, data, tmp_path, capsys):
+    without = fits(make_model, data, tmp_path, capsys, False)
+    enabled = fits(make_model, data, tmp_path, capsys, True)
+    assert enabled == without
+    assert "Epoch 1/3" in enabled[5]
+    assert (tmp_path / "True.csv").read_text() == (tmp_path / "False.csv").read_text()
+
+
+def test_the_data_fails(make_model, data, tmp_path):
+    """No callback sees that, but the files are complete, and the next run is a run of its own."""
+    from event_reader import read
+
+    def batches():
+        for start in range(0, 30, 10):
+            yield data[0][start : start + 10], data[1][start : start + 10]
+        raise OSError("the disk is gone")
+
+    with fitwatch.enabled():
+        board = keras.callbacks.TensorBoard(tmp_path, update_freq="batch", write_graph=False)
+        model = make_model()
+        with pytest.raises(Exception, match="the disk is gone"):
+            model.fit(batches(), steps_per_epoch=4, verbose=0, callbacks=[board])
+        assert len(read(tmp_path / "train")["batch_loss"][2]) in (2, 3)
+        assert not board._fitting
+        other = make_model()
+        other.evaluate(*data, verbose=0, callbacks=[board])
+        assert board._model is other
+
+
+def test_a_thread_of_its_own(make_model, data):
+    import threading
+
+    result = []
+
+    def fit():
+        result.append(make_model().fit(*data, verbose=0).history)
+
+    with fitwatch.enabled():
+        thread = threading.Thread(target=fit)
+        thread.start()
+        thread.join()
+    assert "loss" in result[0]
+
+
+IMPORT_ORDER = """
+import os, sys
+import fitwatch
+assert "keras" not in sys.modules
+{first}
+assert "keras" not in sys.modules
+os.environ["KERAS_BACKEND"] = "{backend}"
+import keras
+assert keras.config.backend() == "{backend}"
+assert keras.callbacks.TensorBoard.__module__.startswith("{expected}")
+from keras.callbacks import EarlyStopping
+assert EarlyStopping.__module__.startswith("{expected}")
+assert keras.__spec__.loader is keras.__loader__
+assert type(keras.__loader__).__module__ != "fitwatch._after_import"
+fitwatch.disable()
+assert keras.callbacks.TensorBoard.__module__.startswith("keras")
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [("fitwatch.enable()", "fitwatch"), ("fitwatch.enable(); fitwatch.disable()", "keras")],
+)
+def test_keras_may_be_imported_afterwards(first, expected):
+    script = IMPORT_ORDER.format(first=first, expected=expected, backend=keras.config.backend())
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="imports TensorFlow")
+def test_the_names_that_tensorflow_has():
+    script = """
+import tensorflow as tf
+before = tf.keras.callbacks.EarlyStopping
+import fitwatch
+fitwatch.enable()
+from tensorflow.keras.callbacks import EarlyStopping, TensorBoard
+import tensorflow.keras as tk
+for found in (EarlyStopping, tf.keras.callbacks.EarlyStopping, tk.callbacks.EarlyStopping):
+    assert found.__module__ == "fitwatch.callbacks.early_stopping", found
+fitwatch.disable()
+assert tf.keras.callbacks.EarlyStopping is before
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

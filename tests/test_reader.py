@@ -1,0 +1,194 @@
+"""How values become numbers: one way for each backend and layout."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from scalars import DeviceScalar, LateScalar, Transfer, backend_scalar, device_reader, late_reader
+
+from fitwatch import _arrays, _core
+
+BACKEND = keras.config.backend()
+
+
+def keras_own(value):
+    """What Keras makes of a value in the logs."""
+    from keras.src.utils.python_utils import pythonify_logs
+
+    return pythonify_logs({"x": value})["x"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32", "bool"])
+def test_scalars_of_the_backend_are_what_keras_makes_of_them(dtype):
+    value = backend_scalar(1, dtype)
+    number = _arrays.reader().read(value)
+    assert number == keras_own(value) == 1.0
+    # Keras cannot convert TensorFlow's bfloat16, and hands it on as it is.
+    assert type(number) is type(keras_own(value))
+    assert type(number) is float or dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("value", [0.1, -1e-40, 3e38, float("inf"), float("-inf"), float("nan")])
+def test_float32_is_exact(value):
+    scalar = backend_scalar(value)
+    np.testing.assert_equal(_arrays.reader().read(scalar), keras_own(scalar))
+
+
+def test_float64_is_exact():
+    if BACKEND == "jax":
+        pytest.skip("JAX has no float64 unless it is told to; see the test below")
+    scalar = backend_scalar(0.1, "float64")
+    assert _arrays.reader().read(scalar) == 0.1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1,
+        True,
+        2.5,
+        np.float64(2.5),
+        np.float32(0.1),
+        np.int64(7),
+        np.array(3.0),
+        "1.5",
+        "text",
+        None,
+    ],
+    ids=repr,
+)
+def test_other_values_are_what_keras_makes_of_them(value):
+    read = _arrays.reader().read(value)
+    assert read == keras_own(value)
+    assert type(read) is type(keras_own(value))
+
+
+def test_an_array_comes_as_numpy_has_it():
+    value = keras.ops.convert_to_tensor([1.0, 2.0])
+    read = _arrays.reader().read(value)
+    assert isinstance(read, np.ndarray)
+    np.testing.assert_array_equal(read, keras_own(value))
+
+
+def test_a_variable_is_read():
+    assert _arrays.reader().read(keras.Variable(2.0).value) == 2.0
+    assert _arrays.reader().read(keras.Variable(2.0)) == keras_own(keras.Variable(2.0))
+
+
+def test_an_interrupt_while_converting_is_no_value():
+    class Interrupted:
+        def __float__(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _arrays.reader().read(Interrupted())
+
+
+def test_an_address_is_read_once_the_value_is_there():
+    reader = late_reader()
+    scalar = LateScalar(0.1)
+    assert reader.read(scalar) == np.float32(0.1)
+    assert (scalar.waits, scalar.reads) == (1, 1)
+    assert reader.read(scalar) == np.float32(0.1)
+    assert scalar.waits == 1
+
+
+def test_an_array_that_is_gone_is_never_touched():
+    scalar = LateScalar(0.1, ready=True)
+    scalar.deleted = True
+    assert late_reader().read(scalar) is scalar
+    assert scalar.reads == 0
+
+
+def test_an_array_of_another_shape_is_not_read_as_the_first_one():
+    """The type and shape of each array count, not those of the first."""
+    layouts = []
+
+    def layout(array):
+        layouts.append(array.aval)
+        return "address float32" if array.aval == "float32[]" else "float"
+
+    reader = _core.Reader(float, array=LateScalar, layout=layout, keys=["aval"])
+    assert reader.read(LateScalar(1.0, ready=True)) == 1.0
+    other = LateScalar(2.0, ready=True)
+    other.aval = "int32[3]"
+    other.unsafe_buffer_pointer = None
+    assert reader.read(other) == 2.0
+    reader.read(LateScalar(1.0, ready=True))
+    assert layouts == ["float32[]", "int32[3]"]  # asked once for each
+
+
+def test_a_device_scalar_can_be_read_alone():
+    transfer = Transfer()
+    assert device_reader(transfer).read(DeviceScalar(0.5)) == 0.5
+
+
+def test_arguments_are_checked():
+    with pytest.raises(TypeError):
+        _core.Reader()
+    with pytest.raises(TypeError):
+        _core.Reader(float, array="no type")
+
+
+JAX_CASES = """
+import os
+os.environ["KERAS_BACKEND"] = "jax"
+import jax, jax.numpy as jnp, numpy as np
+import fitwatch.callbacks
+from fitwatch import _arrays
+reader = _arrays.reader()
+
+a = jax.jit(lambda x: x * 2)(jnp.float32(1)); a.delete()
+assert reader.read(a) is a                          # Keras keeps what it cannot read, too
+
+assert jax.device_count() == 2
+mesh = jax.sharding.Mesh(jax.devices(), "x")
+everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+value = jax.device_put(jnp.float32(0.1), everywhere)
+assert _arrays.jax_layout(value) == "replicated float32"
+assert reader.read(value) == float(np.float32(0.1))
+gone = jax.device_put(jnp.float32(0.2), everywhere); gone.delete()
+assert reader.read(gone) is gone
+
+second = jax.device_put(jnp.float32(0.3), jax.devices()[1])
+assert reader.read(second) == float(np.float32(0.3))
+
+with jax.enable_x64(True):
+    double = jnp.float64(0.1)
+    assert _arrays.jax_layout(double) == "address float64"
+    assert reader.read(double) == 0.1
+"""
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
+def test_jax_arrays_of_every_layout():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    subprocess.run([sys.executable, "-c", JAX_CASES], env=environment, check=True)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
+@pytest.mark.parametrize("count", [1, 128, 300])
+def test_jax_transfer(count):
+    """What moves values from an accelerator; here the accelerator is the CPU."""
+    transfer = _arrays.JaxTransfer()
+    arrays = [backend_scalar(i / 7) for i in range(count)]
+    arrays[count // 2].delete()
+    handle = transfer.start(arrays)
+    values = transfer.finish(handle)
+    assert transfer.ready(handle)
+    expected = [float(np.float32(i / 7)) for i in range(count)]
+    expected[count // 2] = None
+    assert values == expected
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="about TensorFlow's tensors")
+def test_tensorflow_transfer():
+    transfer = _arrays.TensorFlowTransfer()
+    arrays = [backend_scalar(0.1), backend_scalar([1.0, 2.0]), backend_scalar(2, "float16")]
+    handle = transfer.start(arrays)
+    assert transfer.ready(handle)
+    assert transfer.finish(handle) == [float(np.float32(0.1)), None, 2.0]
+    assert transfer.finish(transfer.start([])) == []

@@ -1,0 +1,104 @@
+"""`python -m fitwatch run`: a script runs as by itself, but with fitwatch."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import pytest
+
+BEGIN = """
+import os, sys
+os.environ["KERAS_BACKEND"] = {backend!r}
+print(sys.argv[1:], __name__, os.path.basename(__file__), os.path.basename(sys.path[0]))
+import helper
+import __main__
+assert __main__.helper is helper
+"""
+
+
+def run(tmp_path, body, *arguments, plainly=False):
+    script = tmp_path / "train.py"
+    script.write_text(BEGIN.format(backend=keras.config.backend()) + body)
+    (tmp_path / "helper.py").write_text("")
+    command = [sys.executable, *([] if plainly else ["-m", "fitwatch", "run"]), str(script)]
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    return subprocess.run(
+        [*command, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd="/",
+        timeout=300,
+    )
+
+
+ENDINGS = {
+    "by itself": "",
+    "exit": "sys.exit(7)",
+    "exit with a message": "sys.exit('no data')",
+    "exception": "def f():\n    raise ValueError('mine')\nf()",
+    "interrupt": "raise KeyboardInterrupt",
+    "syntax error": "def f(:",
+    "abort": "os.abort()",
+}
+
+
+@pytest.mark.parametrize("body", ENDINGS.values(), ids=ENDINGS)
+def test_it_ends_as_the_script_by_itself(tmp_path, body):
+    """The arguments, the exit status, the output and the traceback."""
+    arguments = ["--epochs", "3", "-x", "run", ""]
+    theirs = run(tmp_path, body, *arguments, plainly=True)
+    ours = run(tmp_path, body, *arguments)
+    assert ours.returncode == theirs.returncode
+    assert ours.stdout == theirs.stdout
+    assert ours.stderr == theirs.stderr
+
+
+def test_a_script_that_is_missing(tmp_path):
+    command = [sys.executable, "-m", "fitwatch", "run", str(tmp_path / "no.py")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "can't open" in result.stderr
+
+
+TRAINING = """
+import keras
+from keras.callbacks import EarlyStopping, ModelCheckpoint, TensorBoard
+import numpy as np
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+board = TensorBoard(sys.argv[1], update_freq="batch")
+history = model.fit(np.ones((64, 2)), np.ones((64, 1)), batch_size=8, epochs=2, verbose=2,
+                    validation_split=0.25, callbacks=[EarlyStopping(), board])
+print(type(board).__module__, sorted(history.history))
+"""
+
+
+def test_a_training_script(tmp_path):
+    result = run(tmp_path, TRAINING, str(tmp_path / "logs"))
+    assert result.returncode == 0, result.stderr
+    assert "fitwatch.callbacks.tensorboard ['loss', 'val_loss']" in result.stdout
+    assert "Epoch 2/2" in result.stdout
+    assert any("fitwatch" in path.name for path in (tmp_path / "logs" / "train").iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupted_training_script(tmp_path):
+    body = TRAINING.replace("board]", "board, Press()]").replace(
+        "board =",
+        """
+import signal
+class Press(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 3:
+            signal.raise_signal(signal.SIGINT)
+board =""",
+    )
+    result = run(tmp_path, body, str(tmp_path / "logs"))
+    assert result.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in result.stderr
+    from event_reader import read
+
+    assert len(read(tmp_path / "logs" / "train")["batch_loss"][2]) == 4
