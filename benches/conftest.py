@@ -12,12 +12,14 @@ import pytest
 
 ROUNDS = 31
 ROWS = []
+TABLES = []  # pairs of a title and lines of Markdown
 
 
 def seconds(function):
+    """How long a function takes, unless it says so itself."""
     begin = time.perf_counter()
-    function()
-    return time.perf_counter() - begin
+    measured = function()
+    return time.perf_counter() - begin if measured is None else measured
 
 
 @pytest.fixture
@@ -45,6 +47,10 @@ def beside_keras(benchmark, request):
 
 
 def pytest_terminal_summary(terminalreporter):
+    for title, lines in TABLES:
+        terminalreporter.section(f"{title}, Keras {keras.__version__} on {keras.config.backend()}")
+        for line in lines:
+            terminalreporter.write_line(line)
     if not ROWS:
         return
     terminalreporter.section(f"beside Keras {keras.__version__} on {keras.config.backend()}")

@@ -6,21 +6,12 @@ on but never saved. The asserted ratio is generous: it catches a hook that has b
 
 import keras
 import pytest
+from full_set import ListOfLosses
 
 from fitwatch import callbacks
 
 BATCH_LOGS = {"loss": 0.5, "mae": 0.4}
 EPOCH_LOGS = {**BATCH_LOGS, "val_loss": 0.6, "val_mae": 0.5}
-
-
-class ListOfLosses(keras.callbacks.Callback):
-    """What people write by hand, since Keras has no LossHistory."""
-
-    def on_train_begin(self, logs=None):
-        self.losses = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.losses.append(logs["loss"])
 
 
 def early_stopping(module, folder):

@@ -486,3 +486,36 @@ def test_every_order_of_reading_and_writing():
                 [list(c.losses) if hasattr(c, "losses") else getattr(c, "logs", None) for c in made]
             )
         assert results[0] == results[1], order
+
+
+def test_batches_leave_nothing_behind(tmp_path):
+    """Memory is flat, but for what LossHistory was asked to keep."""
+    import tracemalloc
+
+    made = [
+        callbacks.LossHistory(capacity=10),
+        callbacks.TerminateOnNaN(),
+        callbacks.TensorBoard(tmp_path, update_freq=10, write_graph=False),
+        callbacks.ModelCheckpoint(tmp_path / "x.keras", save_freq=10**9),
+        Seen(),
+    ]
+    made[-1].on_train_batch_end = lambda batch, logs: logs.get("loss")
+    callback_list = callbacks.CallbackList(made)
+    for callback in made[:-1]:
+        callback.set_model(keras.Sequential())
+    callback_list.on_train_begin()
+    callback_list.on_epoch_begin(0)
+
+    def batches(count):
+        for batch in range(count):
+            callback_list.on_train_batch_begin(batch)
+            callback_list.on_train_batch_end(batch, {"loss": 1.0, "mae": [1.0]})
+        callback_list._recorder.drain()
+
+    with pytest.warns(UserWarning, match="no scalar"):
+        batches(2000)
+    tracemalloc.start()
+    batches(20_000)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100_000

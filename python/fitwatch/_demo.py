@@ -10,6 +10,7 @@ import keras
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+import fitwatch
 from fitwatch import _demo_cost, callbacks
 
 MIN_DELTA = 0.001
@@ -32,9 +33,10 @@ def run(out: str | None, epochs: int, seed: int) -> int:
 
     model = _classifier()
     watching = _monitors(folder)
-    history = model.fit(
-        x, y, batch_size=32, epochs=epochs, validation_split=0.2, verbose=2, callbacks=watching
-    )
+    with fitwatch.enabled():
+        history = model.fit(
+            x, y, batch_size=32, epochs=epochs, validation_split=0.2, verbose=2, callbacks=watching
+        )
     _, accuracy = model.evaluate(x_held_out, y_held_out, verbose=0)
     cost = _demo_cost.measure(model)
     _report(folder, watching, history, epochs, accuracy, len(x_held_out), cost)

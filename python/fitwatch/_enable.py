@@ -136,7 +136,7 @@ def _patch() -> None:
         if hasattr(keras.callbacks, name)
         and getattr(callbacks, name) is not getattr(keras.callbacks, name)
     }
-    planned = [(seams.lookup, "CallbackList", callbacks.CallbackList)]
+    planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", callbacks.CallbackList)]
     for trainer, method in seams.methods:
         planned.append((trainer, method, _fit.guarded(vars(trainer)[method])))
     patches = _Patches()

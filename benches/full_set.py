@@ -1,0 +1,54 @@
+"""The callbacks that a careful person switches on, from fitwatch or from Keras."""
+
+import keras
+import numpy as np
+
+from fitwatch import callbacks
+
+
+class ListOfLosses(keras.callbacks.Callback):
+    """What people write by hand, since Keras has no LossHistory."""
+
+    def on_train_begin(self, logs=None):
+        self.losses = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.losses.append(logs["loss"])
+
+
+def full_set(module, folder):
+    """All of them. Nothing is ever good enough to be saved, and no plateau is ever reached."""
+    never = float("-inf")
+    return [
+        module.EarlyStopping("loss", patience=10**9),
+        module.ReduceLROnPlateau("loss", patience=10**9),
+        module.CSVLogger(folder / f"{module.__name__}.csv"),
+        module.ModelCheckpoint(
+            folder / "x.keras", "loss", save_best_only=True, initial_value_threshold=never
+        ),
+        module.TensorBoard(folder / module.__name__, update_freq="batch", write_graph=False),
+        module.TerminateOnNaN(),
+        callbacks.LossHistory() if module is callbacks else ListOfLosses(),
+    ]
+
+
+def tiny_model():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    return model
+
+
+def make_fresh_logs():
+    """A function that makes the logs of a batch as this backend's training step does."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        step = jax.jit(lambda x: {"loss": x * 2, "mae": x + 1})
+        return lambda: jax.block_until_ready(step(np.float32(0.25)))
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        step = tf.function(lambda x: {"loss": x * 2, "mae": x + 1})
+        value = tf.constant(0.25)
+        return lambda: step(value)
+    return lambda: {name: keras.ops.convert_to_tensor(0.25) * 1 for name in ("loss", "mae")}

@@ -1,0 +1,83 @@
+"""What a batch costs in the hooks of a callback list, without training.
+
+Every batch brings fresh scalars of the backend, made before the clock starts; that they are freed
+again is not counted, for Keras as little as for fitwatch. What fitwatch still has to do for its
+batches when the epoch ends is counted. The asserted ratio is generous.
+"""
+
+import contextlib
+import io
+import time
+
+import keras
+import pytest
+from full_set import full_set, make_fresh_logs, tiny_model
+
+from fitwatch import callbacks
+
+BLOCK = 100
+
+
+def nothing(module, folder):
+    return []
+
+
+def python_callback(module, folder):
+    class Reads(keras.callbacks.Callback):
+        """A user's own callback, which looks at the loss in one batch of a hundred."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch % 100 == 0:
+                self.loss = logs["loss"]
+
+    return [Reads()]
+
+
+CASES = [
+    pytest.param(full_set, True, 0.1, id="full set with progress bar"),
+    pytest.param(nothing, False, 1.0, id="nothing to do"),
+    pytest.param(python_callback, False, 1.0, id="a callback that reads one batch in a hundred"),
+]
+
+
+@pytest.mark.parametrize(("make", "progress", "at_most"), CASES)
+def test_a_batch(make, progress, at_most, beside_keras, tmp_path, monkeypatch):
+    model = tiny_model()
+    fresh = make_fresh_logs()
+    lists = [
+        module.CallbackList(
+            make(module, tmp_path),
+            add_history=True,
+            add_progbar=progress,
+            model=model,
+            verbose=1,
+            epochs=1,
+            steps=10**6,
+        )
+        for module in (callbacks, keras.callbacks)
+    ]
+    spent = {}
+
+    def batches(callback_list):
+        begin, end = callback_list.on_train_batch_begin, callback_list.on_train_batch_end
+        logs = [fresh() for _ in range(BLOCK)]
+        numbers = range(1, BLOCK + 1)
+        started = time.perf_counter()
+        for batch, values in zip(numbers, logs, strict=True):
+            begin(batch)
+            end(batch, values)
+        if callback_list is lists[0]:
+            callback_list._recorder.drain()
+        else:
+            callback_list._flush_futures()
+        spent[id(callback_list)] = time.perf_counter() - started
+        return spent[id(callback_list)]
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        for callback_list in lists:
+            callback_list.on_train_begin()
+            callback_list.on_epoch_begin(0)
+        ratio = beside_keras(lambda: batches(lists[0]), lambda: batches(lists[1]), BLOCK)
+        for callback_list in reversed(lists):
+            callback_list.on_train_end({})
+    assert ratio < at_most

@@ -1,0 +1,124 @@
+"""What a batch of `fit()` costs, with everything on and with nothing.
+
+The model is tiny, so that its step is short and the callbacks show. The floor is `fit()` with a
+callback list whose batch hooks do nothing. All kinds of list train the same model in turn, in many
+short epochs; an epoch counts from the end of `on_epoch_begin` to the beginning of `on_epoch_end`,
+what is still to be done for its batches included. What is paid once in an epoch or a fit (files
+that are opened and written, decisions) is shown apart.
+"""
+
+import contextlib
+import io
+import os
+import statistics
+import time
+
+import keras
+import numpy as np
+from conftest import TABLES
+from full_set import full_set, tiny_model
+
+from fitwatch import callbacks
+
+ROUNDS = int(os.environ.get("FITWATCH_BENCH_ROUNDS", "100"))
+BATCHES = 100
+
+
+class Floor(keras.callbacks.CallbackList):
+    """Batch hooks that do nothing."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        pass
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+class EpochBegins(keras.callbacks.Callback):
+    """Comes last in the list."""
+
+    async_safe = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.time = time.perf_counter()
+
+
+class EpochEnds(EpochBegins):
+    """Comes first."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        pass
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.time = time.perf_counter()
+
+
+def stock(made, **options):
+    return keras.callbacks.CallbackList(made, **options)
+
+
+def fitwatch_list(made, **options):
+    return callbacks.CallbackList(made, **options)
+
+
+def floor(made, **options):
+    return Floor(made, **options)
+
+
+KINDS = {
+    "floor": (floor, None, False),
+    "floor, once more": (floor, None, False),
+    "fitwatch, nothing on": (fitwatch_list, None, False),
+    "fitwatch, full set": (fitwatch_list, callbacks, True),
+    "stock Keras, nothing on": (stock, None, False),
+    "stock Keras, full set": (stock, keras.callbacks, True),
+}
+
+
+def test_fit(tmp_path):
+    model = tiny_model()
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(BATCHES * 8, 4)).astype("float32")
+    y = x.sum(axis=1, keepdims=True)
+    batch_loops = {kind: [] for kind in KINDS}
+    fits = {kind: [] for kind in KINDS}
+    for round_ in range(ROUNDS + 1):
+        for kind, (make_list, module, progress) in KINDS.items():
+            if kind == "stock Keras, full set" and round_ % 5:
+                continue  # it takes as long as all others together
+            begins, ends = EpochBegins(), EpochEnds()
+            made = full_set(module, tmp_path) if module else []
+            started = time.perf_counter()
+            with contextlib.redirect_stdout(io.StringIO()):
+                callback_list = make_list(
+                    [ends, *made, begins],
+                    add_history=True,
+                    add_progbar=progress,
+                    model=model,
+                    verbose=1,
+                    epochs=1,
+                    steps=BATCHES,
+                )
+                model.fit(x, y, batch_size=8, shuffle=False, callbacks=callback_list)
+            if round_:  # the first one compiles
+                fits[kind].append(time.perf_counter() - started)
+                batch_loops[kind].append((round_, ends.time - begins.time))
+    base = dict(batch_loops["floor"])
+    lines = ["| `fit()` | per batch | ratio to floor (quartiles) | once in a fit of one epoch |"]
+    lines.append("|---|---:|---:|---:|")
+    medians = {}
+    for kind, times in batch_loops.items():
+        ratios = sorted(seconds / base[round_] for round_, seconds in times)
+        medians[kind] = statistics.median(ratios)
+        batch = statistics.median(seconds for _, seconds in times) / BATCHES * 1e6
+        once = statistics.median(
+            fit - loop for fit, (_, loop) in zip(fits[kind], times, strict=True)
+        )
+        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        lines.append(
+            f"| {kind} | {batch:.0f} µs | {medians[kind]:.3f} ({low:.3f} to {high:.3f}) "
+            f"| {once * 1e3:.1f} ms |"
+        )
+    TABLES.append(("fit() of a tiny model", lines))
+    assert medians["fitwatch, full set"] < 1.5
+    assert medians["fitwatch, full set"] < medians["stock Keras, full set"]

@@ -1,0 +1,74 @@
+"""What a batch costs after ten million batches."""
+
+import contextlib
+import io
+import os
+import statistics
+import time
+
+import keras
+from conftest import TABLES
+from full_set import tiny_model
+
+from fitwatch import callbacks
+
+
+def test_growth(tmp_path):
+    """The ten-millionth batch costs what the ten-thousandth costs, and takes no more memory."""
+    last = 10**7
+    made = [
+        callbacks.EarlyStopping("loss", patience=10**9),
+        callbacks.ModelCheckpoint(tmp_path / "x.keras", save_freq=10**9),
+        callbacks.TensorBoard(tmp_path, update_freq=10**5, write_graph=False),
+        callbacks.TerminateOnNaN(),
+        callbacks.LossHistory(capacity=1000),
+    ]
+    callback_list = callbacks.CallbackList(
+        made,
+        add_history=True,
+        add_progbar=True,
+        model=tiny_model(),
+        verbose=1,
+        epochs=1,
+        steps=last,
+    )
+    logs = {"loss": keras.ops.convert_to_tensor(0.25), "mae": keras.ops.convert_to_tensor(0.5)}
+    block = 10**4
+
+    def batches(first):
+        begin, end = callback_list.on_train_batch_begin, callback_list.on_train_batch_end
+        started = time.perf_counter()
+        for batch in range(first, first + block):
+            begin(batch)
+            end(batch, logs)
+        return time.perf_counter() - started
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        callback_list.on_train_begin()
+        callback_list.on_epoch_begin(0)
+        times, memory = [], []
+        for first in range(0, last, block):
+            times.append(batches(first))
+            memory.append(resident())
+        callback_list._recorder.drain()
+    early = statistics.median(times[1:51])
+    late = statistics.median(times[-50:])
+    grown = (memory[-1] - memory[50]) / 2**20
+    TABLES.append(
+        (
+            "growth",
+            [
+                f"Batch 10,000 to 510,000: {early / block * 1e6:.2f} µs a batch. "
+                f"The last 500,000 of {last:,}: {late / block * 1e6:.2f} µs "
+                f"(ratio {late / early:.3f}). Resident memory in between: {grown:+.1f} MiB."
+            ],
+        )
+    )
+    assert late < 1.5 * early
+    assert grown < 32
+
+
+def resident():
+    """Bytes of memory that this process has."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
