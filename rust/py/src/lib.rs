@@ -6,6 +6,7 @@ mod decision;
 mod early_stopping;
 mod error;
 mod event_file;
+mod flight;
 mod limit;
 mod plateau;
 mod policy;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyList, PyString, PyType};
+use pyo3::types::{PyFloat, PyString, PyType};
 
 use crate::raw;
 
@@ -270,38 +270,5 @@ fn gone(value: &Bound<'_, PyAny>, error: PyErr) -> PyResult<Option<Cell>> {
         Ok(Some(Cell::Other(value.clone().unbind())))
     } else {
         Err(error)
-    }
-}
-
-/// Moves the values of arrays on an accelerator, all with one transfer.
-pub struct Flight {
-    handle: Py<PyAny>,
-    /// How many arrays are on their way.
-    pub arrays: usize,
-}
-
-impl Flight {
-    pub fn start(transfer: &Bound<'_, PyAny>, arrays: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
-        let py = transfer.py();
-        let count = arrays.len();
-        let handle = transfer.call_method1(intern!(py, "start"), (PyList::new(py, arrays)?,))?;
-        Ok(Self {
-            handle: handle.unbind(),
-            arrays: count,
-        })
-    }
-
-    pub fn ready(&self, transfer: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let py = transfer.py();
-        transfer
-            .call_method1(intern!(py, "ready"), (&self.handle,))?
-            .is_truthy()
-    }
-
-    pub fn finish(self, transfer: &Bound<'_, PyAny>) -> PyResult<Vec<Option<f64>>> {
-        let py = transfer.py();
-        transfer
-            .call_method1(intern!(py, "finish"), (self.handle,))?
-            .extract()
     }
 }

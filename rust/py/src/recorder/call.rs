@@ -144,9 +144,8 @@ impl<'a, 'py> Call<'a, 'py> {
                 // From here on the row is what the callbacks have made of it.
                 self.close();
                 self.writes = writes;
-                let names = logs.keys().iter().collect();
-                let values = logs.values().iter().collect();
-                self.values = Some((Schema::new(names), values));
+                let schema = self.recorder.borrow_mut().written_schema(&logs);
+                self.values = Some((schema, logs.values().iter().collect()));
             }
         }
         if !self.recording {

@@ -8,7 +8,8 @@ use pyo3::types::{PyDict, PyFloat};
 
 use super::plan::{Kind, Plan};
 use super::schema::Schema;
-use crate::reader::{Cell, Flight, Layout, Reader};
+use crate::flight::Flight;
+use crate::reader::{Cell, Layout, Reader};
 use crate::sinks::Act;
 
 /// A batch of which somebody wants values.
