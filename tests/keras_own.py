@@ -30,7 +30,7 @@ class MonitorCallback(Monitor, theirs.MonitorCallback):
     _core_type = ours.EarlyStopping._core_type
 
     def __init__(self, *args, **kwargs):
-        self._core = self._core_type()
+        self._fitwatch_core = self._core_type()
         super().__init__(*args, **kwargs)
 
 

@@ -300,3 +300,77 @@ fitwatch.disable()
 assert tf.keras.callbacks.EarlyStopping is before
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_looking_for_keras_is_no_import():
+    """TensorFlow looks whether there is a Keras when it is imported."""
+    script = """
+import importlib.util, os, sys
+import fitwatch
+fitwatch.enable()
+assert importlib.util.find_spec("keras") is not None
+os.environ["KERAS_BACKEND"] = "nonsense"
+try:
+    import keras
+except Exception:
+    pass
+for name in [name for name in sys.modules if name.split(".")[0] == "keras"]:
+    del sys.modules[name]
+os.environ["KERAS_BACKEND"] = BACKEND
+import keras
+assert keras.callbacks.TensorBoard.__module__ == "fitwatch.callbacks.tensorboard"
+"""
+    script = script.replace("BACKEND\n", f"{keras.config.backend()!r}\n")
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="imports TensorFlow")
+def test_tensorflow_may_be_imported_first():
+    script = """
+import fitwatch
+fitwatch.enable()
+import tensorflow as tf
+assert tf.keras.callbacks.TensorBoard.__module__ == "fitwatch.callbacks.tensorboard"
+import keras
+assert keras.callbacks.TensorBoard.__module__ == "fitwatch.callbacks.tensorboard"
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_names_of_a_subclass_do_not_collide(make_model, data, tmp_path):
+    """What a user may well call his own."""
+    with fitwatch.enabled():
+
+        class Board(keras.callbacks.TensorBoard):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self._files = self._core = self._recorder = self._drained = []
+
+            def _compile(self):
+                raise AssertionError
+
+            _flush = _drain = _abandon = _compile
+
+        class Stopping(keras.callbacks.EarlyStopping):
+            _core = _abandon = _compile = _drain = "cpu0"
+
+        boards = [Board(tmp_path, update_freq="batch"), Stopping("loss")]
+        make_model().fit(*data, verbose=0, callbacks=boards)
+
+
+def test_a_failed_evaluation_inside_a_fit_leaves_its_files_open(make_model, data, tmp_path):
+    board = callbacks.TensorBoard(tmp_path, update_freq="batch", write_graph=False)
+    other = make_model()
+    other.evaluate(*data, verbose=0)
+
+    class Evaluates(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            fail = keras.callbacks.LambdaCallback()
+            fail.on_test_batch_end = lambda batch, logs: 1 / 0
+            with pytest.raises(ZeroDivisionError):
+                other.evaluate(*data, verbose=0, callbacks=[board, fail])
+
+    model = make_model()
+    with fitwatch.enabled():
+        model.fit(*data, epochs=3, verbose=0, callbacks=[board, Evaluates()])
+    assert len(list((tmp_path / "train").glob("*fitwatch*"))) == 1

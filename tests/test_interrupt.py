@@ -231,3 +231,73 @@ def test_an_exception_in_a_hook_of_an_evaluation_leaves_the_model_whole(make_mod
     with pytest.raises(ZeroDivisionError):
         model.evaluate(*data, verbose=0, callbacks=[fail])
     assert usable(model, data)
+
+
+def test_weights_stay_in_an_evaluation_after_the_fit(make_model, data):
+    stopping = callbacks.EarlyStopping("loss", restore_best_weights=True, patience=9)
+    model = make_model()
+    model.fit(*data, epochs=2, verbose=0, callbacks=[stopping])
+    model.set_weights([np.full_like(weights, 7.0) for weights in model.get_weights()])
+    with pytest.raises(KeyboardInterrupt):
+        model.evaluate(*data, verbose=0, callbacks=[stopping, Calls(("test begin", 0))])
+    assert all((weights == 7.0).all() for weights in model.get_weights())
+
+
+def test_one_that_fails_does_not_keep_others_from_ending(make_model, data):
+    stopping = callbacks.EarlyStopping("loss", restore_best_weights=True, patience=9)
+    kept = {}
+
+    class Late(Calls):
+        def on_epoch_end(self, epoch, logs=None):
+            kept.setdefault("best", self.model.get_weights())
+            logs["loss"] = float(epoch)
+            self.press_at = ("batch end", 0)
+
+    class Broken(callbacks.LossHistory):
+        def _fitwatch_abandon(self, **_):
+            raise OSError("broken")
+
+    model = make_model()
+    with (
+        pytest.warns(UserWarning, match="while a run ends: OSError"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        model.fit(*data, epochs=3, verbose=0, callbacks=[Broken(), Late(), stopping])
+    for weights, best in zip(model.get_weights(), kept["best"], strict=True):
+        np.testing.assert_array_equal(weights, best)
+
+
+def test_a_handler_that_is_set_meanwhile_stays(make_model, data):
+    def mine(*_):
+        pass
+
+    saved = []
+
+    class Sets(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            saved.append(signal.signal(signal.SIGINT, mine))
+
+    make_model().fit(*data, verbose=0, callbacks=[Sets()])
+    assert signal.getsignal(signal.SIGINT) is mine
+    # What was saved is fitwatch's handler of a run that is over: it is as good as Python's.
+    signal.signal(signal.SIGINT, saved[0])
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_list_whose_last_fit_failed(make_model, data):
+    """Without `enable()` nobody told it; the next fit is protected all the same."""
+    model = make_model()
+    fail = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: 1 / 0)
+    callback_list = callbacks.CallbackList([fail], add_history=True, model=model)
+    fitwatch.disable()
+    with pytest.raises(ZeroDivisionError):
+        model.fit(*data, verbose=0, callbacks=callback_list)
+    fitwatch.enable()
+    calls = Calls(("batch begin", 0))
+    callback_list.callbacks[0] = calls
+    calls.set_model(model)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*data, verbose=0, callbacks=callback_list)
+    assert calls.calls[-1] == ("batch end", 0)

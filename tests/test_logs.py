@@ -145,3 +145,14 @@ def test_a_loop_may_reuse_its_dict():
     logs = logs_of(source)
     source["loss"] = 2.0
     assert logs["loss"] == 1.0
+
+
+def test_functions_on_trees_see_a_dict(logs):
+    logs.pop("name")
+    doubled = keras.tree.map_structure(lambda value: value * 2, logs)
+    assert doubled == {"loss": 1.0, "mae": 4.0}
+    assert keras.tree.flatten(logs) == [0.5, 2.0]
+    if keras.config.backend() == "jax":
+        import jax
+
+        assert jax.tree.map(lambda value: value * 2, logs) == {"loss": 1.0, "mae": 4.0}

@@ -42,15 +42,24 @@ ENDINGS = {
     "interrupt": "raise KeyboardInterrupt",
     "syntax error": "def f(:",
     "abort": "os.abort()",
+    "interrupt with an open file": """
+import atexit, threading, time
+file = open(sys.argv[1], "a"); file.write("row"); atexit.register(print, "at exit")
+threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
+raise KeyboardInterrupt""",
+    "its own excepthook": "sys.excepthook = lambda *a: print('hook', a[0])\n1/0",
+    "arguments": "print(sys.argv)",
 }
 
 
 @pytest.mark.parametrize("body", ENDINGS.values(), ids=ENDINGS)
 def test_it_ends_as_the_script_by_itself(tmp_path, body):
     """The arguments, the exit status, the output and the traceback."""
-    arguments = ["--epochs", "3", "-x", "run", ""]
+    arguments = [str(tmp_path / "file"), "--", "--epochs", "3", "-x", "run", ""]
     theirs = run(tmp_path, body, *arguments, plainly=True)
     ours = run(tmp_path, body, *arguments)
+    if "file" in body:
+        assert (tmp_path / "file").read_text() == "rowrow"
     assert ours.returncode == theirs.returncode
     assert ours.stdout == theirs.stdout
     assert ours.stderr == theirs.stderr

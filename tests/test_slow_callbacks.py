@@ -72,3 +72,8 @@ def test_one_of_keras_that_has_no_batch_hook_is_not(make_model, data):
     with fitwatch.enabled(), warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         make_model().fit(*data, epochs=2, verbose=0, callbacks=list(stock))
+
+
+def test_short_epochs_are_reported_once_enough_is_measured():
+    (report,) = drive([Sleeps(end=0.003)], 3, epochs=20)
+    assert report.startswith("Sleeps is slow")

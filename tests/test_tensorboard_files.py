@@ -153,7 +153,7 @@ def test_a_full_disk_does_not_end_the_fit(make_model, data, tmp_path):
 
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                path = board._files.open("train").path
+                path = board._fitwatch_files.open("train").path
                 for descriptor in Path("/proc/self/fd").iterdir():
                     if os.path.realpath(descriptor) == str(path.resolve()):
                         full = os.open("/dev/full", os.O_WRONLY)
@@ -193,4 +193,4 @@ def test_copies_open_files_of_their_own(copied, tmp_path):
     assert twin.log_dir == board.log_dir
     twin.set_model(keras.Sequential())
     twin.on_train_begin()
-    assert twin._files.open("train").path != board._files.open("train").path
+    assert twin._fitwatch_files.open("train").path != board._fitwatch_files.open("train").path

@@ -27,11 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     script = commands.add_parser("run", help="run a script of yours with fitwatch enabled")
     script.add_argument("script", help="path of a Python script")
     script.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script gets")
-    options = parser.parse_args(arguments)
-    if options.command == "run":
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["run"] and len(given) > 1 and not given[1].startswith("-"):
+        # Not by way of argparse, which has ideas of its own about the script's arguments.
         from fitwatch._script import run as run_script
 
-        return run_script(options.script, options.arguments)
+        return run_script(given[1], given[2:])
+    options = parser.parse_args(given)
+    if options.command == "run":
+        parser.error(f"run needs a script first; got {options.script!r}")
 
     missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
     if find_spec(options.backend) is None:

@@ -23,6 +23,7 @@ class AfterImport(MetaPathFinder):
     def __init__(self, module: str, then: Callable[[], None]) -> None:
         self._module = module
         self._then = then
+        self._looking = False
         sys.meta_path.insert(0, self)
 
     def cancel(self) -> None:
@@ -32,13 +33,22 @@ class AfterImport(MetaPathFinder):
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
         """Finds the module as Python does, and looks over its loader's shoulder."""
-        if name != self._module:
+        if name != self._module or self._looking:
             return None
-        self.cancel()
-        spec = find_spec(name)
+        self._looking = True
+        try:
+            spec = find_spec(name)
+        finally:
+            self._looking = False
+        # That somebody looks for a module does not mean that it is imported.
         if spec is not None and spec.loader is not None:
-            spec.loader = _Then(spec.loader, self._then)
+            spec.loader = _Then(spec.loader, self._imported)
         return spec
+
+    def _imported(self) -> None:
+        if self in sys.meta_path:
+            self.cancel()
+            self._then()
 
 
 class _Then(Loader):

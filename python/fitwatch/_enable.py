@@ -128,7 +128,8 @@ def _patch() -> None:
     from fitwatch import _fit, _keras, callbacks
     from fitwatch._drop_in import stands_for
 
-    _State.waiting.clear()
+    while _State.waiting:
+        _State.waiting.pop().cancel()
     seams = _keras.seams()  # raises before anything is changed
     stock = {
         getattr(callbacks, name): getattr(keras.callbacks, name)

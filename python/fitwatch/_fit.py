@@ -20,7 +20,7 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(*args: Any, **kwargs: Any) -> Any:
         runs = _runs()
-        run = Run()
+        run = Run(fit=method.__name__ == "fit")
         runs.append(run)
         try:
             result = method(*args, **kwargs)
@@ -40,7 +40,7 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 def attach(callback_list: Any) -> None:
     """Tells the run that is going on, if any, which callback list it has."""
     runs = _runs()
-    if runs:
+    if runs and not any(callback_list in run.lists for run in runs):
         runs[-1].attach(callback_list)
 
 
@@ -54,16 +54,21 @@ def _runs() -> list["Run"]:
 
 
 class Run:
-    """One call of a trainer's method."""
+    """One call of a trainer's method.
 
-    def __init__(self) -> None:
+    Args:
+        fit: Whether it is `fit()`.
+    """
+
+    def __init__(self, *, fit: bool) -> None:
+        self._fit = fit
         self.interrupted = False
-        self._lists: list[Any] = []
+        self.lists: list[Any] = []
         self._previous: Any = None
 
     def attach(self, callback_list: Any) -> None:
         """Takes a callback list; from now on Ctrl-C ends the run after the current batch."""
-        self._lists.append(callback_list)
+        self.lists.append(callback_list)
         if any(run.interrupted for run in _runs()):
             callback_list._recorder.interrupted = True
         on_main_thread = threading.current_thread() is threading.main_thread()
@@ -72,25 +77,24 @@ class Run:
 
     def abandon(self, *, interrupted: bool) -> None:
         """Ends what the callbacks had begun. Never raises."""
-        for callback_list in self._lists:
-            try:
-                callback_list._abandon(interrupted)
-            except Exception as error:
-                print(f"fitwatch: while ending a run: {error!r}", file=sys.stderr)
+        for callback_list in self.lists:
+            callback_list._abandon(fit=self._fit, interrupted=interrupted)
 
     def close(self) -> None:
         """Puts back the signal handler that was there before."""
-        if self._previous is not None:
+        # Unless somebody has put another one in its place.
+        if self._previous is not None and signal.getsignal(signal.SIGINT) == self._on_interrupt:
             signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
+        self._previous = None
 
     def _on_interrupt(self, number: int, frame: Any) -> None:
-        if self.interrupted:
+        # The second press; or the run is over, and somebody has kept the handler.
+        if self.interrupted or self._previous is None:
             self.close()
             signal.default_int_handler(number, frame)
         self.interrupted = True
         for run in _runs():
-            for callback_list in run._lists:
+            for callback_list in run.lists:
                 callback_list._recorder.interrupted = True
         print(
             "\nfitwatch: ending after this batch; press Ctrl-C again to end at once.",

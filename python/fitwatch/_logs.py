@@ -1,6 +1,8 @@
 """The logs of a batch."""
 
+import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from fitwatch import _arrays
@@ -123,6 +125,24 @@ class Logs(dict[str, Any]):
     def _read_all(self) -> None:
         for key in list(self):
             self[key]
+
+
+@cache
+def register_trees() -> None:
+    """Makes logs a dict for functions on trees too, where these know types one by one."""
+
+    def take_apart(logs: Any) -> Any:
+        return tuple(logs.values()), tuple(logs)
+
+    def put_together(names: Any, values: Any) -> Any:
+        return dict(zip(names, values, strict=True))
+
+    if "jax" in sys.modules:
+        sys.modules["jax"].tree_util.register_pytree_node(Logs, take_apart, put_together)
+    if "optree" in sys.modules:  # what keras.tree is made of
+        sys.modules["optree"].register_pytree_node(
+            Logs, take_apart, put_together, namespace="keras"
+        )
 
 
 def flatten(logs: Any) -> dict[Any, Any]:

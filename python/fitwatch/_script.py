@@ -2,10 +2,9 @@
 
 import builtins
 import os
-import signal
 import sys
 from types import ModuleType
-from typing import NoReturn
+from typing import Any
 
 import fitwatch
 
@@ -33,28 +32,25 @@ def run(path: str, arguments: list[str]) -> int:
     main.__builtins__ = builtins  # type: ignore[attr-defined]
     sys.modules["__main__"] = main
     sys.argv = [path, *arguments]
-    # `python -m` has put the current folder there; a script has its own.
-    sys.path[0] = os.path.dirname(os.path.realpath(path))
+    if not sys.flags.safe_path:
+        # `python -m` has put the current folder there; a script has its own.
+        sys.path[0] = os.path.dirname(os.path.realpath(path))
     fitwatch.enable()
     try:
-        exec(compile(source, path, "exec"), main.__dict__)
-    except SystemExit:
+        exec(compile(source, main.__file__, "exec"), main.__dict__)
+    except (Exception, KeyboardInterrupt):
+        _show_only_the_script(main.__file__)
         raise
-    except BaseException as error:
-        _end_as_python_does(error)
     return 0
 
 
-def _end_as_python_does(error: BaseException) -> NoReturn:
-    """Shows the traceback without the frames of this module, and ends the process."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-        traceback = traceback.tb_next
-    sys.excepthook(type(error), error.with_traceback(traceback), traceback)
-    if isinstance(error, KeyboardInterrupt) and sys.platform != "win32":
-        # A shell that runs the script in a loop has to see that it was interrupted.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    sys.exit(1)
+def _show_only_the_script(path: str) -> None:
+    """Leaves the frames before the script out of the traceback that ends the process."""
+    hook = sys.excepthook
+
+    def without_us(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+        while traceback is not None and traceback.tb_frame.f_code.co_filename != path:
+            traceback = traceback.tb_next
+        hook(kind, error.with_traceback(traceback), traceback)
+
+    sys.excepthook = without_us

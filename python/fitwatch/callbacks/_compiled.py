@@ -37,17 +37,52 @@ def compiled(form: str) -> Callable[[Hook], Hook]:
 
 
 class Compiled:
-    """Mixin for callbacks whose rows come from the core, some batches late."""
+    """Mixin for callbacks whose rows come from the core, some batches late.
 
-    # A function that brings everything up to date; called before a tracked attribute is read.
-    _drain: Callable[[], None] = staticmethod(lambda: None)
+    The names begin with `_fitwatch`, since subclasses of Keras's callbacks have names of their own.
+    """
+
+    _fitwatch_recorder: _core.Recorder | None = None
+
+    def _fitwatch_attach(self, recorder: _core.Recorder) -> bool:
+        """Takes rows from a recorder; False if there is one already.
+
+        Rows of two callback lists would come in the wrong order.
+        """
+        if self._fitwatch_recorder is None:
+            self._fitwatch_recorder = recorder
+        return self._fitwatch_recorder is recorder
+
+    def _fitwatch_detach(self) -> None:
+        self._fitwatch_drain()
+        self._fitwatch_recorder = None
+
+    def _fitwatch_drain(self) -> None:
+        """Brings everything up to date; called before a tracked attribute is read or written."""
+        if self._fitwatch_recorder is not None:
+            self._fitwatch_recorder.settle()
+
+    def _fitwatch_flush(self) -> None:
+        """Called when an exception goes through a callback list: nothing may get lost."""
+
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        """Called when a run ends without its `on_*_end`.
+
+        Args:
+            fit: Whether the run is a `fit()`, and no `evaluate()` or `predict()`.
+            interrupted: Whether Ctrl-C has ended it, and no other exception.
+        """
+        self._fitwatch_detach()
+        abandon = getattr(super(), "_fitwatch_abandon", None)
+        if abandon is not None:
+            abandon(fit=fit, interrupted=interrupted)
 
     def __getstate__(self) -> Any:
-        self._drain()
+        self._fitwatch_drain()
         state = super().__getstate__()
         attributes, slots = state if isinstance(state, tuple) else (state, {})
         # A copy belongs to no callback list.
-        return {k: v for k, v in (attributes or {}).items() if k != "_drain"}, slots
+        return {k: v for k, v in (attributes or {}).items() if k != "_fitwatch_recorder"}, slots
 
 
 def plan(

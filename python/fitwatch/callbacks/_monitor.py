@@ -44,7 +44,7 @@ class CoreAttribute(Generic[T]):
             return self
         if self.name in instance._foreign:
             return instance._foreign[self.name]
-        return getattr(instance._core, self.core_name)
+        return getattr(instance._fitwatch_core, self.core_name)
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance._foreign.pop(self.name, None)
@@ -53,7 +53,7 @@ class CoreAttribute(Generic[T]):
             return
         whole = isinstance(value, float) and value.is_integer()
         try:
-            setattr(instance._core, self.core_name, int(value) if whole else value)
+            setattr(instance._fitwatch_core, self.core_name, int(value) if whole else value)
         except (TypeError, OverflowError):
             instance._foreign[self.name] = value
 
@@ -71,7 +71,7 @@ class Monitor(Compiled, Nested):
     count as the Python numbers that they stand for.
     """
 
-    _core: Any
+    _fitwatch_core: Any
     _core_type: type
     # The methods that make up the rule; the core decides as long as none is overridden.
     _rule: tuple[str, ...] = ("_is_improvement",)
@@ -88,7 +88,7 @@ class Monitor(Compiled, Nested):
         # Not in __init__: a subclass may assign attributes before it calls that of its base.
         new = super().__new__
         self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
-        self._core = cls._core_type()
+        self._fitwatch_core = cls._core_type()
         self._foreign = {}
         return self
 
@@ -104,7 +104,7 @@ class Monitor(Compiled, Nested):
         if op is keras.ops.less or op is keras.ops.greater:
             comparison = _keras.comparison()
             if comparison is not None and not self._attribute_redefined():
-                self._core.compare(op is keras.ops.greater, *comparison)
+                self._fitwatch_core.compare(op is keras.ops.greater, *comparison)
                 self._core_compares = True
 
     def _core_decides(self) -> bool:
@@ -132,7 +132,7 @@ class Monitor(Compiled, Nested):
     def _is_improvement(self, monitor_value: Any, reference_value: Any) -> Any:
         known = reference_value is None or type(reference_value) in (float, int)
         if self._core_compares and not self._foreign and type(monitor_value) is float and known:
-            return self._core.improves(monitor_value, reference_value)
+            return self._fitwatch_core.improves(monitor_value, reference_value)
         if _is_nan(monitor_value):
             return False
         if reference_value is None or _is_nan(reference_value):
@@ -162,7 +162,7 @@ class Monitor(Compiled, Nested):
     def __setstate__(self, state: Any) -> None:
         set_state(self, state)
         # `copy.copy` hands over the original's own.
-        self._core = copy.copy(self._core)
+        self._fitwatch_core = copy.copy(self._fitwatch_core)
         self._foreign = dict(self._foreign)
 
 

@@ -51,10 +51,13 @@ class Nested:
         super().on_test_end(logs)  # type: ignore[misc]
         self._restore_outer()
 
-    def _abandon(self, interrupted: bool) -> None:
-        """Called when a run ends without its `on_*_end`: an exception, or Ctrl-C."""
-        self._fitting = False
-        self._replaced = self._outer = None
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        """Called when a run ends without its `on_*_end`."""
+        if fit:
+            self._fitting = False
+            self._replaced = self._outer = None
+        else:
+            self._restore_outer()
 
     def _restore_outer(self) -> None:
         if self._outer is not None:

@@ -2,9 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
-
-import keras
 
 from fitwatch.callbacks._compiled import Compiled
 
@@ -15,7 +14,12 @@ SHARE = 0.2
 ENOUGH = 8
 
 
-def report(callbacks: Sequence[Any], shares: Sequence[tuple[int, float]], batches: int) -> None:
+def report(
+    callbacks: Sequence[Any],
+    shares: Sequence[tuple[int, float]],
+    batches: int,
+    reported: set[int],
+) -> None:
     """Warns of callbacks whose batch hooks take long, and of those for which there is better.
 
     Args:
@@ -23,30 +27,37 @@ def report(callbacks: Sequence[Any], shares: Sequence[tuple[int, float]], batche
         shares: The place of a callback in that list, and the part of the time of a batch that its
             Python hooks took (0 to 1).
         batches: How many batches were measured.
+        reported: The places of callbacks of which nothing more is to be said; grows.
     """
+    better = _better()
     for place, share in shares:
-        callback = callbacks[place] if place < len(callbacks) else None
-        name = type(callback).__name__
-        better = _replacement(callback)
-        if share > 0 and better is not None:
+        if place in reported or place >= len(callbacks) or not share > 0:
+            continue
+        kind = type(callbacks[place])
+        took = f"its batch hooks took {min(share, 1):.0%} of the time of a batch"
+        if kind in better:
+            reported.add(place)
             warnings.warn(
-                f"{name} is Keras's own and runs the slow way: its batch hooks took {share:.0%} of "
-                f"the time of a batch. fitwatch.callbacks.{better} does the same in the core; make "
-                "it after fitwatch.enable(), or import it from there.",
-                stacklevel=3,
+                f"{kind.__name__} is Keras's own and runs the slow way: {took}. "
+                f"fitwatch.callbacks.{better[kind]} does the same in the core; make it after "
+                "fitwatch.enable(), or import it from there.",
+                stacklevel=4,
             )
         elif share > SHARE and batches >= ENOUGH:
-            warnings.warn(
-                f"{name} is slow: its batch hooks took {share:.0%} of the time of a batch.",
-                stacklevel=3,
-            )
+            reported.add(place)
+            warnings.warn(f"{kind.__name__} is slow: {took}.", stacklevel=4)
 
 
-def _replacement(callback: Any) -> str | None:
-    """The name of fitwatch's class for a callback of one of Keras's own."""
-    from fitwatch import callbacks as ours  # which imports this module
+@cache
+def _better() -> dict[type, str]:
+    """Keras's classes for which there is a compiled one, and its name."""
+    from fitwatch import callbacks  # which imports this module
 
-    name = type(callback).__name__
-    stock = type(callback).__module__.startswith("keras.")
-    better = getattr(ours, name, None) if stock and name in keras.callbacks.__dict__ else None
-    return name if isinstance(better, type) and issubclass(better, Compiled) else None
+    ours = {name: getattr(callbacks, name) for name in callbacks.__all__}
+    return {
+        stock: name
+        for name, cls in ours.items()
+        if issubclass(cls, Compiled)
+        for stock in cls.__mro__[1:]
+        if stock.__name__ == name
+    }

@@ -3,14 +3,16 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import keras
 
 from fitwatch import _arrays, _check, _core, _fit, _keras, _settings
 from fitwatch._drop_in import DropIn
-from fitwatch._logs import Logs, flatten
+from fitwatch._logs import Logs, flatten, register_trees
 from fitwatch.callbacks import _compiled, _slow
+from fitwatch.callbacks._compiled import Compiled
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 
 _HOOKS = tuple(
@@ -63,7 +65,7 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
     """
 
     _recorder: _core.Recorder
-    _reported = False
+    _reported: set[int]
 
     def __init__(
         self,
@@ -83,7 +85,9 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         )
 
     def _connect(self, max_lag: int) -> None:
-        self._recorder = _core.Recorder(self, _arrays.reader(), Logs, max_lag)
+        register_trees()
+        self._recorder = _core.Recorder(self, Logs, max_lag)
+        self._reported = set()
         for hook in _HOOKS:
             # Where a subclass has a hook of its own, that one is called, and may call super's.
             if getattr(type(self), hook) is getattr(CallbackList, hook):
@@ -120,7 +124,7 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when training begins."""
-        self._reported = False
+        self._reported = set()
         self._begin("on_train_begin", logs)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -160,8 +164,7 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
             self._interrupted()
 
     def _begin(self, hook: str, logs: Any) -> None:
-        if self._in_begin_end_block_count == 0:
-            _fit.attach(self)
+        _fit.attach(self)
         with self._flushing():
             self._recorder.drain()
             getattr(super(), hook)(logs)
@@ -190,20 +193,16 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
     def _flatten(self, logs: Any) -> dict[Any, Any]:
         return flatten(logs)
 
+    def _reader(self) -> _core.Reader:
+        return _arrays.reader()
+
     def _failed(self) -> None:
         """An exception goes through: what has been seen so far must reach its files."""
-        for bring_home in (self._recorder.drain, *self._flushes(), self._sync_state):
-            try:
-                bring_home()
-            except Exception as error:
-                warnings.warn(f"CallbackList: after an exception: {error!r}", stacklevel=2)
-
-    def _flushes(self) -> list[Callable[[], None]]:
-        flushes = (getattr(callback, "_flush", None) for callback in self.callbacks)
-        return [flush for flush in flushes if callable(flush)]
-
-    def _sync_state(self) -> None:
-        _keras.sync_state(getattr(self, "_model", None))
+        ours = [callback for callback in self.callbacks if isinstance(callback, Compiled)]
+        _try(partial(self._recorder.settle, last=True))
+        for callback in ours:
+            _try(callback._fitwatch_flush)
+        _try(partial(_keras.sync_state, getattr(self, "_model", None)))
 
     def _interrupted(self) -> None:
         """Ctrl-C was pressed, and the batch that was running then has ended."""
@@ -212,18 +211,16 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         raise KeyboardInterrupt
 
     def _report(self) -> None:
-        if not self._reported:
-            self._reported = True
-            _slow.report(self.callbacks, *self._recorder.shares())
+        """Names the callbacks that slow the training down, each of them once."""
+        _slow.report(self.callbacks, *self._recorder.shares(), self._reported)
 
-    def _abandon(self, interrupted: bool) -> None:
-        """`fit()` ends without `on_train_end`."""
+    def _abandon(self, *, fit: bool, interrupted: bool) -> None:
+        """A run ends without its `on_*_end`. Never raises."""
         self._failed()
         self._in_begin_end_block_count = 0
         for callback in self.callbacks:
-            abandon = getattr(callback, "_abandon", None)
-            if callable(abandon):
-                abandon(interrupted)
+            if isinstance(callback, Compiled):
+                _try(partial(callback._fitwatch_abandon, fit=fit, interrupted=interrupted))
 
     def __getstate__(self) -> Any:
         # Neither the recorder nor its hooks: a copy shares nothing.
@@ -238,6 +235,14 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         self._connect(state["max_lag"])
         self.__dict__.update(state["state"])
         self.callbacks = state["callbacks"]
+
+
+def _try(action: Callable[[], None]) -> None:
+    """Does one of several things that have to be done whatever becomes of the others."""
+    try:
+        action()
+    except BaseException as error:
+        warnings.warn(f"fitwatch: while a run ends: {error!r}", stacklevel=2)
 
 
 def _forward(hook: str) -> Callable[..., None]:

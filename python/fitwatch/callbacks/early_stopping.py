@@ -86,7 +86,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
             return
         current = self.get_monitor_value(logs)
         if type(current) is float:
-            self._apply(self._core.update(int(epoch), current), epoch)
+            self._apply(self._fitwatch_core.update(int(epoch), current), epoch)
         elif current is not None:
             super().on_epoch_end(epoch, logs)
 
@@ -108,10 +108,11 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
         if decision == Decision.STOP:
             _keras.model_of(self).stop_training = True
 
-    def _abandon(self, interrupted: bool) -> None:
-        super()._abandon(interrupted)
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
         # Ctrl-C is a way to end the training; after an exception the weights are left as they are.
-        if interrupted and self.restore_best_weights and self.best_weights is not None:
+        ended = fit and interrupted
+        if ended and self.restore_best_weights and self.best_weights is not None:
             if self.verbose > 0:
                 epoch = self.best_epoch + 1
                 _keras.print_message(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _check, _core, _files
-from fitwatch.callbacks._compiled import Compiled, Form, compiled
+from fitwatch.callbacks._compiled import Compiled, compiled
 from fitwatch.callbacks._nested import Nested, set_state
 
 
@@ -77,7 +77,7 @@ class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[m
     @property
     def losses(self) -> NDArray[np.float32]:
         """The losses that are kept, in order: a read-only array, shape `(batches,)`."""
-        self._drain()
+        self._fitwatch_drain()
         return self._read(0, len(self._series))
 
     def epoch(self, epoch: int) -> NDArray[np.float32]:
@@ -86,7 +86,7 @@ class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[m
         Raises:
             IndexError: The epoch was not trained.
         """
-        self._drain()
+        self._fitwatch_drain()
         if epoch not in self._spans:
             known = f"{min(self._spans)} to {max(self._spans)}" if self._spans else "none yet"
             raise IndexError(f"no epoch {epoch!r}; there are: {known}.")
@@ -96,6 +96,7 @@ class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[m
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
         super().on_train_begin(logs)
+        self._fitwatch_detach()
         self._start_over()
         if self.plot is not None:
             _files.ensure_writable("plot", self.plot)
@@ -104,9 +105,10 @@ class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[m
         """Notes where the epoch begins."""
         self._spans[epoch] = (len(self._series), None)
 
-    @compiled("_compile")
+    @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keeps the loss."""
+        self._fitwatch_drain()
         try:
             self._series.append(logs["loss"])
         except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
@@ -119,8 +121,9 @@ class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[m
         if self.plot is not None:
             self._save_plot(epoch)
 
-    def _compile(self, recorder: _core.Recorder) -> Form:
-        self._drain = recorder.drain
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
+        if not self._fitwatch_attach(recorder):
+            return NotImplemented
         return _core.Losses(self._series, "loss"), self.on_train_batch_end
 
     def _save_plot(self, epoch: int) -> None:

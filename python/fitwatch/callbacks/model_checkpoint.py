@@ -95,7 +95,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         self._fields_checked = False
         _files.ensure_writable("filepath", self.filepath)
 
-    @compiled("_compile")
+    @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if `save_freq` counts batches and enough have passed (or a subclass says so)."""
         if self.save_freq != "epoch" and not self._fields_checked:
@@ -105,13 +105,13 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         if self._should_save_on_batch(batch):
             self._save_on_batch(batch, logs)
 
-    def _compile(self, recorder: _core.Recorder) -> Any:
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         if self._overridden("_should_save_on_batch") or self._attribute_redefined():
             return NotImplemented
         if self.save_freq == "epoch":
             return None
         # The first batch goes through the hook, which checks the fields of the path.
-        due = _core.Due(self._core, self.save_freq, first=not self._fields_checked)
+        due = _core.Due(self._fitwatch_core, self, first=not self._fields_checked)
         return due, self._save_on_batch
 
     def _save_on_batch(self, batch: int, logs: Any) -> None:
@@ -120,7 +120,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
 
     def _should_save_on_batch(self, batch: int) -> bool:
-        return self.save_freq != "epoch" and bool(self._core.due(batch, self.save_freq))
+        return self.save_freq != "epoch" and bool(self._fitwatch_core.due(batch, self.save_freq))
 
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
         if self.save_best_only and (logs or {}).get(self.monitor) is None:

@@ -92,7 +92,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
         if current is None:
             self._report_missing(logs)
         elif type(current) is float and self._core_decides():
-            self._apply(self._core.update(current), epoch)
+            self._apply(self._fitwatch_core.update(current), epoch)
         else:
             super().on_epoch_end(epoch, logs)
 
@@ -104,7 +104,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
                 for optimizer, name in self._optimizers()
             ]
             if any(reduced):
-                self._core.acted()
+                self._fitwatch_core.acted()
 
     def _optimizers(self) -> list[tuple[Any, str]]:
         """The optimizers to reduce, each with the name that its logs and messages carry."""
@@ -116,7 +116,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
         if self._foreign or self._attribute_redefined():
             return bool(super()._reduce_optimizer_lr(optimizer, epoch, name))
-        rate = self._core.reduced(_learning_rate(optimizer))
+        rate = self._fitwatch_core.reduced(_learning_rate(optimizer))
         if rate is None:
             return False
         optimizer.learning_rate = rate

@@ -121,15 +121,16 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the training file, so that a folder that cannot be written is known now."""
+        self._fitwatch_detach()
         if not self._is_set_up:
             self._set_up(self._model)
         super().on_train_begin(logs)
-        self._files.open("train")
+        self._fitwatch_files.open("train")
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes the files."""
         super().on_train_end(logs)
-        self._files.close()
+        self._fitwatch_files.close()
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Called when an evaluation begins: the fit's own validation, or a nested one."""
@@ -138,7 +139,7 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
 
     def _set_up(self, model: Any) -> None:
         """Takes a model to train or evaluate, with new files."""
-        self._files.close()
+        self._fitwatch_files.close()
         while self._user_summaries:
             self._pop_writer()
         self._close_writers()
@@ -167,7 +168,7 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
     def _global_test_batch(self, count: int) -> None:
         self._test_batches.count = count
 
-    @compiled("_compile_train_begin")
+    @compiled("_fitwatch_compile_train_begin")
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Counts the batch."""
         if self._should_trace:
@@ -177,19 +178,20 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
         if self.write_steps_per_second:
             self._batch_start_time = time.time()
 
-    def _compile_train_begin(self, recorder: _core.Recorder) -> Any:
+    def _fitwatch_compile_train_begin(self, recorder: _core.Recorder) -> Any:
         if self._should_trace or self._times_batches():
             return NotImplemented
         return self._train_batches, self.on_train_batch_begin
 
-    @compiled("_compile_train_end")
+    @compiled("_fitwatch_compile_train_end")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the batch's values, if it is time."""
+        self._fitwatch_drain()
         step = self._global_train_batch
         if self.update_freq != "epoch" and step % self.update_freq == 0:
             if self.write_steps_per_second:
                 seconds = time.time() - self._batch_start_time
-                self._files.add_scalar(
+                self._fitwatch_files.add_scalar(
                     "train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step
                 )
             if isinstance(logs, dict):
@@ -201,13 +203,15 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
             if step >= self._stop_batch:
                 self._stop_trace()
 
-    def _compile_train_end(self, recorder: _core.Recorder) -> Any:
+    def _fitwatch_compile_train_end(self, recorder: _core.Recorder) -> Any:
         if self._should_trace or self._times_batches():
             return NotImplemented
-        if self.update_freq == "epoch" or "train" in self._files.failed:
+        if self.update_freq == "epoch" or "train" in self._fitwatch_files.failed:
             return None
-        file = self._files.open("train")
-        give_up = partial(self._files.give_up, "train")
+        if not self._fitwatch_attach(recorder):
+            return NotImplemented
+        file = self._fitwatch_files.open("train")
+        give_up = partial(self._fitwatch_files.give_up, "train")
         scalars = _core.Scalars(self._train_batches, self.update_freq, file, "batch_", give_up)
         return scalars, self._write_batch
 
@@ -217,14 +221,14 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
     def _write_batch(self, step: int, logs: Any) -> None:
         for name, value in logs.items():
             tag = self._batch_tags.get(name) or self._batch_tags.setdefault(name, f"batch_{name}")
-            self._files.add_scalar("train", tag, value, step)
+            self._fitwatch_files.add_scalar("train", tag, value, step)
 
-    @compiled("_compile_test_begin")
+    @compiled("_fitwatch_compile_test_begin")
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Counts the batch."""
         self._global_test_batch += 1
 
-    def _compile_test_begin(self, recorder: _core.Recorder) -> Form:
+    def _fitwatch_compile_test_begin(self, recorder: _core.Recorder) -> Form:
         return self._test_batches, self.on_test_batch_begin
 
     def on_test_end(self, logs: Any = None) -> None:
@@ -234,17 +238,17 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
         if iterations is not None:
             step = int(keras.ops.convert_to_numpy(iterations))
             for name, value in (logs or {}).items():
-                self._files.add_scalar(
+                self._fitwatch_files.add_scalar(
                     "validation", f"evaluation_{name}_vs_iterations", value, step
                 )
-        self._files.flush()
+        self._fitwatch_files.flush()
         self._pop_writer()
         self._restore_outer()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the epoch's values, and what else is due."""
         super().on_epoch_end(epoch, logs)
-        self._files.flush()
+        self._fitwatch_files.flush()
 
     def _log_epoch_metrics(self, epoch: int, logs: Any) -> None:
         if not logs:
@@ -254,16 +258,16 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
         if self.write_steps_per_second:
             train["steps_per_second"] = self._compute_steps_per_second()
         for name, value in train.items():
-            self._files.add_scalar("train", f"epoch_{name}", value, epoch)
+            self._fitwatch_files.add_scalar("train", f"epoch_{name}", value, epoch)
         for name, value in logs.items():
             if name.startswith("val_"):
-                self._files.add_scalar("validation", f"epoch_{name[4:]}", value, epoch)
+                self._fitwatch_files.add_scalar("validation", f"epoch_{name[4:]}", value, epoch)
 
     def _write_keras_model_summary(self) -> None:
         event = _rare_events.model_event(self._model)
         if event is not None:
-            self._files.open("train")  # where it cannot be made, that is an error here
-            self._files.add_event("train", event)
+            self._fitwatch_files.open("train")  # where it cannot be made, that is an error here
+            self._fitwatch_files.add_event("train", event)
 
     def _log_weights(self, epoch: int) -> None:
         for layer in self.model.layers:
@@ -271,23 +275,25 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
                 name = weight.path.replace(":", "_")
                 values = keras.ops.convert_to_numpy(weight)
                 histogram = _rare_events.histogram_event(f"{name}/histogram", values, epoch)
-                self._files.add_event("train", histogram)
+                self._fitwatch_files.add_event("train", histogram)
                 images = _rare_events.weights_as_images(values) if self.write_images else None
                 if images is not None:
                     image = _rare_events.image_event(f"{name}/image", images, epoch)
-                    self._files.add_event("train", image)
+                    self._fitwatch_files.add_event("train", image)
 
-    def _flush(self) -> None:
-        self._files.flush()
+    def _fitwatch_flush(self) -> None:
+        self._fitwatch_files.flush()
 
-    def _abandon(self, interrupted: bool) -> None:
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
+        if self._fitting:
+            return  # an evaluation inside a fit that goes on
         if self._is_tracing:
             self._stop_trace()
         while self._user_summaries:
             self._pop_writer()
         self._close_writers()
-        self._files.close()
-        super()._abandon(interrupted)
+        self._fitwatch_files.close()
 
     def _before_open(self, folder: str) -> None:
         # TensorFlow's writer, if there is to be one, comes first: readers of a live folder follow
@@ -318,7 +324,7 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
             self._user_summaries.pop().close()
 
     def _new_files(self) -> None:
-        self._files = EventFiles(self.log_dir, self._before_open)
+        self._fitwatch_files = EventFiles(self.log_dir, self._before_open)
         self._writers: dict[str, LazyWriter] = {}
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
@@ -327,7 +333,7 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
         state = super().__getstate__()
         attributes, slots = state if isinstance(state, tuple) else (state, {})
         # A copy opens files of its own.
-        opened = ("_files", "_writers", "_user_summaries", "_summary_module")
+        opened = ("_fitwatch_files", "_writers", "_user_summaries", "_summary_module")
         return {**attributes, **dict.fromkeys(opened)}, slots
 
     def __setstate__(self, state: Any) -> None:

@@ -33,7 +33,7 @@ class TerminateOnNaN(Compiled, keras.callbacks.TerminateOnNaN, metaclass=DropIn)
     def __init__(self, raise_error: bool = False) -> None:
         super().__init__(raise_error=_check.flag("raise_error", raise_error))
 
-    @compiled("_compile")
+    @compiled("_fitwatch_compile")
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Looks at the batch's loss."""
         loss = (logs or {}).get("loss")
@@ -47,6 +47,6 @@ class TerminateOnNaN(Compiled, keras.callbacks.TerminateOnNaN, metaclass=DropIn)
         _keras.print_message(f"Batch {batch}: Invalid loss, terminating training")
         _keras.model_of(self).stop_training = True
 
-    def _compile(self, recorder: _core.Recorder) -> Form:
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Form:
         # The core passes finite numbers over; the hook itself judges the others.
         return _core.Finite("loss"), self.on_batch_end

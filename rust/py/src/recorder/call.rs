@@ -21,7 +21,9 @@ const ENOUGH: u64 = 64;
 #[allow(clippy::struct_excessive_bools)] // four facts of a batch, independent of each other
 pub struct Call<'a, 'py> {
     recorder: &'a Bound<'py, Recorder>,
-    plan: &'a Arc<Plan>,
+    /// A new one, if a Python hook changes the list of callbacks.
+    pub plan: Arc<Plan>,
+    hook: usize,
     batch: Batch<'a, 'py>,
     /// The logs as the loop gave them.
     source: Option<&'a Bound<'py, PyAny>>,
@@ -42,12 +44,12 @@ pub struct Call<'a, 'py> {
 impl<'a, 'py> Call<'a, 'py> {
     pub fn new(
         recorder: &'a Bound<'py, Recorder>,
-        plan: &'a Arc<Plan>,
+        plan: Arc<Plan>,
         hook: usize,
         batch: &'a Bound<'py, PyAny>,
         logs: Option<&'a Bound<'py, PyAny>>,
-        ends: bool,
     ) -> Self {
+        let ends = hook % 2 == 1;
         let mut this = recorder.borrow_mut();
         let (now, clock_read) = if ends {
             this.batches += 1;
@@ -59,6 +61,7 @@ impl<'a, 'py> Call<'a, 'py> {
         Self {
             recorder,
             plan,
+            hook,
             batch: Batch {
                 number: batch,
                 ordinal: this.batches,
@@ -76,7 +79,9 @@ impl<'a, 'py> Call<'a, 'py> {
     }
 
     pub fn run(&mut self) -> PyResult<()> {
-        for (at, entry) in self.plan.entries.iter().enumerate() {
+        let mut plan = self.plan.clone();
+        let mut at = 0;
+        while let Some(entry) = plan.entries.get(at) {
             match &entry.kind {
                 Kind::Call => self.call(entry)?,
                 Kind::Sink { sink, action } => match sink.wish(&self.batch) {
@@ -89,6 +94,17 @@ impl<'a, 'py> Call<'a, 'py> {
                     }
                     Wish::Hook => self.call(entry)?,
                 },
+            }
+            at += 1;
+            if plan.calls && self.recorder.borrow().changed(self.py()) {
+                // As Keras does, which goes through the list while it changes.
+                self.close();
+                self.plan = Recorder::plan(self.recorder, self.hook)?;
+                at = self
+                    .plan
+                    .entries
+                    .partition_point(|next| next.callback <= entry.callback);
+                plan = self.plan.clone();
             }
         }
         Ok(())
@@ -123,7 +139,7 @@ impl<'a, 'py> Call<'a, 'py> {
         let py = self.py();
         let logs = self.recorder.borrow().logs.bind(py).call0()?;
         let logs = logs.cast_into::<PyDict>()?;
-        let reader = self.recorder.borrow().reader.clone_ref(py);
+        let reader = Recorder::reader(self.recorder)?;
         let (schema, values) = self.values()?;
         for (name, value) in schema.names.iter().zip(values) {
             // A value that may change is read now; an array is kept as it is.
@@ -144,7 +160,7 @@ impl<'a, 'py> Call<'a, 'py> {
                 // From here on the row is what the callbacks have made of it.
                 self.close();
                 self.writes = writes;
-                let schema = self.recorder.borrow_mut().written_schema(&logs);
+                let schema = Recorder::schema_of(self.recorder, &logs);
                 self.values = Some((schema, logs.values().iter().collect()));
             }
         }
@@ -163,6 +179,15 @@ impl<'a, 'py> Call<'a, 'py> {
             open.entries.end = at + 1;
             open.whole |= whole;
         }
+        let decides = match &self.plan.entries[at].kind {
+            Kind::Sink { sink, .. } => sink.decides(),
+            Kind::Call => false,
+        };
+        if decides && recorder.lag() == 0 {
+            // Before the callbacks that come later in the list.
+            drop(recorder);
+            Recorder::drain_to(self.recorder, 0)?;
+        }
         Ok(())
     }
 
@@ -172,11 +197,8 @@ impl<'a, 'py> Call<'a, 'py> {
         let Some((schema, values)) = &self.values else {
             return Ok(());
         };
-        let py = self.py();
-        let mut recorder = self.recorder.borrow_mut();
-        let columns = recorder.columns(self.plan, schema);
-        let reader = recorder.reader.clone_ref(py);
-        drop(recorder);
+        let reader = Recorder::reader(self.recorder)?;
+        let columns = self.recorder.borrow_mut().columns(&self.plan, schema);
         let mut cells = Vec::with_capacity(values.len());
         for (place, value) in values.iter().enumerate() {
             cells.push(if self.plan.rows || columns.contains(&place) {
@@ -240,33 +262,24 @@ impl<'a, 'py> Call<'a, 'py> {
         }
         // Other names than before, or nested logs, or no logs, or no dict.
         let py = self.py();
-        let owner = self
-            .recorder
-            .borrow()
-            .owner
-            .as_ref()
-            .map(|o| o.clone_ref(py));
+        let owner = self.recorder.borrow().owner(py);
         let flat = match owner {
             Some(owner) => owner.call_method1(py, intern!(py, "_flatten"), (self.source,))?,
             None => PyDict::new(py).into_any().unbind(),
         };
         let flat = flat.bind(py).cast::<PyDict>()?.clone();
-        let mut recorder = self.recorder.borrow_mut();
         if let Some(dict) = dict
             && flat.len() == dict.len()
         {
             let order = Arc::new(Order::new(dict)?);
             if order.apply(dict, &mut values) {
-                recorder.order = Some(order.clone());
-                return Ok((order.schema.clone(), values));
+                let schema = order.schema.clone();
+                let old = self.recorder.borrow_mut().order.replace(order);
+                drop(old);
+                return Ok((schema, values));
             }
         }
-        // The same schema as long as the names are the same, so that sinks find their columns.
-        let known = recorder.order.as_ref().map(|order| order.schema.clone());
-        let schema = match known {
-            Some(schema) if schema.is_of(&flat) => schema,
-            _ => Schema::new(flat.keys().iter().collect()),
-        };
+        let schema = Recorder::schema_of(self.recorder, &flat);
         Ok((schema, flat.values().iter().collect()))
     }
 }

@@ -41,8 +41,7 @@ const HOOKS: [&str; 8] = [
 ///
 /// Args:
 ///     owner: What knows about Python, a `CallbackList` with `_plan(hook)`, `_flatten(logs)`,
-///         `_failed()`, `_interrupted()` and `_report()`.
-///     reader: Reads the values.
+///         `_reader()`, `_failed()`, `_interrupted()` and `_report()`.
 ///     logs: The type of the logs that Python hooks get: a dict that reads a value when it is
 ///         asked for it.
 ///     `max_lag`: Batches that a decision may wait for its values.
@@ -54,69 +53,94 @@ pub struct Recorder {
     #[pyo3(get)]
     max_lag: usize,
     owner: Option<Py<PyAny>>,
-    reader: Py<Reader>,
+    /// Reads the values; made with the first batch, since making it may start the backend.
+    reader: Option<Py<Reader>>,
     logs: Py<PyType>,
     plans: [Option<Arc<Plan>>; HOOKS.len()],
     /// What `callbacks` had in it when the plans were made.
     planned: Vec<Py<PyAny>>,
     order: Option<Arc<Order>>,
-    written: Option<Arc<Schema>>,
+    /// The schema of logs that are in no such order.
+    flat: Option<Arc<Schema>>,
     /// Where the plan's columns are in a schema.
-    columns: Option<(usize, u64, Arc<[usize]>)>,
+    columns: Option<(u64, u64, Arc<[usize]>)>,
     queue: Queue,
     draining: bool,
     pace: Pace,
     batches: u64,
     interrupted: bool,
+    /// What an action raised when somebody read an attribute.
+    put_off: Option<PyErr>,
 }
 
 #[pymethods]
 impl Recorder {
     #[new]
-    fn new(
-        py: Python<'_>,
-        owner: Py<PyAny>,
-        reader: Py<Reader>,
-        logs: Py<PyType>,
-        max_lag: usize,
-    ) -> Self {
+    fn new(py: Python<'_>, owner: Py<PyAny>, logs: Py<PyType>, max_lag: usize) -> Self {
         Self {
             callbacks: PyList::empty(py).into_any().unbind(),
             max_lag,
             owner: Some(owner),
-            reader,
+            reader: None,
             logs,
             plans: Default::default(),
             planned: Vec::new(),
             order: None,
-            written: None,
+            flat: None,
             columns: None,
             queue: Queue::default(),
             draining: false,
             pace: Pace::default(),
             batches: 0,
             interrupted: false,
+            put_off: None,
         }
     }
 
     #[setter]
-    fn set_callbacks(&mut self, callbacks: Py<PyAny>) {
-        self.callbacks = callbacks;
-        self.plans = Default::default();
+    fn set_callbacks(slf: &Bound<'_, Self>, callbacks: Py<PyAny>) {
+        let mut this = slf.borrow_mut();
+        let old = std::mem::replace(&mut this.callbacks, callbacks);
+        // Objects are let go of without a borrow, here and elsewhere: a `__del__` may come back.
+        drop(this);
+        drop(old);
     }
 
     /// Finds out again which callbacks override what, when the next batch comes.
     fn replan(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::drain(slf)?;
         let mut this = slf.borrow_mut();
-        this.plans = Default::default();
         this.pace.pause();
+        let old = std::mem::take(&mut this.plans);
+        drop(this);
+        drop(old);
         Ok(())
     }
 
     /// Reads all values that wait, and hands them to their sinks.
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::raise_put_off(slf)?;
         Self::drain_to(slf, 0)
+    }
+
+    /// The same for somebody who only looks: what an action raises comes out of the next hook, or
+    /// nowhere, if there is none to come.
+    #[pyo3(signature = (last=false))]
+    fn settle(slf: &Bound<'_, Self>, last: bool) {
+        while let Err(error) = Self::drain_to(slf, 0) {
+            let mut this = slf.borrow_mut();
+            let dropped = if last || this.put_off.is_some() {
+                Some(error)
+            } else {
+                this.put_off.replace(error)
+            };
+            drop(this);
+            drop(dropped);
+        }
+        if last {
+            let dropped = slf.borrow_mut().put_off.take();
+            drop(dropped);
+        }
     }
 
     /// How many batches wait for their values.
@@ -151,7 +175,7 @@ impl Recorder {
         for plan in self.plans.iter().flatten() {
             plan.traverse(&visit)?;
         }
-        Ok(())
+        self.queue.traverse(&visit)
     }
 
     fn __clear__(&mut self) {

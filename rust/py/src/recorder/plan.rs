@@ -1,5 +1,7 @@
 //! Which callbacks have to do with a hook, and how.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -25,6 +27,8 @@ pub enum Kind {
 /// The callbacks that have to do with a hook, in the order of the list.
 #[derive(Default)]
 pub struct Plan {
+    /// Unlike the address, never used twice.
+    pub id: u64,
     pub entries: Vec<Entry>,
     /// The columns that are wanted where no whole row is.
     pub columns: Vec<String>,
@@ -40,7 +44,11 @@ impl Plan {
     /// A plan of what the planner gave, for each callback: its place in the list, its Python hook,
     /// and None to call that or a pair of a sink and its action.
     pub fn new(planned: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let mut plan = Self::default();
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut plan = Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ..Self::default()
+        };
         for item in planned.try_iter()? {
             let item = item?;
             let (callback, hook, compiled): (usize, Bound<'_, PyAny>, Option<Bound<'_, PyTuple>>) =

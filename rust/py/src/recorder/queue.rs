@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat};
 
@@ -74,6 +75,18 @@ impl Queue {
         self.records.append(&mut newer.records);
         self.cells.append(&mut newer.cells);
         self.flight = self.flight.take().or(newer.flight);
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for record in &self.records {
+            visit.call(&record.batch)?;
+        }
+        for cell in &self.cells {
+            if let Cell::Array(value, _) | Cell::Other(value) = cell {
+                visit.call(value)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads what can be read and shows it to the sinks, in order. Waits for a batch's values only

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -10,6 +11,7 @@ use super::call::Call;
 use super::plan::Plan;
 use super::schema::Schema;
 use super::{HOOKS, LONGEST, Recorder};
+use crate::reader::Reader;
 
 impl Recorder {
     /// One hook of one batch.
@@ -20,26 +22,23 @@ impl Recorder {
         logs: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
         let ends = hook % 2 == 1;
-        let result = match Self::plan(slf, hook) {
-            Ok(plan) if plan.entries.is_empty() => Ok(()),
-            Ok(plan) => {
-                let mut call = Call::new(slf, &plan, hook, batch, logs, ends);
-                let result = call.run();
-                call.close();
-                let report = call.report_due;
-                result.and_then(|()| {
-                    if report {
-                        Self::tell(slf, intern!(slf.py(), "_report"))?;
-                    }
-                    if ends {
-                        Self::drain_if_due(slf, &plan, call.clock_read)
-                    } else {
-                        Ok(())
-                    }
-                })
+        let result = Self::plan(slf, hook).and_then(|plan| {
+            Self::raise_put_off(slf)?;
+            if plan.entries.is_empty() {
+                return Ok(());
             }
-            Err(error) => Err(error),
-        };
+            let mut call = Call::new(slf, plan, hook, batch, logs);
+            let result = call.run();
+            call.close();
+            result?;
+            if call.report_due {
+                Self::tell(slf, intern!(slf.py(), "_report"))?;
+            }
+            if ends {
+                Self::drain_if_due(slf, &call.plan, call.clock_read)?;
+            }
+            Ok(())
+        });
         let py = slf.py();
         match result {
             Ok(()) if ends && slf.borrow().interrupted => {
@@ -59,15 +58,24 @@ impl Recorder {
 
     /// Calls a method of the owner.
     fn tell(slf: &Bound<'_, Self>, method: &Bound<'_, PyString>) -> PyResult<()> {
-        let owner = slf.borrow().owner.as_ref().map(|o| o.clone_ref(slf.py()));
+        let owner = slf.borrow().owner(slf.py());
         if let Some(owner) = owner {
             owner.call_method0(slf.py(), method)?;
         }
         Ok(())
     }
 
+    /// Raises what was put off.
+    pub(super) fn raise_put_off(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.borrow().put_off.is_none() {
+            return Ok(());
+        }
+        let error = slf.borrow_mut().put_off.take();
+        error.map_or(Ok(()), Err)
+    }
+
     /// The plan of a hook; a new one if the callbacks have changed.
-    fn plan(slf: &Bound<'_, Self>, hook: usize) -> PyResult<Arc<Plan>> {
+    pub(super) fn plan(slf: &Bound<'_, Self>, hook: usize) -> PyResult<Arc<Plan>> {
         let py = slf.py();
         let changed = {
             let this = slf.borrow();
@@ -78,15 +86,24 @@ impl Recorder {
             changed
         };
         if changed {
-            Self::drain(slf)?;
+            Self::drain_to(slf, 0)?;
+            let callbacks = slf.borrow().callbacks.clone_ref(py);
+            let planned: PyResult<Vec<_>> = callbacks
+                .bind(py)
+                .try_iter()?
+                .map(|item| item.map(Bound::unbind))
+                .collect();
+            let planned = planned?;
             let mut this = slf.borrow_mut();
-            let callbacks = this.callbacks.bind(py).try_iter()?;
-            let planned: PyResult<Vec<_>> = callbacks.map(|item| item.map(Bound::unbind)).collect();
-            this.planned = planned?;
-            this.plans = Default::default();
             this.pace.start_over();
+            let old = (
+                std::mem::replace(&mut this.planned, planned),
+                std::mem::take(&mut this.plans),
+            );
+            drop(this);
+            drop(old);
         }
-        let owner = slf.borrow().owner.as_ref().map(|o| o.clone_ref(py));
+        let owner = slf.borrow().owner(py);
         let plan = match owner {
             Some(owner) => {
                 let planned = owner.call_method1(py, intern!(py, "_plan"), (HOOKS[hook],))?;
@@ -98,7 +115,8 @@ impl Recorder {
         Ok(plan)
     }
 
-    fn changed(&self, py: Python<'_>) -> bool {
+    /// Whether the list has others in it than when the plans were made.
+    pub(super) fn changed(&self, py: Python<'_>) -> bool {
         let Ok(list) = self.callbacks.bind(py).cast::<PyList>() else {
             // No list: whatever it is, it is looked at every time.
             return true;
@@ -110,6 +128,34 @@ impl Recorder {
                 .any(|(callback, planned)| !planned.is(&callback))
     }
 
+    pub(super) fn owner(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.owner.as_ref().map(|owner| owner.clone_ref(py))
+    }
+
+    /// What reads the values.
+    pub(super) fn reader(slf: &Bound<'_, Self>) -> PyResult<Py<Reader>> {
+        let py = slf.py();
+        if let Some(reader) = &slf.borrow().reader {
+            return Ok(reader.clone_ref(py));
+        }
+        let Some(owner) = slf.borrow().owner(py) else {
+            return Err(PyRuntimeError::new_err("the callback list is gone"));
+        };
+        let reader = owner.call_method0(py, intern!(py, "_reader"))?;
+        let reader: Py<Reader> = reader.extract(py).map_err(PyErr::from)?;
+        slf.borrow_mut().reader = Some(reader.clone_ref(py));
+        Ok(reader)
+    }
+
+    /// Batches whose values a decision may wait for.
+    pub(super) fn lag(&self) -> usize {
+        match &self.reader {
+            // Nobody has to wait where values are there with the batch.
+            Some(reader) if reader.get().at_once() => 0,
+            _ => self.max_lag,
+        }
+    }
+
     fn drain_if_due(slf: &Bound<'_, Self>, plan: &Plan, clock_read: bool) -> PyResult<()> {
         let may_wait = {
             let this = slf.borrow();
@@ -117,12 +163,7 @@ impl Recorder {
             if waiting == 0 {
                 return Ok(());
             }
-            // On a device that runs ahead, and where a decision depends on the values.
-            let lag = match (plan.decides, this.reader.get().at_once()) {
-                (true, true) => 0,
-                (true, false) => this.max_lag,
-                (false, _) => LONGEST,
-            };
+            let lag = if plan.decides { this.lag() } else { LONGEST };
             if waiting <= lag && !clock_read {
                 return Ok(());
             }
@@ -132,16 +173,14 @@ impl Recorder {
     }
 
     pub(super) fn drain_to(slf: &Bound<'_, Self>, may_wait: usize) -> PyResult<()> {
-        let (mut queue, reader) = {
+        if slf.borrow().draining || slf.borrow().queue.records.is_empty() {
+            return Ok(());
+        }
+        let reader = Self::reader(slf)?;
+        let mut queue = {
             let mut this = slf.borrow_mut();
-            if this.draining || this.queue.records.is_empty() {
-                return Ok(());
-            }
             this.draining = true;
-            (
-                std::mem::take(&mut this.queue),
-                this.reader.clone_ref(slf.py()),
-            )
+            std::mem::take(&mut this.queue)
         };
         // Without a borrow: a sink's action may run hooks of this very list.
         let result = queue.drain(slf.py(), reader.get(), may_wait);
@@ -152,22 +191,25 @@ impl Recorder {
         result
     }
 
-    /// The schema of logs that a callback has written to: as a rule the one of the batch before.
-    pub(super) fn written_schema(&mut self, logs: &Bound<'_, PyDict>) -> Arc<Schema> {
-        match &self.written {
-            Some(schema) if schema.is_of(logs) => schema.clone(),
+    /// The schema of flat logs that are as they come, be it that they were nested or that a
+    /// callback has written to them: as a rule that of the batch before.
+    pub(super) fn schema_of(slf: &Bound<'_, Self>, logs: &Bound<'_, PyDict>) -> Arc<Schema> {
+        let known = slf.borrow().flat.clone();
+        match known {
+            Some(schema) if schema.is_of(logs) => schema,
             _ => {
                 let schema = Schema::new(logs.keys().iter().collect());
-                self.written.insert(schema).clone()
+                let old = slf.borrow_mut().flat.replace(schema.clone());
+                drop(old);
+                schema
             }
         }
     }
 
     /// Where the plan's columns are in a schema.
-    pub(super) fn columns(&mut self, plan: &Arc<Plan>, schema: &Schema) -> Arc<[usize]> {
-        let address = Arc::as_ptr(plan) as usize;
+    pub(super) fn columns(&mut self, plan: &Plan, schema: &Schema) -> Arc<[usize]> {
         if let Some((known_plan, known_schema, columns)) = &self.columns
-            && *known_plan == address
+            && *known_plan == plan.id
             && *known_schema == schema.id
         {
             return columns.clone();
@@ -177,7 +219,7 @@ impl Recorder {
             .iter()
             .filter_map(|name| schema.position(name))
             .collect();
-        self.columns = Some((address, schema.id, columns.clone()));
+        self.columns = Some((plan.id, schema.id, columns.clone()));
         columns
     }
 }

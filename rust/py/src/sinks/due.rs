@@ -1,5 +1,7 @@
 //! An action after every so many batches.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::{Batch, Wish};
@@ -9,37 +11,51 @@ use crate::checkpoint::Checkpoint;
 ///
 /// Args:
 ///     policy: The policy.
-///     every: Batches between two actions.
-///     first: Whether to leave the first batch to the callback's Python hook.
+///     callback: Its `save_freq` is the number of batches between two actions, and may change; any
+///         other value of it is left to the callback's Python hook.
+///     first: Whether to leave the first batch to the hook too.
 #[pyclass(module = "fitwatch._core")]
 pub struct Due {
     policy: Py<Checkpoint>,
-    every: u64,
+    callback: Option<Py<PyAny>>,
     first: bool,
 }
 
 #[pymethods]
 impl Due {
     #[new]
-    fn new(policy: Py<Checkpoint>, every: u64, first: bool) -> Self {
+    fn new(policy: Py<Checkpoint>, callback: Py<PyAny>, first: bool) -> Self {
         Self {
             policy,
-            every,
+            callback: Some(callback),
             first,
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.callback)
+    }
+
+    fn __clear__(&mut self) {
+        self.callback = None;
     }
 }
 
 impl Due {
-    pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
-        if std::mem::take(&mut self.first) {
+    pub fn wish(slf: &Bound<'_, Self>, batch: &Batch<'_, '_>) -> Wish {
+        let py = slf.py();
+        if std::mem::take(&mut slf.borrow_mut().first) {
             return Wish::Hook;
         }
-        let Ok(number) = batch.number.extract() else {
+        let this = slf.borrow();
+        let every = this.callback.as_ref().map(|callback| {
+            let freq = callback.bind(py).getattr(intern!(py, "save_freq"))?;
+            freq.extract::<u64>()
+        });
+        let (Some(Ok(every)), Ok(number)) = (every, batch.number.extract()) else {
             return Wish::Hook;
         };
-        let mut policy = self.policy.borrow_mut(batch.number.py());
-        if policy.0.due(number, self.every) {
+        if this.policy.borrow_mut(py).0.due(number, every) {
             Wish::Act
         } else {
             Wish::Nothing

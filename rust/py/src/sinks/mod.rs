@@ -88,7 +88,7 @@ impl Sink {
         let py = batch.number.py();
         match self {
             Self::Counter(sink) => sink.borrow_mut(py).wish(),
-            Self::Due(sink) => sink.borrow_mut(py).wish(batch),
+            Self::Due(sink) => Due::wish(sink.bind(py), batch),
             Self::Finite(_) | Self::Losses(_) => Wish::Column,
             Self::Progress(sink) => sink.borrow_mut(py).wish(batch),
             Self::Scalars(sink) => sink.borrow_mut(py).wish(batch),
