@@ -520,4 +520,5 @@ def test_batches_leave_nothing_behind(tmp_path):
     batches(20_000)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    callback_list.on_train_end()
     assert kept < 100_000

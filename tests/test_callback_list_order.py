@@ -124,6 +124,7 @@ def test_columns_are_those_of_the_plan(tmp_path):
             value[...] = batch
             callback_list.on_train_batch_end(batch, {"loss": value})
         assert list(history.losses) == [0, 1, 2, 3, 4]
+        board.on_train_end()
 
 
 def test_an_error_that_a_look_at_an_attribute_meets_comes_from_the_next_hook(monkeypatch):

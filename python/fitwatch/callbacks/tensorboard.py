@@ -286,8 +286,10 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
-        if self._fitting:
-            return  # an evaluation inside a fit that goes on
+        if self._fitting:  # an evaluation inside a fit that goes on
+            while len(self._user_summaries) > 1:
+                self._pop_writer()
+            return
         if self._is_tracing:
             self._stop_trace()
         while self._user_summaries:
