@@ -15,7 +15,7 @@ from full_set import full_set, make_fresh_logs, tiny_model
 
 from fitwatch import callbacks
 
-BLOCK = 100
+BLOCK = 500
 
 
 def nothing(module, folder):

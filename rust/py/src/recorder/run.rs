@@ -22,6 +22,9 @@ impl Recorder {
         logs: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
         let ends = hook % 2 == 1;
+        if slf.borrow().is_idle(slf.py(), hook) {
+            return Ok(());
+        }
         let result = Self::plan(slf, hook).and_then(|plan| {
             Self::raise_put_off(slf)?;
             if plan.entries.is_empty() {
@@ -54,6 +57,16 @@ impl Recorder {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a hook has nothing to do: the shortest way through.
+    fn is_idle(&self, py: Python<'_>, hook: usize) -> bool {
+        self.plans[hook]
+            .as_ref()
+            .is_some_and(|plan| plan.entries.is_empty())
+            && !self.interrupted
+            && self.put_off.is_none()
+            && !self.changed(py)
     }
 
     /// Calls a method of the owner.
@@ -122,10 +135,11 @@ impl Recorder {
             return true;
         };
         list.len() != self.planned.len()
-            || list
+            || self
+                .planned
                 .iter()
-                .zip(&self.planned)
-                .any(|(callback, planned)| !planned.is(&callback))
+                .enumerate()
+                .any(|(at, planned)| !list.get_item(at).is_ok_and(|now| planned.is(&now)))
     }
 
     pub(super) fn owner(&self, py: Python<'_>) -> Option<Py<PyAny>> {
