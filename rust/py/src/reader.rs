@@ -55,6 +55,8 @@ pub enum Cell {
     Array(Py<PyAny>, Layout),
     /// What is no number: an array with dimensions, a text, or an array that is gone.
     Other(Py<PyAny>),
+    /// A value that nobody asked for.
+    Unwanted,
 }
 
 /// Reads values of one backend.
@@ -118,6 +120,7 @@ impl Reader {
         match cell {
             Cell::Number(number) => Ok(PyFloat::new(py, number).into_any().unbind()),
             Cell::Array(other, _) | Cell::Other(other) => Ok(other),
+            Cell::Unwanted => Ok(value.clone().unbind()),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
 use super::schema::{Order, Schema};
 use crate::clock::now;
-use crate::reader::{Cell, Layout};
+use crate::reader::Cell;
 use crate::sinks::{Batch, Wish};
 
 /// Batches whose hooks were measured when slow ones are reported, if the epoch lasts so long.
@@ -146,6 +146,7 @@ impl<'a, 'py> Call<'a, 'py> {
             match reader.get().capture(value)? {
                 Cell::Number(number) => logs.set_item(name, number)?,
                 Cell::Array(kept, _) | Cell::Other(kept) => logs.set_item(name, kept)?,
+                Cell::Unwanted => {}
             }
         }
         self.logs = Some(logs.clone());
@@ -201,11 +202,23 @@ impl<'a, 'py> Call<'a, 'py> {
         let columns = self.recorder.borrow_mut().columns(&self.plan, schema);
         let mut cells = Vec::with_capacity(values.len());
         for (place, value) in values.iter().enumerate() {
-            cells.push(if self.plan.rows || columns.contains(&place) {
-                reader.get().capture(value)?
-            } else {
-                Cell::Array(value.clone().unbind(), Layout::BY_FLOAT)
-            });
+            if !(self.plan.rows || columns.contains(&place)) {
+                cells.push(Cell::Unwanted);
+                continue;
+            }
+            let mut cell = reader.get().capture(value)?;
+            // An array that is let go of at once has its memory used again at once, which is worth
+            // more than reading many together.
+            if there && let Cell::Array(array, layout) = &cell {
+                match reader
+                    .get()
+                    .resolve(array.bind(self.py()), *layout, false)?
+                {
+                    Some(read) => cell = read,
+                    None => there = false,
+                }
+            }
+            cells.push(cell);
         }
         let record = Record {
             plan: self.plan.clone(),

@@ -42,7 +42,7 @@ impl Row<'_> {
         &self.cells[at]
     }
 
-    /// The row as a dict; what was not read is read now.
+    /// The row as a dict; what was not read is read now, and what nobody wanted is None.
     fn logs<'py>(&self, py: Python<'py>, reader: &Reader) -> PyResult<Bound<'py, PyDict>> {
         let logs = PyDict::new(py);
         for (name, cell) in self.schema.names.iter().zip(self.cells) {
@@ -55,6 +55,7 @@ impl Row<'_> {
                     }
                 }
                 Cell::Other(other) => logs.set_item(name, other)?,
+                Cell::Unwanted => logs.set_item(name, py.None())?,
             }
         }
         Ok(logs)
