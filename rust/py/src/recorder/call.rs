@@ -202,23 +202,11 @@ impl<'a, 'py> Call<'a, 'py> {
         let columns = self.recorder.borrow_mut().columns(&self.plan, schema);
         let mut cells = Vec::with_capacity(values.len());
         for (place, value) in values.iter().enumerate() {
-            if !(self.plan.rows || columns.contains(&place)) {
-                cells.push(Cell::Unwanted);
-                continue;
-            }
-            let mut cell = reader.get().capture(value)?;
-            // An array that is let go of at once has its memory used again at once, which is worth
-            // more than reading many together.
-            if there && let Cell::Array(array, layout) = &cell {
-                match reader
-                    .get()
-                    .resolve(array.bind(self.py()), *layout, false)?
-                {
-                    Some(read) => cell = read,
-                    None => there = false,
-                }
-            }
-            cells.push(cell);
+            cells.push(if self.plan.rows || columns.contains(&place) {
+                reader.get().capture(value)?
+            } else {
+                Cell::Unwanted
+            });
         }
         let record = Record {
             plan: self.plan.clone(),
