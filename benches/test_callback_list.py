@@ -7,10 +7,12 @@ batches when the epoch ends is counted. The asserted ratio is generous.
 
 import contextlib
 import io
+import statistics
 import time
 
 import keras
 import pytest
+from conftest import TABLES
 from full_set import full_set, make_fresh_logs, tiny_model
 
 from fitwatch import callbacks
@@ -81,3 +83,21 @@ def test_a_batch(make, progress, at_most, beside_keras, tmp_path, monkeypatch):
         for callback_list in reversed(lists):
             callback_list.on_train_end({})
     assert ratio < at_most
+
+
+def test_reading_a_scalar(benchmark):
+    """What one value costs in the backend itself: the floor of everything that reads values."""
+    fresh = make_fresh_logs()
+    read = memoryview if keras.config.backend() == "tensorflow" else float
+
+    def measure():
+        scalars = [fresh()["loss"] for _ in range(BLOCK)]
+        started = time.perf_counter()
+        for scalar in scalars:
+            read(scalar)
+        return time.perf_counter() - started
+
+    times = [measure() for _ in range(15)]
+    benchmark.pedantic(lambda: None)
+    microseconds = statistics.median(times) / BLOCK * 1e6
+    TABLES.append(("reading a scalar", [f"{read.__name__}(scalar): {microseconds:.2f} µs"]))

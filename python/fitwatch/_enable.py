@@ -100,8 +100,8 @@ def enabled(max_lag: int = 16) -> Iterator[None]:
     Example:
         >>> import fitwatch, keras
         >>> with fitwatch.enabled():
-        ...     keras.callbacks.CSVLogger.__name__
-        'CSVLogger'
+        ...     keras.callbacks.TensorBoard.__module__
+        'fitwatch.callbacks.tensorboard'
     """
     from fitwatch import _settings
 

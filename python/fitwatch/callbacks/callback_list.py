@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -242,7 +242,8 @@ def _try(action: Callable[[], None]) -> None:
     try:
         action()
     except BaseException as error:
-        warnings.warn(f"fitwatch: while a run ends: {error!r}", stacklevel=2)
+        with suppress(Warning):  # where warnings are errors
+            warnings.warn(f"fitwatch: while a run ends: {error!r}", stacklevel=2)
 
 
 def _forward(hook: str) -> Callable[..., None]:
