@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+import keras
+
 from fitwatch import _arrays
 
 _MISSING = object()
@@ -139,7 +141,16 @@ def register_trees() -> None:
 
     if "jax" in sys.modules:
         sys.modules["jax"].tree_util.register_pytree_node(Logs, take_apart, put_together)
-    if "optree" in sys.modules:  # what keras.tree is made of
+    # What keras.tree is made of.
+    if keras.config.backend() == "torch":
+        from torch.utils import _pytree
+
+        _pytree.register_pytree_node(
+            Logs,
+            lambda logs: (list(logs.values()), list(logs)),
+            lambda values, names: put_together(names, values),
+        )
+    elif "optree" in sys.modules:
         sys.modules["optree"].register_pytree_node(
             Logs, take_apart, put_together, namespace="keras"
         )
