@@ -170,13 +170,7 @@ impl<'a, 'py> Call<'a, 'py> {
             self.recording = true;
         }
         let mut recorder = self.recorder.borrow_mut();
-        let records = &mut recorder.queue.records;
-        let ordinal = self.batch.ordinal;
-        if let Some(open) = records
-            .iter_mut()
-            .rev()
-            .find(|record| record.open && record.ordinal == ordinal)
-        {
+        if let Some(open) = recorder.queue.open(self.batch.ordinal) {
             open.entries.end = at + 1;
             open.whole |= whole;
         }
@@ -229,14 +223,7 @@ impl<'a, 'py> Call<'a, 'py> {
     pub fn close(&mut self) {
         if std::mem::take(&mut self.recording) {
             let mut recorder = self.recorder.borrow_mut();
-            let ordinal = self.batch.ordinal;
-            if let Some(open) = recorder
-                .queue
-                .records
-                .iter_mut()
-                .rev()
-                .find(|record| record.open && record.ordinal == ordinal)
-            {
+            if let Some(open) = recorder.queue.open(self.batch.ordinal) {
                 open.open = false;
             }
         }

@@ -90,6 +90,14 @@ impl Queue {
         Ok(())
     }
 
+    /// The record of a batch whose hook is still running: as a rule the last one.
+    pub fn open(&mut self, ordinal: u64) -> Option<&mut Record> {
+        self.records
+            .iter_mut()
+            .rev()
+            .find(|record| record.open && record.ordinal == ordinal)
+    }
+
     /// Reads what can be read and shows it to the sinks, in order. Waits for a batch's values only
     /// if more than `may_wait` batches would be left.
     pub fn drain(&mut self, py: Python<'_>, reader: &Reader, may_wait: usize) -> PyResult<()> {
