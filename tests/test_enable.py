@@ -3,8 +3,8 @@
 import itertools
 import os
 import pickle
-import subprocess
 import sys
+import subprocess
 
 import keras
 import pytest
@@ -150,25 +150,29 @@ def test_a_subclass_may_have_an_abstract_base():
     assert Both("loss").monitor == "loss"
 
 
+ARGUMENTS = {"BackupAndRestore": ["."], "CSVLogger": ["log.csv"], "LearningRateScheduler": [min]}
+
+
 @pytest.mark.parametrize("name", sorted(set(OURS) - {"ModelCheckpoint", "CallbackList"}))
 def test_pickles_load_with_and_without(name):
-    stock = pickle.dumps(STOCK[name]())
+    arguments = ARGUMENTS.get(name, [])
+    stock = pickle.dumps(STOCK[name](*arguments))
     with fitwatch.enabled():
         assert type(pickle.loads(stock)) is STOCK[name]
-        ours = pickle.dumps(getattr(keras.callbacks, name)())
+        ours = pickle.dumps(getattr(keras.callbacks, name)(*arguments))
     assert type(pickle.loads(ours)) is OURS[name]
 
 
 def test_what_somebody_else_has_replaced_since_stays():
     fitwatch.enable()
-    keras.callbacks.CSVLogger, before = str, keras.callbacks.CSVLogger
+    keras.callbacks.CSVLogger = str
     keras.callbacks.TensorBoard = int
     try:
         fitwatch.disable()
         assert keras.callbacks.CSVLogger is str
         assert keras.callbacks.TensorBoard is int
     finally:
-        keras.callbacks.CSVLogger = before
+        keras.callbacks.CSVLogger = STOCK["CSVLogger"]
         keras.callbacks.TensorBoard = STOCK["TensorBoard"]
 
 
@@ -212,7 +216,8 @@ def fits(make_model, data, tmp_path, capsys, enable):
     return history.history, history.params, history.epoch, evaluated, predicted, lines, files
 
 
-def test_a_run_is_the_same_with_and_without(make_model, data, tmp_path, capsys):
+def test_a_run_is_the_same_with_and_without(make_model, data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     without = fits(make_model, data, tmp_path, capsys, False)
     enabled = fits(make_model, data, tmp_path, capsys, True)
     assert enabled == without

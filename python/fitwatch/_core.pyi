@@ -7,6 +7,7 @@ from typing import Any, ClassVar, final
 __all__ = [
     "Checkpoint",
     "Counter",
+    "CsvFile",
     "Decision",
     "Due",
     "EarlyStopping",
@@ -17,6 +18,7 @@ __all__ = [
     "Progress",
     "Reader",
     "Recorder",
+    "Rows",
     "Scalars",
     "Series",
     "__version__",
@@ -123,6 +125,23 @@ class EventFile:
     def flush(self) -> None: ...
 
 @final
+class CsvFile:
+    """A CSV file, open for writing: what is no number comes and goes as text."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def columns(self) -> list[str]: ...
+    def __new__(cls, path: str | Path, separator: str) -> CsvFile: ...
+    @classmethod
+    def append(
+        cls, path: str | Path, separator: str, first: str
+    ) -> tuple[CsvFile, tuple[str, bool] | None]: ...
+    def add_columns(self, names: list[str]) -> None: ...
+    def add_row(self, fields: dict[str, str]) -> None: ...
+    def flush(self) -> None: ...
+
+@final
 class Reader:
     """Reads values of one backend."""
 
@@ -179,7 +198,7 @@ class Due:
 class Finite:
     """Asks for an action when a metric is NaN, infinite or no number; a missing one is fine."""
 
-    def __new__(cls, metric: str) -> Finite: ...
+    def __new__(cls, metrics: list[str]) -> Finite: ...
 
 @final
 class Losses:
@@ -189,12 +208,26 @@ class Losses:
 
 @final
 class Progress:
-    """Counts batches, and asks now and then for the bar to be drawn."""
+    """Counts batches, and draws a progress bar now and then."""
 
     seen: int
-    visible: bool
+    target: int | None
     values: bool
-    def __new__(cls) -> Progress: ...
+    def __new__(cls, print: Callable[[str], None]) -> Progress: ...
+    def begin(self, style: str, now: float) -> None: ...
+    def set(self, name: str, value: float) -> None: ...
+    def step(self, current: int, now: float) -> bool: ...
+    def draw(self, current: int, now: float, last: bool) -> None: ...
+
+@final
+class Rows:
+    """Writes the values of every so many batches of an epoch to a CSV file."""
+
+    every: int
+    epoch: int
+    file: CsvFile | None
+    def __new__(cls, every: int, failed: Callable[[OSError], None]) -> Rows: ...
+    def due(self, batch: int) -> bool: ...
 
 @final
 class Scalars:

@@ -5,10 +5,12 @@ import re
 import string
 import tempfile
 
+from fitwatch import _keras
+
 
 def is_remote(path: str) -> bool:
-    """Whether a path is a URL (`gs://...`), which only Keras's own file layer can open."""
-    return "://" in path
+    """Whether only Keras's own file layer can open a path (`gs://...`)."""
+    return _keras.is_remote(path)
 
 
 def fields(argument: str, template: str) -> set[str]:

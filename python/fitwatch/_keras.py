@@ -4,18 +4,19 @@ Nothing else in fitwatch imports `keras.src` or reads a private attribute of a m
 """
 
 import sys
+from types import FrameType
 from typing import Any, NamedTuple
 
 import keras
 
 
-def print_message(message: str) -> None:
-    """Prints a line the way Keras's own callbacks do: to stdout, or to the log if it is off."""
+def print_message(message: str, line_break: bool = True) -> None:
+    """Prints the way Keras's own callbacks do: to stdout, or to the log if it is off."""
     try:
         from keras.src.utils.io_utils import print_msg
     except ImportError as error:
         raise _unsupported("keras.src.utils.io_utils.print_msg") from error
-    print_msg(message)
+    print_msg(message, line_break=line_break)
 
 
 def model_of(callback: Any) -> Any:
@@ -52,6 +53,38 @@ def to_number(value: Any) -> Any:
         return float(value)
     except Exception:
         return value
+
+
+def is_remote(path: str) -> bool:
+    """Whether Keras opens a path through TensorFlow's file systems (`gs://...`)."""
+    try:
+        from keras.src.utils.file_utils import is_remote_path
+    except ImportError as error:
+        raise _unsupported("keras.src.utils.file_utils.is_remote_path") from error
+    return bool(is_remote_path(path))
+
+
+def trainer_method(frame: FrameType) -> str | None:
+    """The name of the trainer's method that a frame belongs to: fit, evaluate or predict."""
+    name = frame.f_code.co_name
+    if name not in ("fit", "evaluate", "predict"):
+        return None
+    return name if frame.f_globals.get("__name__", "").startswith("keras.") else None
+
+
+def has_schedule(optimizer: Any) -> bool:
+    """Whether an optimizer has a `LearningRateSchedule`, and so a rate that cannot be set."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # under loss scaling
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(getattr(inner, "_learning_rate", None), schedule)
+
+
+def is_synced(model: Any) -> bool:
+    """Whether the model's variables hold what the trainer trains with.
+
+    JAX's trainer keeps the state to itself until somebody asks for the callback's model.
+    """
+    return keras.config.backend() != "jax" or getattr(model, "_jax_state_synced", True)
 
 
 def sync_state(model: Any) -> None:

@@ -1,24 +1,25 @@
 """Drop-in replacements for `keras.callbacks`, over a compiled core.
 
 `from fitwatch import callbacks` where a script has `from keras import callbacks` is all it takes.
-EarlyStopping, ModelCheckpoint, ReduceLROnPlateau and TensorBoard are fitwatch's own (each is a
-subclass of Keras's class), LossHistory is new, and the others are Keras's, handed on.
+Those that have something to do with batches, or numbers to track, are fitwatch's own (each is a
+subclass of Keras's class); LossHistory is new; LambdaCallback, OrbaxCheckpoint, RemoteMonitor and
+SwapEMAWeights are Keras's, handed on.
 """
 
 from keras.callbacks import (
-    BackupAndRestore,
     Callback,
-    CSVLogger,
-    History,
     LambdaCallback,
-    LearningRateScheduler,
     OrbaxCheckpoint,
     RemoteMonitor,
     SwapEMAWeights,
 )
 
+from fitwatch.callbacks.backup_and_restore import BackupAndRestore
 from fitwatch.callbacks.callback_list import CallbackList
+from fitwatch.callbacks.csv_logger import CSVLogger
 from fitwatch.callbacks.early_stopping import EarlyStopping
+from fitwatch.callbacks.history import History
+from fitwatch.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fitwatch.callbacks.loss_history import LossHistory
 from fitwatch.callbacks.model_checkpoint import ModelCheckpoint
 from fitwatch.callbacks.progbar_logger import ProgbarLogger

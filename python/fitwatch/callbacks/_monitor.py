@@ -1,7 +1,6 @@
 """What callbacks with a monitored metric share."""
 
 import copy
-import difflib
 import inspect
 import math
 import warnings
@@ -10,8 +9,10 @@ from typing import Any, Generic, TypeVar, overload
 import keras
 
 from fitwatch import _keras
-from fitwatch.callbacks._compiled import Compiled
-from fitwatch.callbacks._nested import Nested, set_state
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._missing import missing
+from fitwatch.callbacks._nested import set_state
+from fitwatch.callbacks._stateful import Stateful
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class CoreAttribute(Generic[T]):
             instance._foreign[self.name] = value
 
 
-class Monitor(Compiled, Nested):
+class Monitor(Stateful, Base):
     """Mixin for Keras's monitor callbacks: the core keeps the numbers and judges the values.
 
     The core decides where that gives Keras's own answer: the value is a Python float, as all logs
@@ -145,14 +146,7 @@ class Monitor(Compiled, Nested):
         if self._missing_reported:
             return
         self._missing_reported = True
-        names = ", ".join(logs) or "none"
-        nearest = difflib.get_close_matches(self.monitor, logs, n=1, cutoff=0.0)
-        hint = f" Nearest: {nearest[0]!r}." if nearest else ""
-        warnings.warn(
-            f"{type(self).__name__}: the monitored metric {self.monitor!r} is not available. "
-            f"Available metrics: {names}.{hint}",
-            stacklevel=2,
-        )
+        warnings.warn(missing(self, self.monitor, logs), stacklevel=2)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""

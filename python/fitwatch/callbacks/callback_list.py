@@ -13,6 +13,7 @@ from fitwatch._drop_in import DropIn
 from fitwatch._logs import Logs, flatten, register_trees
 from fitwatch.callbacks import _compiled, _slow
 from fitwatch.callbacks._compiled import Compiled
+from fitwatch.callbacks.history import History
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 
 _HOOKS = tuple(
@@ -115,7 +116,10 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         """No hook goes to another thread."""
 
     def _add_default_callbacks(self, add_history: bool, add_progbar: bool) -> None:
-        super()._add_default_callbacks(add_history, add_progbar=False)
+        super()._add_default_callbacks(add_history=False, add_progbar=False)
+        if add_history and self._history is None:
+            self._history = History()
+            self.callbacks.append(self._history)
         found = [c for c in self.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
         self._progbar = found[-1] if found else None
         if add_progbar and self._progbar is None:

@@ -46,6 +46,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
 
     _core_type = _core.EarlyStopping
     _rule = ("_is_improvement", "get_monitor_value")
+    _fitwatch_state = ("wait", "best", "best_epoch", "stopped_epoch")
 
     best_weights: Any
     patience = CoreAttribute[float]()

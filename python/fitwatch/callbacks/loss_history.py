@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _check, _core, _files
-from fitwatch.callbacks._compiled import Compiled, compiled
-from fitwatch.callbacks._nested import Nested, set_state
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._nested import set_state
+from fitwatch.callbacks._stateful import Stateful, from_text, to_text
 
 
-class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[misc]
+class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the loss of every batch, and plots it after every epoch.
 
     What a batch hook finds under `logs["loss"]` is kept as float32, 4 bytes a batch. In Keras that
@@ -95,14 +97,15 @@ class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[m
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        super().on_train_begin(logs)
         self._fitwatch_detach()
         self._start_over()
+        super().on_train_begin(logs)
         if self.plot is not None:
             _files.ensure_writable("plot", self.plot)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch begins."""
+        super().on_epoch_begin(epoch, logs)
         self._spans[epoch] = (len(self._series), None)
 
     @compiled("_fitwatch_compile")
@@ -144,6 +147,27 @@ class LossHistory(Compiled, Nested, keras.callbacks.Callback):  # type: ignore[m
         except Exception as error:
             # A picture is not worth a training run, whatever is wrong with it.
             warnings.warn(f"LossHistory: no plot of epoch {epoch}: {error}", stacklevel=2)
+
+    def _fitwatch_take(self) -> dict[str, Any]:
+        first = self._series.first
+        epochs = [[epoch, start, stop] for epoch, (start, stop) in self._spans.items()]
+        losses = self._series.tobytes(first, len(self._series))
+        return {"first": first, "losses": to_text(losses), "epochs": epochs}
+
+    def _fitwatch_check(self, key: str, value: Any) -> Any:
+        try:
+            if key == "losses":
+                return from_text(value)
+            if key == "epochs":
+                return {int(epoch): (int(start), stop) for epoch, start, stop in value}
+            return int(value)
+        except (TypeError, ValueError):
+            raise self._fitwatch_damaged(key, "what state_dict() gave", value) from None
+
+    def _fitwatch_set(self, values: dict[str, Any]) -> None:
+        self._series = _core.Series(self.capacity)
+        self._series.__setstate__((values["first"], values["losses"]))
+        self._spans = dict(values["epochs"])
 
     def _read(self, start: int, stop: int) -> NDArray[np.float32]:
         return np.frombuffer(self._series.tobytes(start, stop), dtype=np.float32)

@@ -4,10 +4,11 @@ from typing import Any
 
 import keras
 
-from fitwatch import _check, _core, _files
+from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+from fitwatch.callbacks.terminate_on_nan import may_save
 
 
 class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
@@ -44,6 +45,8 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         - An integer `save_freq` together with `save_best_only` works. Keras raises a TypeError at
           the second decision of the first epoch.
         - NaN and the infinity on the wrong side never count as the best.
+        - With a `TerminateOnNaN` in the same list nothing is saved any more once a metric that it
+          watches, or a weight, is not finite. Keras overwrites the last good file.
 
     Example:
         >>> from fitwatch.callbacks import ModelCheckpoint
@@ -52,6 +55,12 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
     """
 
     _core_type = _core.Checkpoint
+    _fitwatch_state = (
+        "best",
+        "_current_epoch",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+    )
 
     # The names that Keras has for them.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
@@ -118,6 +127,14 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         if self.monitor_op is None and self.save_best_only:
             self._set_monitor_op()
         self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
+
+    def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
+        if may_save(self, logs):
+            super()._save_model(epoch, batch, logs)
+        elif self.verbose > 0:
+            _keras.print_message(
+                f"\nEpoch {epoch + 1}: the model is not saved: a metric or weight is not finite"
+            )
 
     def _should_save_on_batch(self, batch: int) -> bool:
         return self.save_freq != "epoch" and bool(self._fitwatch_core.due(batch, self.save_freq))

@@ -4,16 +4,24 @@ from typing import Any
 
 import keras
 
-from fitwatch import _core
+from fitwatch import _core, _keras
 from fitwatch._drop_in import DropIn
-from fitwatch.callbacks._compiled import Compiled, compiled
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._progress_bar import ProgressBar
 
 
-class ProgbarLogger(Compiled, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # type: ignore[misc]
+class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # type: ignore[misc]
     """Prints the metrics to stdout while training goes on.
 
-    Same lines as `keras.callbacks.ProgbarLogger`, drawn by Keras's own bar. Under fitwatch's
-    `CallbackList` the bar is called when it is time to draw it, and not for every batch.
+    Same display as `keras.callbacks.ProgbarLogger` in a terminal and in a notebook. Under
+    fitwatch's `CallbackList` a batch only counts, and the bar is drawn at most 20 times a second,
+    when the values are there.
+
+    Differs from Keras:
+        - Where the output is a pipe or a file, or goes to the log, there is a plain line every ten
+          seconds and one at the end of every epoch, without control characters. Keras writes the
+          bar there too, over and over.
 
     Example:
         >>> from fitwatch.callbacks import ProgbarLogger
@@ -22,7 +30,7 @@ class ProgbarLogger(Compiled, keras.callbacks.ProgbarLogger, metaclass=DropIn): 
     """
 
     def __init__(self) -> None:
-        self._fitwatch_progress = _core.Progress()
+        self._fitwatch_progress = _core.Progress(_print)
         super().__init__()
 
     @property
@@ -49,6 +57,10 @@ class ProgbarLogger(Compiled, keras.callbacks.ProgbarLogger, metaclass=DropIn): 
         """Draws the bar, if it is time."""
         super().on_predict_batch_end(batch, logs)
 
+    def _maybe_init_progbar(self) -> None:
+        if self.progbar is None:
+            self.progbar = ProgressBar(self._fitwatch_progress, self.target, self.verbose)
+
     def _fitwatch_compile_train(self, recorder: _core.Recorder) -> Any:
         return self._fitwatch_compile(values=True)
 
@@ -59,26 +71,32 @@ class ProgbarLogger(Compiled, keras.callbacks.ProgbarLogger, metaclass=DropIn): 
         return self._fitwatch_compile(values=False)
 
     def _fitwatch_compile(self, *, values: bool) -> Any:
-        if type(self)._update_progbar is not keras.callbacks.ProgbarLogger._update_progbar:
+        self._maybe_init_progbar()
+        stock = type(self)._update_progbar is keras.callbacks.ProgbarLogger._update_progbar
+        if not stock or type(self.progbar) is not ProgressBar:
             return NotImplemented
-        self._fitwatch_progress.visible = self.verbose == 1
         self._fitwatch_progress.values = values
         return self._fitwatch_progress, self._draw if values else self._draw_bare
 
     def _draw(self, batch: int, logs: Any) -> None:
         # Not by way of `seen`, which may be some batches further.
-        self._maybe_init_progbar()
-        self.progbar.update(batch + 1, list(logs.items()), finalize=False)
+        self.progbar.draw(batch + 1, logs.items())
 
     def _draw_bare(self, batch: int, logs: Any) -> None:
-        self._draw(batch, {})
+        self.progbar.draw(batch + 1, ())
 
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
-        return {**attributes, "_fitwatch_progress": self._fitwatch_progress.seen}, slots
+        # A copy begins a bar of its own.
+        kept = {"progbar": None, "_fitwatch_progress": self._fitwatch_progress.seen}
+        return {**attributes, **kept}, slots
 
     def __setstate__(self, state: Any) -> None:
         attributes, _ = state
         self.__dict__.update(attributes)
-        self._fitwatch_progress = _core.Progress()
+        self._fitwatch_progress = _core.Progress(_print)
         self._fitwatch_progress.seen = attributes["_fitwatch_progress"]
+
+
+def _print(text: str) -> None:
+    _keras.print_message(text, line_break=False)

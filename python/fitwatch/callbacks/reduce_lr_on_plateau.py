@@ -7,6 +7,7 @@ import keras
 from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
 from fitwatch._drop_in import DropIn
+from fitwatch.callbacks import _rates
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
 
 
@@ -30,7 +31,8 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
         ValueError: An argument has a value that is not allowed; or, at the end of the first epoch,
             `mode="auto"` and the metric's direction is not known.
         TypeError: An argument has the wrong type or is unknown (Keras ignores a misspelled one);
-            or a reduction is due and the optimizer has a learning-rate schedule.
+            or a reduction is due and the optimizer has a learning-rate schedule, which a warning
+            announces when training begins.
 
     Differs from Keras:
         - A `factor` of 0 or less, or NaN, is refused. Keras takes it and sets that learning rate.
@@ -45,6 +47,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
 
     _core_type = _core.Plateau
     _rule = ("_is_improvement", "in_cooldown")
+    _fitwatch_state = ("wait", "best", "cooldown_counter")
 
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()
@@ -80,14 +83,17 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
             min_lr=min_lr,
         )
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts over; warns if the learning rate cannot be set."""
+        super().on_train_begin(logs)
+        _rates.warn_if_fixed(self)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the learning rate to the logs, lets the core decide, and does what it says."""
         if self.monitor_op is None:
             self._set_monitor_op()
         logs = logs or {}
-        for optimizer, name in self._optimizers():
-            key = f"learning_rate_{name}" if name else "learning_rate"
-            logs[key] = _learning_rate(optimizer)
+        _rates.log_rates(logs, self.model.optimizer)
         current = logs.get(self.monitor)
         if current is None:
             self._report_missing(logs)
@@ -101,22 +107,15 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
             reduced = [
                 # As Keras calls it: the name of a single optimizer is not passed.
                 self._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
-                for optimizer, name in self._optimizers()
+                for optimizer, name in _rates.optimizers(self.model.optimizer)
             ]
             if any(reduced):
                 self._fitwatch_core.acted()
 
-    def _optimizers(self) -> list[tuple[Any, str]]:
-        """The optimizers to reduce, each with the name that its logs and messages carry."""
-        optimizer = self.model.optimizer
-        if hasattr(optimizer, "optimizers"):
-            return [(inner, inner.name) for inner in optimizer.optimizers]
-        return [(optimizer, "")]
-
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
         if self._foreign or self._attribute_redefined():
             return bool(super()._reduce_optimizer_lr(optimizer, epoch, name))
-        rate = self._fitwatch_core.reduced(_learning_rate(optimizer))
+        rate = self._fitwatch_core.reduced(_rates.rate_of(optimizer))
         if rate is None:
             return False
         optimizer.learning_rate = rate
@@ -126,7 +125,3 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
                 f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing{whose} learning rate to {rate}."
             )
         return True
-
-
-def _learning_rate(optimizer: Any) -> float:
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

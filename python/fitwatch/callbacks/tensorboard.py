@@ -11,13 +11,15 @@ import keras
 from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rare_events
-from fitwatch.callbacks._compiled import Compiled, Form, compiled
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._compiled import Form, compiled
 from fitwatch.callbacks._event_files import EventFiles
-from fitwatch.callbacks._nested import Nested, set_state
+from fitwatch.callbacks._nested import set_state
+from fitwatch.callbacks._stateful import Stateful
 from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
 
 
-class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropIn):  # type: ignore[misc]
+class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn):  # type: ignore[misc]
     """Writes scalars for TensorBoard, without TensorFlow.
 
     Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
@@ -64,6 +66,7 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
         1
     """
 
+    _fitwatch_state = ("_global_train_batch", "_global_test_batch")
     _batch_trace_context: Any
 
     def __init__(
@@ -110,6 +113,7 @@ class TensorBoard(Compiled, Nested, keras.callbacks.TensorBoard, metaclass=DropI
 
     def set_model(self, model: Any) -> None:
         """Takes the model, and writes its structure if `write_graph` asks for it."""
+        self._fitwatch_own()
         if self._fitting:
             # A nested evaluate(), which must find the files open, or the next fit after an
             # exception: the next `on_*_begin` tells.

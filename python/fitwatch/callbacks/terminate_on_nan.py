@@ -1,5 +1,7 @@
-"""TerminateOnNaN."""
+"""TerminateOnNaN, and what it keeps others from doing."""
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,10 +9,12 @@ import numpy as np
 
 from fitwatch import _check, _core, _keras
 from fitwatch._drop_in import DropIn
-from fitwatch.callbacks._compiled import Compiled, Form, compiled
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._compiled import Form, compiled
+from fitwatch.callbacks._missing import missing
 
 
-class TerminateOnNaN(Compiled, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  # type: ignore[misc]
+class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  # type: ignore[misc]
     """Ends the training when the loss is NaN or infinite.
 
     Same arguments, decisions and messages as `keras.callbacks.TerminateOnNaN`. Under fitwatch's
@@ -20,33 +24,102 @@ class TerminateOnNaN(Compiled, keras.callbacks.TerminateOnNaN, metaclass=DropIn)
     Args:
         raise_error: Whether to raise a RuntimeError, instead of letting the training end with the
             current epoch.
+        monitor: Names of the metrics to watch: of the batches', and of the epoch's too where they
+            are not the loss (`"val_loss"`).
 
     Raises:
-        TypeError: `raise_error` is no bool.
+        TypeError: An argument has the wrong type.
+        ValueError: `monitor` is empty.
+
+    Differs from Keras:
+        - fitwatch's `ModelCheckpoint` and `BackupAndRestore` in the same list save nothing any more
+          once a watched metric, or a weight of the model, is not finite, and the backup is not
+          deleted at the end. Keras overwrites both, and then deletes the backup.
+        - What is wrong is printed once in a fit.
 
     Example:
         >>> from fitwatch.callbacks import TerminateOnNaN
-        >>> TerminateOnNaN(raise_error=True).raise_error
-        True
+        >>> TerminateOnNaN(raise_error=True, monitor=["loss", "mae"]).monitor
+        ['loss', 'mae']
     """
 
-    def __init__(self, raise_error: bool = False) -> None:
+    _spoiled = False
+    _unseen: frozenset[str] = frozenset()
+
+    def __init__(
+        self, raise_error: bool = False, *, monitor: str | Sequence[str] = ("loss",)
+    ) -> None:
         super().__init__(raise_error=_check.flag("raise_error", raise_error))
+        names = [monitor] if isinstance(monitor, str) else monitor
+        if not isinstance(names, Sequence) or not names:
+            raise ValueError(f"monitor must be names of metrics, at least one; got {monitor!r}.")
+        self.monitor = [_check.text("monitor", name) for name in names]
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts over."""
+        self._fitwatch_detach()
+        self._spoiled = False
+        self._unseen = frozenset(self.monitor) - {"loss"}
+        super().on_train_begin(logs)
 
     @compiled("_fitwatch_compile")
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Looks at the batch's loss."""
-        loss = (logs or {}).get("loss")
-        if loss is None or np.all(np.isfinite(loss)):
+        self._judge(f"batch {batch}", logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Looks at the metrics that no batch has; and tells of those that nobody has."""
+        unseen, self._unseen = self._unseen, frozenset()
+        for name in unseen - set(logs or {}):
+            warnings.warn(missing(self, name, logs or {}), stacklevel=2)
+        if self.monitor != ["loss"]:
+            self._judge(f"epoch {epoch + 1}", logs)
+
+    def has_seen_nan(self, logs: Any) -> bool:
+        """Whether a watched metric was not finite in this fit, or is not in these logs."""
+        self._fitwatch_drain()
+        return self._spoiled or self._bad(logs) is not None
+
+    def _bad(self, logs: Any) -> str | None:
+        """The first watched metric in `logs` that is not finite."""
+        there = (name for name in self.monitor if (logs or {}).get(name) is not None)
+        return next((name for name in there if not np.all(np.isfinite(logs[name]))), None)
+
+    def _judge(self, where: str, logs: Any) -> None:
+        name = self._bad(logs)
+        if name is None:
             return
+        reported, self._spoiled = self._spoiled, True
         if self.raise_error:
             raise RuntimeError(
-                f"NaN or Inf loss encountered at batch {batch}. "
-                f"Loss value: {loss}. Terminating training immediately."
+                f"NaN or Inf {name} encountered at {where}. "
+                f"{name[0].upper()}{name[1:]} value: {logs[name]}. "
+                "Terminating training immediately."
             )
-        _keras.print_message(f"Batch {batch}: Invalid loss, terminating training")
+        if reported:
+            return
+        _keras.print_message(
+            f"{where[0].upper()}{where[1:]}: Invalid {name}, terminating training"
+        )
         _keras.model_of(self).stop_training = True
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Form:
         # The core passes finite numbers over; the hook itself judges the others.
-        return _core.Finite("loss"), self.on_batch_end
+        self._fitwatch_attach(recorder)
+        return _core.Finite(list(self.monitor)), self.on_batch_end
+
+
+def may_save(callback: Base, logs: Any) -> bool:
+    """Whether no `TerminateOnNaN` in the list of this callback objects to saving the model."""
+    watchers = [c for c in callback._fitwatch_companions() if isinstance(c, TerminateOnNaN)]
+    if any(watcher.has_seen_nan(logs) for watcher in watchers):
+        return False
+    # The step whose gradients were too large has a finite loss, and leaves weights that are not.
+    return not watchers or all(map(_is_finite, callback.model.get_weights()))  # type: ignore[attr-defined]
+
+
+def _is_finite(weight: Any) -> bool:
+    try:
+        return bool(np.all(np.isfinite(weight)))
+    except TypeError:  # no numbers
+        return True

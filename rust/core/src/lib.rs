@@ -4,8 +4,10 @@
 //! one value per epoch and return a [`Decision`] that the caller carries out; sinks ([`Series`],
 //! [`event_file::EventFile`]) are fed values and keep or write them.
 
+mod append_file;
 mod best;
 mod checkpoint;
+pub mod csv;
 mod decision;
 mod early_stopping;
 pub mod event_file;
@@ -13,8 +15,12 @@ mod improvement;
 mod pacer;
 mod patience;
 mod plateau;
+mod progress_bar;
+mod python_text;
+mod replace;
 mod series;
 
+pub use append_file::AppendFile;
 pub use best::Best;
 pub use checkpoint::Checkpoint;
 pub use decision::Decision;
@@ -23,4 +29,5 @@ pub use improvement::{Direction, Improvement, Width};
 pub use pacer::{Pacer, Tick};
 pub use patience::{Cooldown, Patience};
 pub use plateau::Plateau;
+pub use progress_bar::{ProgressBar, Style};
 pub use series::Series;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use fitwatch_core::csv::Refused;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
@@ -10,6 +11,8 @@ use pyo3::prelude::*;
 pub enum Error {
     /// A file or folder cannot be made or written.
     Io(PathBuf, io::Error),
+    /// A file cannot be appended to.
+    Csv(PathBuf, Refused),
     /// A pickled state is not one.
     State(postcard::Error),
     /// A pickled state of another version.
@@ -35,6 +38,10 @@ impl From<Error> for PyErr {
                 }
                 None => PyOSError::new_err(format!("{source}: {}", path.display())),
             },
+            Error::Csv(path, Refused::Io(source)) => Error::Io(path, source).into(),
+            Error::Csv(path, refused) => {
+                PyValueError::new_err(format!("{}: {}", path.display(), reason(&refused)))
+            }
             Error::Version(version) => PyValueError::new_err(format!(
                 "no state of this class: version {version} is not known"
             )),
@@ -42,5 +49,15 @@ impl From<Error> for PyErr {
                 PyValueError::new_err(format!("no state of this class: {source}"))
             }
         }
+    }
+}
+
+fn reason(refused: &Refused) -> String {
+    match refused {
+        Refused::Io(source) => source.to_string(),
+        Refused::NotText => "its header is no text in UTF-8".to_owned(),
+        Refused::Unbalanced => "a quotation mark in it has no partner".to_owned(),
+        Refused::Twice(name) => format!("its header has {name:?} twice"),
+        Refused::NoHeader(names) => format!("its first line is no header of ours, but {names:?}"),
     }
 }

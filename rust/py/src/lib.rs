@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod clock;
+mod csv_file;
 mod decision;
 mod early_stopping;
 mod error;
@@ -24,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use super::checkpoint::Checkpoint;
     #[pymodule_export]
+    use super::csv_file::CsvFile;
+    #[pymodule_export]
     use super::decision::Decision;
     #[pymodule_export]
     use super::early_stopping::EarlyStopping;
@@ -38,7 +41,7 @@ mod _core {
     #[pymodule_export]
     use super::series::Series;
     #[pymodule_export]
-    use super::sinks::{Counter, Due, Finite, Losses, Progress, Scalars};
+    use super::sinks::{Counter, Due, Finite, Losses, Progress, Rows, Scalars};
 
     use pyo3::prelude::*;
 

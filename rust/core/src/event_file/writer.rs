@@ -2,21 +2,15 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use prost::Message;
 
 use super::message::{Event, SourceMetadata};
 use super::record;
 use super::scalar::Template;
-
-/// Bytes that are collected before they are written.
-const BUFFER: usize = 1 << 16;
-
-/// Seconds after which collected bytes are written all the same, so that a reader of the live file
-/// lags no more than this behind while events arrive.
-const FLUSH_SECONDS: f64 = 0.1;
+use crate::append_file::AppendFile;
 
 /// An event file, open for writing.
 ///
@@ -25,16 +19,10 @@ const FLUSH_SECONDS: f64 = 0.1;
 ///
 /// Invariants:
 /// - the file is new: an existing one is never opened;
-/// - only whole records are handed to the operating system, in the order of their arrival;
-/// - after an error nothing that arrived later is written, so the file holds a prefix of the events.
+/// - only whole records are handed to the operating system, in the order of their arrival.
 #[derive(Debug)]
 pub struct EventFile {
-    file: File,
-    path: PathBuf,
-    buffer: Vec<u8>,
-    flushed_at: f64,
-    failed: bool,
-    process: u32,
+    file: AppendFile,
     templates: HashMap<String, Template>,
 }
 
@@ -57,19 +45,14 @@ impl EventFile {
             let name =
                 format!("events.out.tfevents.{second:010}.{host}.{process}.fitwatch.{number}");
             let path = folder.join(name);
-            match File::create_new(&path) {
+            match File::options().append(true).create_new(true).open(&path) {
                 Ok(file) => break (file, path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(error),
             }
         };
         let mut events = Self {
-            file,
-            path,
-            buffer: Vec::with_capacity(BUFFER),
-            flushed_at: now,
-            failed: false,
-            process,
+            file: AppendFile::new(file, path, now)?,
             templates: HashMap::new(),
         };
         let first = Event {
@@ -80,7 +63,7 @@ impl EventFile {
             }),
             ..Event::default()
         };
-        record::append(&mut events.buffer, &[&first.encode_to_vec()]);
+        record::append(events.file.buffer(), &[&first.encode_to_vec()]);
         events.flush(now)?;
         Ok(events)
     }
@@ -88,7 +71,7 @@ impl EventFile {
     /// Where the file lies.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Adds one value under `tag`.
@@ -99,9 +82,9 @@ impl EventFile {
         if !self.templates.contains_key(tag) {
             self.templates.insert(tag.to_owned(), Template::new(tag));
         }
-        let buffer = &mut self.buffer;
+        let buffer = self.file.buffer();
         self.templates[tag].event(value, step, now, |event| record::append(buffer, event));
-        self.flush_if_due(now)
+        self.file.flush_if_due(now)
     }
 
     /// Adds one value under the tag of `template`, which saves looking the tag up.
@@ -109,9 +92,9 @@ impl EventFile {
     /// # Errors
     /// When the file cannot be written.
     pub fn add(&mut self, template: &Template, value: f32, step: i64, now: f64) -> io::Result<()> {
-        let buffer = &mut self.buffer;
+        let buffer = self.file.buffer();
         template.event(value, step, now, |event| record::append(buffer, event));
-        self.flush_if_due(now)
+        self.file.flush_if_due(now)
     }
 
     /// Adds an event that is encoded already.
@@ -119,47 +102,16 @@ impl EventFile {
     /// # Errors
     /// When the file cannot be written.
     pub fn add_event(&mut self, event: &[u8], now: f64) -> io::Result<()> {
-        record::append(&mut self.buffer, &[event]);
-        self.flush_if_due(now)
+        record::append(self.file.buffer(), &[event]);
+        self.file.flush_if_due(now)
     }
 
     /// Hands everything to the operating system.
     ///
     /// # Errors
-    /// When the file cannot be written. What was collected is then dropped, and so is everything
-    /// that follows: a record behind a torn one could not be read anyway.
+    /// When the file cannot be written; see [`AppendFile::flush`].
     pub fn flush(&mut self, now: f64) -> io::Result<()> {
-        self.flushed_at = now;
-        let written = if self.failed {
-            Ok(())
-        } else {
-            self.file.write_all(&self.buffer)
-        };
-        self.failed |= written.is_err();
-        self.buffer.clear();
-        written
-    }
-
-    fn flush_if_due(&mut self, now: f64) -> io::Result<()> {
-        let waited = now - self.flushed_at;
-        // A clock that was set back must not hold events until it has caught up.
-        let due = !(0.0..FLUSH_SECONDS).contains(&waited);
-        if due || self.buffer.len() >= BUFFER {
-            self.flush(now)
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Drop for EventFile {
-    fn drop(&mut self) {
-        // In a forked child this is a copy, and the events are the parent's to write.
-        if self.process == std::process::id() {
-            let now = self.flushed_at;
-            // Nobody is left to tell: whoever wants to know calls `flush` first.
-            let _ = self.flush(now);
-        }
+        self.file.flush(now)
     }
 }
 
@@ -252,32 +204,5 @@ mod tests {
         let occupied = folder.path().join("file");
         fs::write(&occupied, "").expect("a file");
         assert!(EventFile::create(&occupied, "host", 1.0).is_err());
-    }
-
-    #[test]
-    fn a_copy_in_a_forked_child_writes_nothing() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
-        file.add_scalar("loss", 1.0, 1, 1.0).expect("collected");
-        file.process += 1;
-        let path = file.path().to_owned();
-        drop(file);
-        assert_eq!(events(&path).len(), 1);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_full_disk_is_reported_once_and_ends_the_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
-        file.file = File::options()
-            .write(true)
-            .open("/dev/full")
-            .expect("a full disk");
-        file.add_scalar("loss", 1.0, 1, 1.0)
-            .expect("only collected");
-        assert!(file.flush(1.0).is_err());
-        file.add_scalar("loss", 1.0, 2, 9.0).expect("dropped");
-        assert!(file.buffer.is_empty());
     }
 }

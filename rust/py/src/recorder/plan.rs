@@ -60,10 +60,8 @@ impl Plan {
                 }
                 Some(pair) => {
                     let (sink, action): (Sink, Py<PyAny>) = pair.extract()?;
-                    match sink.column(item.py()) {
-                        Some(column) => plan.columns.push(column),
-                        None => plan.rows |= matches!(sink, Sink::Progress(_) | Sink::Scalars(_)),
-                    }
+                    plan.columns.extend(sink.columns(item.py()));
+                    plan.rows |= sink.wants_rows();
                     plan.decides |= sink.decides();
                     Kind::Sink { sink, action }
                 }

@@ -211,6 +211,9 @@ impl Queue {
                 Act::Step(step) => {
                     action.call1(py, (step, row.logs(py, reader)?))?;
                 }
+                Act::Print(print, text) => {
+                    print.call1(py, (text,))?;
+                }
             }
         }
         Ok(())

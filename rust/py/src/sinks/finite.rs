@@ -1,4 +1,4 @@
-//! A metric that must stay finite.
+//! Metrics that must stay finite.
 
 use pyo3::prelude::*;
 
@@ -7,31 +7,35 @@ use crate::reader::Cell;
 use crate::recorder::queue::Row;
 use crate::recorder::schema::Column;
 
-/// Asks for an action when a metric is NaN, infinite or no number; a missing one is fine.
+/// Asks for an action when one of some metrics is NaN, infinite or no number; a missing one is fine.
 ///
 /// Args:
-///     metric: Its name.
+///     metrics: Their names.
 #[pyclass(module = "fitwatch._core")]
 pub struct Finite {
-    pub column: Column,
+    pub columns: Vec<Column>,
 }
 
 #[pymethods]
 impl Finite {
     #[new]
-    fn new(metric: String) -> Self {
+    fn new(metrics: Vec<String>) -> Self {
         Self {
-            column: Column::new(metric),
+            columns: metrics.into_iter().map(Column::new).collect(),
         }
     }
 }
 
 impl Finite {
     pub fn take(&mut self, row: &Row<'_>) -> Act {
-        match self.column.position(row.schema).map(|at| row.cell(at)) {
-            Some(Cell::Number(value)) if value.is_finite() => Act::Nothing,
-            None => Act::Nothing,
-            Some(_) => Act::Batch,
+        let fine = |column: &mut Column| match column.position(row.schema) {
+            Some(at) => matches!(row.cell(at), Cell::Number(value) if value.is_finite()),
+            None => true,
+        };
+        if self.columns.iter_mut().all(fine) {
+            Act::Nothing
+        } else {
+            Act::Batch
         }
     }
 }

@@ -1,40 +1,96 @@
-//! When to draw the progress bar.
+//! The progress bar.
 
+use std::collections::VecDeque;
+
+use fitwatch_core::{ProgressBar, Style};
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::{Act, Batch, Wish};
+use crate::reader::Cell;
 use crate::recorder::queue::Row;
 
-/// Seconds between two drawings: what Keras's bar waits.
-const INTERVAL: f64 = 0.05;
-
-/// Counts batches, and asks now and then for the bar to be drawn.
+/// Counts batches, and draws a progress bar now and then.
+///
+/// Args:
+///     print: Called with a text to print.
 #[pyclass(module = "fitwatch._core")]
 pub struct Progress {
     /// The number of the last batch, counted from 1.
     #[pyo3(get, set)]
     seen: i64,
-    /// Whether the bar shows anything while batches go by.
+    /// How many batches there will be; None if that is not known.
     #[pyo3(get, set)]
-    visible: bool,
+    target: Option<i64>,
     /// Whether it shows values of the logs.
     #[pyo3(get, set)]
     values: bool,
-    drawn_at: f64,
-    wished: Option<u64>,
+    print: Option<Py<PyAny>>,
+    bar: ProgressBar,
+    /// The batches whose rows were wished.
+    wished: VecDeque<(u64, i64)>,
 }
 
 #[pymethods]
 impl Progress {
     #[new]
-    fn new() -> Self {
+    fn new(print: Py<PyAny>) -> Self {
         Self {
             seen: 0,
-            visible: false,
+            target: None,
             values: true,
-            drawn_at: f64::NEG_INFINITY,
-            wished: None,
+            print: Some(print),
+            bar: ProgressBar::default(),
+            wished: VecDeque::new(),
         }
+    }
+
+    /// Begins a new bar: "silent", "live", "plain" or "summary".
+    fn begin(&mut self, style: &str, now: f64) -> PyResult<()> {
+        let style = match style {
+            "silent" => Style::Silent,
+            "live" => Style::Live,
+            "plain" => Style::Plain,
+            "summary" => Style::Summary,
+            _ => return Err(PyValueError::new_err(format!("no style: {style}"))),
+        };
+        self.bar = ProgressBar::new(style, now);
+        self.wished.clear();
+        Ok(())
+    }
+
+    /// Takes a value; it is shown until there is a newer one of that name.
+    fn set(&mut self, name: &str, value: f64) {
+        self.bar.set(name, value);
+    }
+
+    /// Notes that a step has ended, and tells whether to draw after it.
+    fn step(&mut self, current: i64, now: f64) -> bool {
+        self.bar.step(current, now)
+    }
+
+    /// Draws.
+    fn draw(slf: &Bound<'_, Self>, current: i64, now: f64, last: bool) -> PyResult<()> {
+        let py = slf.py();
+        let (text, print) = {
+            let mut this = slf.borrow_mut();
+            let target = this.target;
+            let text = this.bar.draw(current, target, now, last);
+            (text, this.print.as_ref().map(|print| print.clone_ref(py)))
+        };
+        if let (Some(print), false) = (print, text.is_empty()) {
+            print.call1(py, (text,))?;
+        }
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.print)
+    }
+
+    fn __clear__(&mut self) {
+        self.print = None;
     }
 }
 
@@ -44,26 +100,35 @@ impl Progress {
             return Wish::Hook;
         };
         self.seen = number.saturating_add(1);
-        let waited = batch.now - self.drawn_at;
-        // The first batch starts the bar's clock, so that one is not drawn late.
-        let first = self.seen == 1;
-        if !self.visible || (!first && (0.0..INTERVAL).contains(&waited)) {
+        if !self.bar.step(self.seen, batch.now) {
             return Wish::Nothing;
         }
-        self.drawn_at = batch.now;
-        if self.values && !first {
-            self.wished = Some(batch.ordinal);
+        if self.values {
+            self.wished.push_back((batch.ordinal, self.seen));
             Wish::Row
         } else {
             Wish::Act
         }
     }
 
-    pub fn take(&mut self, row: &Row<'_>) -> Act {
-        if self.wished == Some(row.ordinal) {
-            Act::Batch
-        } else {
-            Act::Nothing
+    pub fn take(&mut self, py: Python<'_>, row: &Row<'_>) -> Act {
+        let Some(current) = super::wished(&mut self.wished, row.ordinal) else {
+            return Act::Nothing;
+        };
+        let names: Option<Vec<&str>> = row.schema.texts().collect();
+        let numbers = (0..row.schema.len()).all(|at| matches!(row.cell(at), Cell::Number(_)));
+        let (Some(names), true) = (names, numbers) else {
+            return Act::Batch;
+        };
+        for (at, name) in names.into_iter().enumerate() {
+            if let Cell::Number(value) = row.cell(at) {
+                self.bar.set(name, *value);
+            }
+        }
+        let text = self.bar.draw(current, self.target, row.now, false);
+        match &self.print {
+            Some(print) => Act::Print(print.clone_ref(py), text),
+            None => Act::Nothing,
         }
     }
 }

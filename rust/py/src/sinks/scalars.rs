@@ -6,7 +6,7 @@ use fitwatch_core::event_file::Template;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::{Act, Batch, Counter, Wish};
+use super::{Act, Batch, Counter, Wish, tell_failure};
 use crate::event_file::EventFile;
 use crate::reader::Cell;
 use crate::recorder::queue::Row;
@@ -79,15 +79,9 @@ impl Scalars {
         let py = slf.py();
         let mut this = slf.borrow_mut();
         let this = &mut *this;
-        let step = loop {
-            match this.wished.front() {
-                // A batch that no row came of.
-                Some((ordinal, _)) if *ordinal < row.ordinal => this.wished.pop_front(),
-                Some(&(ordinal, step)) if ordinal == row.ordinal => break step,
-                _ => return Act::Nothing,
-            };
+        let Some(step) = super::wished(&mut this.wished, row.ordinal) else {
+            return Act::Nothing;
         };
-        this.wished.pop_front();
         if this.templates.as_ref().map(|known| known.0) != Some(row.schema.id) {
             let texts: Option<Vec<&str>> = row.schema.texts().collect();
             let Some(texts) = texts else {
@@ -107,12 +101,7 @@ impl Scalars {
                 && let Err(error) = file.add(template, *value, step, row.now)
             {
                 drop(file);
-                if let Some(failed) = this.failed.take() {
-                    let told = failed.call1(py, (PyErr::from(error).into_value(py),));
-                    if let Err(error) = told {
-                        error.write_unraisable(py, None);
-                    }
-                }
+                tell_failure(py, this.failed.take().as_ref(), error);
                 return Act::Nothing;
             }
         }

@@ -1,0 +1,93 @@
+"""Which callback list a callback is in, and that it is in no more than one."""
+
+import sys
+import threading
+import weakref
+from types import FrameType
+from typing import Any, NamedTuple
+
+import keras
+
+from fitwatch import _keras
+
+
+class Run(NamedTuple):
+    """A callback list at work."""
+
+    thread: int
+    callback_list: "weakref.ref[Any]"
+
+    def is_fitting(self) -> bool:
+        """Whether its `fit()` is still going on; one that an exception has ended is not."""
+        callback_list = self.callback_list()
+        frame = sys._current_frames().get(self.thread)
+        while callback_list is not None and frame is not None:
+            if _keras.trainer_method(frame) == "fit" and _holds(frame, callback_list):
+                return True
+            frame = frame.f_back
+        return False
+
+
+class Owned:
+    """Mixin for a Keras callback: it stands in its list once, and in one `fit()` at a time.
+
+    Differs from Keras, where the numbers of such a callback would be those of two runs mixed.
+    """
+
+    _fitwatch_run: Run | None = None
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model.
+
+        Raises:
+            ValueError: The callback is in its list twice.
+            RuntimeError: Another `fit()` that is going on has it too.
+        """
+        self._fitwatch_own()
+        super().set_model(model)  # type: ignore[misc]
+
+    def _fitwatch_own(self) -> None:
+        callback_list, method = _caller()
+        if callback_list is None:
+            return
+        name = type(self).__name__
+        if sum(callback is self for callback in callback_list.callbacks) > 1:
+            raise ValueError(
+                f"the same {name} is in the list of callbacks twice; make two of them, or leave "
+                "one out."
+            )
+        run = self._fitwatch_run
+        if run is not None and run.callback_list() is not callback_list and run.is_fitting():
+            if method == "fit":
+                raise RuntimeError(
+                    f"this {name} belongs to another fit() that is still going on; make one for "
+                    "each."
+                )
+            return  # an evaluation inside that fit
+        self._fitwatch_run = Run(threading.get_ident(), weakref.ref(callback_list))
+
+    def _fitwatch_companions(self) -> list[Any]:
+        """The callbacks of the list that this one is in; itself too."""
+        callback_list = self._fitwatch_run and self._fitwatch_run.callback_list()
+        return [] if callback_list is None else list(callback_list.callbacks)
+
+
+def _caller() -> tuple[Any, str | None]:
+    """The callback list that is calling `set_model`, and the trainer's method that makes it.
+
+    The list is made by whoever comes first that is no method of it.
+    """
+    callback_list = None
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if callback_list is None and isinstance(owner, keras.callbacks.CallbackList):
+            callback_list = owner
+        if callback_list is not None and owner is not callback_list:
+            return callback_list, _keras.trainer_method(frame)
+        frame = frame.f_back
+    return callback_list, None
+
+
+def _holds(frame: FrameType, value: Any) -> bool:
+    return any(local is value for local in frame.f_locals.values())

@@ -1,0 +1,74 @@
+"""The progress bar that the core draws."""
+
+import os
+import sys
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch import _core
+
+
+class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
+    """A `keras.utils.Progbar` whose text comes from the core; values are shown as they are.
+
+    Args:
+        progress: The core's part, which also counts the batches of a compiled list.
+        target: How many steps there will be; None if that is not known.
+        verbose: 0 shows nothing, 1 a bar, 2 one line at the end. Where the output is neither a
+            terminal nor a notebook, 1 shows plain lines.
+    """
+
+    def __init__(self, progress: _core.Progress, target: int | None, verbose: int) -> None:
+        self._progress = progress
+        super().__init__(target, verbose=verbose, unit_name="step", stateless_metrics=set())
+        style = {1: "live" if _is_live() else "plain", 2: "summary"}.get(int(verbose), "silent")
+        progress.begin(style, time.time())
+
+    @property
+    def target(self) -> int | None:
+        """How many steps there will be; None if that is not known."""
+        return self._progress.target
+
+    @target.setter
+    def target(self, target: int | None) -> None:
+        self._progress.target = None if target is None else int(target)
+
+    def update(self, current: int, values: Any = None, finalize: bool | None = None) -> None:
+        """Shows that `current` steps are done, if it is time to.
+
+        Args:
+            current: Steps so far.
+            values: Pairs of a name and a value.
+            finalize: Whether these are all; None finds out from `target`.
+        """
+        if finalize is None:
+            finalize = self.target is not None and current >= self.target
+        now = time.time()
+        self._set(values or ())
+        if self._progress.step(int(current), now) or finalize:
+            self._progress.draw(int(current), now, finalize)
+
+    def draw(self, current: int, values: Any) -> None:
+        """Shows that `current` steps are done, without asking whether it is time to."""
+        self._set(values)
+        self._progress.draw(int(current), time.time(), False)
+
+    def _set(self, values: Any) -> None:
+        for name, value in values:
+            self._progress.set(str(name), _number(value))
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, float) else float(np.mean(value))
+
+
+def _is_live() -> bool:
+    """Whether what is printed can be overwritten: in a terminal, and in a notebook."""
+    if not keras.config.is_interactive_logging_enabled():
+        return False
+    isatty = getattr(sys.stdout, "isatty", None)
+    notebook = "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
+    return notebook or bool(isatty is not None and isatty())

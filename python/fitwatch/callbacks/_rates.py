@@ -1,0 +1,41 @@
+"""Learning rates of a model's optimizers."""
+
+import warnings
+from typing import Any
+
+import keras
+
+from fitwatch import _keras
+
+
+def optimizers(optimizer: Any) -> list[tuple[Any, str]]:
+    """The optimizers that have a rate each, with the name that logs and messages carry for it.
+
+    Those inside a `MultiOptimizer` have names; a single one has none.
+    """
+    if hasattr(optimizer, "optimizers"):
+        return [(inner, inner.name) for inner in optimizer.optimizers]
+    return [(optimizer, "")]
+
+
+def rate_of(optimizer: Any) -> float:
+    """The learning rate."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def log_rates(logs: dict[str, Any], optimizer: Any) -> None:
+    """Adds the learning rates to the logs of an epoch."""
+    for inner, name in optimizers(optimizer):
+        logs[f"learning_rate_{name}" if name else "learning_rate"] = rate_of(inner)
+
+
+def warn_if_fixed(callback: Any) -> None:
+    """Warns, when training begins, that the rate of an optimizer cannot be set."""
+    model = _keras.model_of(callback)
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and any(_keras.has_schedule(o) for o, _ in optimizers(optimizer)):
+        warnings.warn(
+            f"{type(callback).__name__}: the optimizer was made with a LearningRateSchedule, so its "
+            "learning rate cannot be set. Setting it will raise a TypeError.",
+            stacklevel=3,
+        )

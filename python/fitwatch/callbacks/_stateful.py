@@ -1,0 +1,144 @@
+"""State of a callback that can be taken, kept as JSON, and set."""
+
+import base64
+import math
+from typing import Any
+
+import numpy as np
+
+from fitwatch import _keras
+
+VERSION = 1
+
+
+class Stateful:
+    """Mixin for a Keras callback: `state_dict()` and `load_state_dict()`.
+
+    The state is what a callback has found out while it ran (a wait, a best value), not the
+    arguments that it was made with, nor weights. Every value is one that JSON knows; infinities and
+    NaN are text.
+    """
+
+    # The attributes that make up the state.
+    _fitwatch_state: tuple[str, ...] = ()
+    _fitwatch_loaded: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, as a dict that `json` can write: a copy, with a class name and a version."""
+        self._fitwatch_drain()  # type: ignore[attr-defined]
+        return {"class": self._fitwatch_class(), "version": VERSION, **self._fitwatch_take()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Sets the state.
+
+        Loaded before a `fit()`, or while one begins, it is what that `fit()` goes on from; the next
+        one starts fresh as ever.
+
+        Args:
+            state: What `state_dict()` gave, of this class and a version that is not newer.
+
+        Raises:
+            TypeError: `state` is no dict.
+            ValueError: It is no state of this class, or of another version, or damaged. Nothing has
+                been changed then.
+        """
+        self._fitwatch_drain()  # type: ignore[attr-defined]
+        values = self._fitwatch_checked(state)
+        self._fitwatch_set(values)
+        self._fitwatch_loaded = values
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called when `fit()` begins: everything starts over, but for a state just loaded."""
+        super().on_train_begin(logs)  # type: ignore[misc]
+        if self._fitwatch_loaded is not None:
+            self._fitwatch_set(self._fitwatch_loaded)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called when an epoch begins."""
+        self._fitwatch_loaded = None
+        super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called when `fit()` ends."""
+        self._fitwatch_loaded = None
+        super().on_train_end(logs)  # type: ignore[misc]
+
+    def _fitwatch_class(self) -> str:
+        ours = (c for c in type(self).__mro__ if c.__module__.startswith("fitwatch.callbacks."))
+        return next(ours, type(self)).__name__
+
+    def _fitwatch_take(self) -> dict[str, Any]:
+        """The values of the state."""
+        return {name: to_json(getattr(self, name)) for name in self._fitwatch_state}
+
+    def _fitwatch_set(self, values: dict[str, Any]) -> None:
+        """Sets values that were checked."""
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def _fitwatch_checked(self, state: Any) -> dict[str, Any]:
+        """The values of a state, if it is one of this class."""
+        name = self._fitwatch_class()
+        if not isinstance(state, dict):
+            raise TypeError(f"state must be a dict of {name}.state_dict(); got {state!r}.")
+        if state.get("class") != name:
+            raise ValueError(f"state must be one of {name}; got one of {state.get('class')!r}.")
+        version = state.get("version")
+        if version != VERSION:
+            raise ValueError(
+                f"state of {name} has version {version!r}; this fitwatch knows version {VERSION}."
+            )
+        missing = [key for key in self._fitwatch_take() if key not in state]
+        if missing:
+            raise ValueError(f"state of {name} is damaged: it has no {', '.join(missing)}.")
+        return {key: self._fitwatch_check(key, state[key]) for key in self._fitwatch_take()}
+
+    def _fitwatch_check(self, key: str, value: Any) -> Any:
+        """A value of the state, read back; by default a number or None."""
+        number = from_json(value)
+        if number is None or (isinstance(number, (int, float)) and not isinstance(number, bool)):
+            return number
+        raise self._fitwatch_damaged(key, "a number", value)
+
+    def _fitwatch_damaged(self, key: str, allowed: str, value: Any) -> ValueError:
+        name = self._fitwatch_class()
+        return ValueError(f"state of {name} is damaged: {key} must be {allowed}; got {value!r}.")
+
+
+def to_json(value: Any) -> Any:
+    """A value as JSON knows it: text for what is no finite number, lists for arrays."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    value = _keras.to_number(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, np.ndarray):
+        return to_json(value.tolist())
+    return str(value)
+
+
+def from_json(value: Any) -> Any:
+    """The same back, but for arrays, which stay lists."""
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    return float(value) if value in ("inf", "-inf", "nan") else value
+
+
+def to_text(data: bytes) -> str:
+    """Bytes as text."""
+    return base64.b64encode(data).decode()
+
+
+def from_text(text: Any) -> bytes:
+    """The same back.
+
+    Raises:
+        ValueError: `text` is no such text.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"no text: {text!r}")
+    return base64.b64decode(text, validate=True)

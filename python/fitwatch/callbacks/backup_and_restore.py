@@ -1,0 +1,36 @@
+"""BackupAndRestore."""
+
+from typing import Any
+
+import keras
+
+from fitwatch import _core
+from fitwatch._drop_in import DropIn
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks.terminate_on_nan import may_save
+
+
+class BackupAndRestore(Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
+    """Backs the training up, so that it can be taken up again after an interruption.
+
+    Keras's own `keras.callbacks.BackupAndRestore`, but that a `TerminateOnNaN` in the same list
+    keeps it from replacing or deleting the last good backup.
+    """
+
+    @compiled("_fitwatch_compile")
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Backs up, if `save_freq` counts batches and enough have passed."""
+        super().on_train_batch_end(batch, logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Deletes the backup, if that is wanted and the training has ended well."""
+        if may_save(self, logs):
+            super().on_train_end(logs)
+
+    def _save_model(self) -> None:
+        if may_save(self, None):
+            super()._save_model()
+
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
+        return None if self.save_freq == "epoch" else NotImplemented

@@ -1,0 +1,51 @@
+"""History."""
+
+from typing import Any
+
+import keras
+
+from fitwatch import _keras
+from fitwatch._drop_in import DropIn
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._stateful import Stateful, from_json
+
+
+class History(Stateful, Base, keras.callbacks.History, metaclass=DropIn):  # type: ignore[misc]
+    """Keeps the logs of every epoch; `fit()` returns one.
+
+    Same attributes as `keras.callbacks.History`: `history`, a dict with a list of values for each
+    metric, and `epoch`, the list of the epochs. Used for a second `fit()`, it goes on with `history`
+    and starts `epoch` anew, as Keras's does.
+
+    Example:
+        >>> from fitwatch.callbacks import History
+        >>> History().history
+        {}
+    """
+
+    _fitwatch_state = ("epoch", "history")
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Keras has it from the beginning of the training only.
+        self.epoch: list[int] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keeps the logs of the epoch."""
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+        model = _keras.model_of(self)
+        if model is not None:
+            model.history = self
+
+    def _fitwatch_check(self, key: str, value: Any) -> Any:
+        if key == "epoch" and isinstance(value, list):
+            return from_json(value)
+        if key == "history" and isinstance(value, dict):
+            return {name: from_json(values) for name, values in value.items()}
+        raise self._fitwatch_damaged(key, "a list" if key == "epoch" else "a dict", value)
+
+    def _fitwatch_set(self, values: dict[str, Any]) -> None:
+        self.epoch = list(values["epoch"])
+        self.history = {name: list(series) for name, series in values["history"].items()}

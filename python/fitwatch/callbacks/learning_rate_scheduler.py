@@ -1,0 +1,169 @@
+"""LearningRateScheduler."""
+
+import inspect
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch import _check, _core, _keras
+from fitwatch._drop_in import DropIn
+from fitwatch.callbacks import _rates
+from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._stateful import Stateful
+
+
+class LearningRateScheduler(
+    Stateful,
+    Base,
+    keras.callbacks.LearningRateScheduler,  # type: ignore[misc]
+    metaclass=DropIn,
+):
+    """Sets the learning rate by a function of the epoch, or of the batch.
+
+    Same arguments, rates, messages and logs as `keras.callbacks.LearningRateScheduler`.
+
+    Args:
+        schedule: A function of the epoch (counted from 0) and the current learning rate (a float),
+            or of the epoch alone, that returns the new rate. With `unit="batch"`, the number of
+            batches that this `fit()` has trained takes the place of the epoch.
+        verbose: 1 prints a line whenever an epoch begins.
+        unit: `"epoch"`, or `"batch"` to set the rate before every batch: for a warm-up, or a cosine
+            over all steps. With `steps_per_execution=n`, once for every n batches.
+
+    Raises:
+        ValueError: An argument has a value that is not allowed; or, while training, `schedule`
+            returned something other than a finite number of 0 or more.
+        TypeError: An argument has the wrong type; or, when the first rate is to be set, the
+            optimizer has a learning-rate schedule, which a warning announces when training begins.
+
+    Differs from Keras:
+        - Every kind of finite number is taken from `schedule`, an integer and a scalar tensor too,
+          but no NaN, infinity or negative one. Keras takes floats only, and those as well.
+        - A TypeError inside a `schedule` of two arguments is not hidden by another call with one.
+        - With `unit="batch"` the rate that `schedule` is given is read once an epoch on JAX, and
+          whenever another callback may have changed it, since reading it waits for the device.
+
+    Example:
+        >>> from fitwatch.callbacks import LearningRateScheduler
+        >>> warm_up = LearningRateScheduler(lambda step, lr: min(lr, 1e-5 * step), unit="batch")
+        >>> warm_up.schedule(10, 0.1)
+        0.0001
+    """
+
+    _fitwatch_state = ("step",)
+
+    def __init__(
+        self, schedule: Callable[..., Any], verbose: int = 0, *, unit: str = "epoch"
+    ) -> None:
+        if not callable(schedule):
+            raise TypeError(f"schedule must be a function of the epoch and rate; got {schedule!r}.")
+        if unit not in ("epoch", "batch"):
+            raise ValueError(f"unit must be 'epoch' or 'batch'; got {unit!r}.")
+        super().__init__(schedule, verbose=_check.verbosity("verbose", verbose))
+        self.unit = unit
+        # What Keras asks of a callback whose batch hooks are not in its way.
+        self.async_safe = unit == "epoch"
+        self._start_over()
+
+    @property
+    def step(self) -> int:
+        """Batches that this `fit()` has trained."""
+        return self._step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._step = self._epoch_start = int(step)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts over."""
+        self._start_over()
+        _rates.warn_if_fixed(self)
+        super().on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Sets the rate, if the schedule is one of epochs."""
+        self._epoch_start = self._step
+        self._report_due = self.verbose > 0
+        if self.unit == "epoch":
+            super().on_epoch_begin(epoch, logs)
+        else:
+            self._fitwatch_loaded = None
+
+    @compiled("_fitwatch_compile")
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Sets the rate, if the schedule is one of batches."""
+        if self.unit == "epoch":
+            return
+        self._step = self._epoch_start + batch
+        model = _keras.model_of(self)
+        readable = _keras.is_synced(model)
+        for optimizer, name in _rates.optimizers(model.optimizer):
+            if readable or name not in self._rates:
+                self._rates[name] = _rates.rate_of(optimizer)
+            rate = self._ask(self._step, self._rates[name])
+            if rate != self._rates[name]:
+                # Asking for `model` brings its variables up to date, where the trainer has them.
+                self.model.optimizer  # noqa: B018
+                optimizer.learning_rate = rate
+                self._rates[name] = _rates.rate_of(optimizer)
+            if self._report_due:
+                whose = f"{name} " if name else ""
+                _keras.print_message(
+                    f"\nStep {self._step}: LearningRateScheduler setting {whose}learning rate to "
+                    f"{rate}."
+                )
+        self._report_due = False
+
+    @compiled("_fitwatch_compile")
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts the batches."""
+        self._step = self._epoch_start + batch + 1
+
+    def _update_optimizer_lr(self, optimizer: Any, epoch: int) -> Any:
+        if not hasattr(optimizer, "learning_rate"):
+            raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
+        rate = self._ask(epoch, _rates.rate_of(optimizer))
+        optimizer.learning_rate = rate
+        return rate
+
+    def _ask(self, step: int, rate: float) -> Any:
+        """What the schedule says: a float, of Python or NumPy as it came."""
+        arguments = (step, rate) if _takes_rate(self.schedule) else (step,)
+        returned = self.schedule(*arguments)
+        if isinstance(returned, (str, bytes, bool)) or getattr(returned, "shape", ()) != ():
+            value = None
+        else:
+            value = _keras.to_number(returned)
+        if not isinstance(value, float) or not 0 <= value < math.inf:
+            what = "step" if self.unit == "batch" else "epoch"
+            raise ValueError(
+                f"schedule must return a finite number of 0 or more; for {what} {step} it returned "
+                f"{returned!r}."
+            )
+        return returned if isinstance(returned, np.floating) else value
+
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
+        return None if self.unit == "epoch" else NotImplemented
+
+    def _start_over(self) -> None:
+        self._step = self._epoch_start = 0
+        self._report_due = False
+        # What each optimizer has, as far as it is known.
+        self._rates: dict[str, float] = {}
+
+
+@lru_cache(maxsize=16)
+def _takes_rate(schedule: Callable[..., Any]) -> bool:
+    """Whether a schedule takes the current rate besides the epoch."""
+    try:
+        inspect.signature(schedule).bind(0, 0.0)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not tell
+        return True
+    return True

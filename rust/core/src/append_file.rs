@@ -1,0 +1,229 @@
+//! A file that grows at its end, by whole pieces.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes that are collected before they are written.
+const BUFFER: usize = 1 << 16;
+
+/// Bytes that are kept while the file cannot be written; more are given up.
+const PATIENCE: usize = 1 << 20;
+
+/// Seconds after which collected bytes are written all the same, so that a reader of the live file
+/// lags no more than this behind while pieces arrive.
+const FLUSH_SECONDS: f64 = 0.1;
+
+/// A file, open for appending, with a buffer in front of it.
+///
+/// Time is an argument of every method that needs it, in seconds since 1970: the caller has read
+/// the clock already, and tests need no clock at all.
+///
+/// Invariants:
+/// - only whole pieces are handed to the operating system, in the order of their arrival;
+/// - what an error leaves of a piece in the file is cut off again.
+#[derive(Debug)]
+pub struct AppendFile {
+    file: File,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    /// Bytes in the file, as far as they were written whole.
+    length: u64,
+    flushed_at: f64,
+    /// Whether the last attempt to write has failed.
+    failing: bool,
+    /// Whether half a piece is left in the file, which cannot be cut off.
+    torn: bool,
+    process: u32,
+}
+
+impl AppendFile {
+    /// Takes a file that was opened for appending.
+    ///
+    /// # Errors
+    /// When the file cannot be asked for its length.
+    pub fn new(file: File, path: PathBuf, now: f64) -> io::Result<Self> {
+        Ok(Self {
+            length: file.metadata()?.len(),
+            file,
+            path,
+            buffer: Vec::with_capacity(BUFFER),
+            flushed_at: now,
+            failing: false,
+            torn: false,
+            process: std::process::id(),
+        })
+    }
+
+    /// Where the file lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether nothing was ever written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0 && self.buffer.is_empty()
+    }
+
+    /// Where a piece is put; call [`flush_if_due`](Self::flush_if_due) after it.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Hands everything to the operating system, if enough was collected or it is time to.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush_if_due(&mut self, now: f64) -> io::Result<()> {
+        let waited = now - self.flushed_at;
+        // A clock that was set back must not hold anything until it has caught up.
+        let due = !(0.0..FLUSH_SECONDS).contains(&waited);
+        if due || (self.buffer.len() >= BUFFER && !self.failing) {
+            self.flush(now)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Hands everything to the operating system.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or is in no folder any more. What was collected is kept for
+    /// the next attempt, as long as it is little.
+    pub fn flush(&mut self, now: f64) -> io::Result<()> {
+        self.flushed_at = now;
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let written = self.write();
+        self.failing = written.is_err();
+        if self.failing {
+            let length = self.file.metadata().map(|facts| facts.len());
+            let whole = length.is_ok_and(|length| length == self.length)
+                || self.file.set_len(self.length).is_ok();
+            self.torn |= !whole;
+            if self.torn || self.buffer.len() > PATIENCE {
+                self.buffer.clear();
+            }
+        } else {
+            self.length += self.buffer.len() as u64;
+            self.buffer.clear();
+        }
+        written
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if self.torn {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if is_deleted(&self.file) {
+            return Err(io::Error::from_raw_os_error(ENOENT));
+        }
+        self.file.write_all(&self.buffer)
+    }
+}
+
+impl Drop for AppendFile {
+    fn drop(&mut self) {
+        // In a forked child this is a copy, and what is in it is the parent's to write.
+        if self.process == std::process::id() {
+            let now = self.flushed_at;
+            // Nobody is left to tell: whoever wants to know calls `flush` first.
+            let _ = self.flush(now);
+        }
+    }
+}
+
+/// The number of the error that Python knows as `FileNotFoundError`.
+const ENOENT: i32 = 2;
+
+/// Whether an open file has no name any more: writing to it would succeed, and keep nothing.
+#[cfg(unix)]
+fn is_deleted(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata()
+        .is_ok_and(|facts| facts.is_file() && facts.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_deleted(_: &File) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn file(folder: &Path) -> AppendFile {
+        let path = folder.join("file");
+        let file = File::options().create(true).append(true).open(&path);
+        AppendFile::new(file.expect("a file"), path, 1.0).expect("its length")
+    }
+
+    #[test]
+    fn pieces_are_written_after_a_tenth_of_a_second() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = file(folder.path());
+        file.buffer().extend(b"one\n");
+        file.flush_if_due(1.05).expect("collected");
+        assert_eq!(fs::read(file.path()).expect("the file"), b"");
+        file.buffer().extend(b"two\n");
+        file.flush_if_due(1.11).expect("written");
+        assert_eq!(fs::read(file.path()).expect("the file"), b"one\ntwo\n");
+        file.buffer().extend(b"three\n");
+        file.flush_if_due(0.5).expect("the clock was set back");
+        assert_eq!(
+            fs::read(file.path()).expect("the file"),
+            b"one\ntwo\nthree\n"
+        );
+    }
+
+    #[test]
+    fn a_copy_in_a_forked_child_writes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = file(folder.path());
+        file.buffer().extend(b"one\n");
+        file.process += 1;
+        drop(file);
+        assert_eq!(fs::read(folder.path().join("file")).expect("the file"), b"");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_deleted_file_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = file(folder.path());
+        fs::remove_file(file.path()).expect("gone");
+        file.buffer().extend(b"one\n");
+        let error = file.flush(1.0).expect_err("no file");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_full_disk_refuses_is_tried_again_and_given_up_when_it_gets_much() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = file(folder.path());
+        let disk = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("a full disk");
+        let good = std::mem::replace(&mut file.file, disk);
+        file.buffer().extend(b"one\n");
+        assert!(file.flush(1.0).is_err());
+        file.file = good;
+        file.buffer().extend(b"two\n");
+        file.flush(2.0).expect("there is space again");
+        assert_eq!(fs::read(file.path()).expect("the file"), b"one\ntwo\n");
+        let disk = File::options().write(true).open("/dev/full");
+        file.file = disk.expect("a full disk");
+        file.length = 0;
+        file.buffer().resize(PATIENCE + 1, b'x');
+        assert!(file.flush(3.0).is_err());
+        assert!(file.buffer.is_empty());
+    }
+}

@@ -1,0 +1,277 @@
+//! A CSV file that is written row by row.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Write};
+use std::path::Path;
+
+use super::append::{self, Refused, Repair};
+use super::text::{self, Field};
+use crate::AppendFile;
+use crate::replace::replace;
+
+/// A CSV file, open for writing: a header, then rows in UTF-8.
+///
+/// Invariants:
+/// - the header names every column, and every row that is written here has a field for each;
+/// - a column is never moved or renamed, and a new one is added at the end.
+#[derive(Debug)]
+pub struct CsvFile {
+    file: AppendFile,
+    separator: char,
+    columns: Vec<String>,
+    row: String,
+}
+
+impl CsvFile {
+    /// Makes a new file, in the place of an old one.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(path: &Path, separator: char, now: f64) -> io::Result<Self> {
+        File::create(path)?;
+        Self::open(path, separator, Vec::new(), now)
+    }
+
+    /// Opens a file to add rows to it; makes it, if there is none.
+    ///
+    /// A last record without an end, as a crash leaves it, gets one if it has all its fields, and
+    /// is cut off otherwise.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is no CSV file whose header has the column `first`. It is
+    /// then left as it was.
+    pub fn append(
+        path: &Path,
+        separator: char,
+        first: &str,
+        now: f64,
+    ) -> Result<(Self, Option<Repair>), Refused> {
+        if !path.try_exists()? {
+            return Ok((Self::create(path, separator, now)?, None));
+        }
+        let survey = append::survey(path, separator, first)?;
+        let repair = match survey.torn {
+            Some((repair, start)) => {
+                let mut file = File::options().append(true).open(path)?;
+                if repair.kept {
+                    file.write_all(text::END.as_bytes())?;
+                } else {
+                    file.set_len(start)?;
+                }
+                Some(repair)
+            }
+            None => None,
+        };
+        let file = Self::open(path, separator, survey.columns, now)?;
+        Ok((file, repair))
+    }
+
+    fn open(path: &Path, separator: char, columns: Vec<String>, now: f64) -> io::Result<Self> {
+        let file = File::options().append(true).open(path)?;
+        Ok(Self {
+            file: AppendFile::new(file, path.to_owned(), now)?,
+            separator,
+            columns,
+            row: String::new(),
+        })
+    }
+
+    /// Where the file lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The names of the columns, in order.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Adds columns at the end. Rows that are there already get fields that say "missing", in a new
+    /// file that takes the place of the old one.
+    ///
+    /// # Errors
+    /// When the file cannot be written; it then has the columns that it had.
+    pub fn add_columns(&mut self, names: &[String], now: f64) -> io::Result<()> {
+        let mut columns = self.columns.clone();
+        columns.extend_from_slice(names);
+        let mut header = String::new();
+        let fields = columns.iter().map(|name| Field::Text(name));
+        text::push_record(&mut header, self.separator, fields);
+        if self.file.is_empty() {
+            self.file.buffer().extend(header.as_bytes());
+        } else {
+            self.file.flush(now)?;
+            self.widen(&header, columns.len())?;
+            let path = fs::canonicalize(self.file.path())?;
+            let file = File::options().append(true).open(&path)?;
+            self.file = AppendFile::new(file, self.file.path().to_owned(), now)?;
+        }
+        self.columns = columns;
+        Ok(())
+    }
+
+    fn widen(&self, header: &str, columns: usize) -> io::Result<()> {
+        let mut reader = BufReader::new(File::open(self.file.path())?);
+        let mut record = Vec::new();
+        append::read_record(&mut reader, &mut record)?;
+        let mut missing = String::from(self.separator);
+        missing.push_str(text::MISSING);
+        replace(self.file.path(), |writer| {
+            writer.write_all(header.as_bytes())?;
+            while append::read_record(&mut reader, &mut record)? {
+                let body = append::without_end(&record);
+                writer.write_all(body)?;
+                if !body.is_empty() {
+                    let fields = append::count_fields(body, self.separator);
+                    for _ in fields..columns {
+                        writer.write_all(missing.as_bytes())?;
+                    }
+                }
+                writer.write_all(&record[body.len()..])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a row: a field for each column, in order.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_row<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = Field<'a>>,
+        now: f64,
+    ) -> io::Result<()> {
+        self.row.clear();
+        text::push_record(&mut self.row, self.separator, fields);
+        self.file.buffer().extend_from_slice(self.row.as_bytes());
+        self.file.flush_if_due(now)
+    }
+
+    /// Hands everything to the operating system.
+    ///
+    /// # Errors
+    /// When the file cannot be written; see [`AppendFile::flush`].
+    pub fn flush(&mut self, now: f64) -> io::Result<()> {
+        self.file.flush(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a folder"))
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.path().join("log.csv")
+        }
+
+        fn with(content: &str) -> Self {
+            let folder = Self::new();
+            fs::write(folder.path(), content).expect("a file");
+            folder
+        }
+
+        fn read(&self) -> String {
+            fs::read_to_string(self.path()).expect("a file")
+        }
+
+        fn append(&self) -> (CsvFile, Option<Repair>) {
+            CsvFile::append(&self.path(), ',', "epoch", 1.0).expect("a CSV file")
+        }
+
+        fn refused(&self) -> Refused {
+            let before = fs::read(self.path()).expect("a file");
+            let opened = CsvFile::append(&self.path(), ',', "epoch", 1.0);
+            assert_eq!(fs::read(self.path()).expect("a file"), before);
+            opened.expect_err("refused")
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_new_file_has_a_header_and_rows() {
+        let folder = Folder::with("something old");
+        let mut file = CsvFile::create(&folder.path(), ',', 1.0).expect("a file");
+        file.add_columns(&names(&["epoch", "loss"]), 1.0)
+            .expect("a header");
+        file.add_row([Field::Int(0), Field::Float(0.5)], 1.0)
+            .expect("a row");
+        file.flush(1.0).expect("written");
+        assert_eq!(folder.read(), "epoch,loss\r\n0,0.5\r\n");
+    }
+
+    #[test]
+    fn a_late_column_stands_at_the_end_and_is_missing_before() {
+        let folder = Folder::with("epoch,loss\r\n0,0.5\r\n\r\n\"1\r\n,\",0.25\n2\n");
+        let (mut file, repair) = folder.append();
+        assert_eq!(repair, None);
+        file.add_columns(&names(&["a,b"]), 1.0).expect("widened");
+        file.add_row([Field::Int(3), Field::Missing, Field::Int(7)], 1.0)
+            .expect("a row");
+        file.flush(1.0).expect("written");
+        let rows = "0,0.5,NA\r\n\r\n\"1\r\n,\",0.25,NA\n2,NA,NA\n3,NA,7\r\n";
+        assert_eq!(folder.read(), format!("epoch,loss,\"a,b\"\r\n{rows}"));
+        assert_eq!(fs::read_dir(folder.0.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn a_torn_row_is_cut_off_and_a_whole_one_without_an_end_gets_one() {
+        for (torn, kept, expected) in [
+            ("1,0.2", true, "1,0.2\r\n"),
+            ("1", false, ""),
+            ("1,\"[0.2, 0", false, ""),
+            ("1,0.2\0\0\0", false, ""),
+            ("\0\0\0", false, ""),
+        ] {
+            let folder = Folder::with(&format!("epoch,loss\r\n0,0.5\r\n{torn}"));
+            let (file, repair) = folder.append();
+            let text = torn.to_owned();
+            assert_eq!(repair, Some(Repair { text, kept }));
+            drop(file);
+            assert_eq!(folder.read(), format!("epoch,loss\r\n0,0.5\r\n{expected}"));
+        }
+    }
+
+    #[test]
+    fn a_torn_header_is_none() {
+        let folder = Folder::with("epoch,lo");
+        let (file, repair) = folder.append();
+        assert!(repair.is_some_and(|repair| !repair.kept));
+        assert!(file.columns().is_empty());
+        assert_eq!(folder.read(), "");
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_left_alone() {
+        let refused = Folder::with("epoch;loss\r\n").refused();
+        assert!(matches!(refused, Refused::NoHeader(names) if names == ["epoch;loss"]));
+        let refused = Folder::with("epoch,loss,loss\r\n").refused();
+        assert!(matches!(refused, Refused::Twice(name) if name == "loss"));
+        let long = "0,0.5\r\n".repeat(20_000);
+        let refused = Folder::with(&format!("epoch,loss\r\n0,\"\r\n{long}")).refused();
+        assert!(matches!(refused, Refused::Unbalanced));
+        let folder = Folder::new();
+        fs::write(folder.path(), b"epoch,\xff\xfe\r\n").expect("a file");
+        assert!(matches!(folder.refused(), Refused::NotText));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_name() {
+        let folder = Folder::with("\u{feff}epoch,loss\n0,0.5\n");
+        assert_eq!(folder.append().0.columns(), ["epoch", "loss"]);
+    }
+}

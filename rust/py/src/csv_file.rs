@@ -1,0 +1,115 @@
+//! CSV files.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fitwatch_core::csv::{self, Field};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use crate::clock::now;
+use crate::error::Error;
+
+/// A CSV file, open for writing: what is no number comes and goes as text.
+///
+/// Args:
+///     path: Where it lies; an old file is replaced.
+///     separator: One character.
+#[pyclass(module = "fitwatch._core")]
+pub struct CsvFile(csv::CsvFile);
+
+impl CsvFile {
+    pub fn columns(&self) -> &[String] {
+        self.0.columns()
+    }
+
+    /// Adds a row, as of the time `now`.
+    pub fn add<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = Field<'a>>,
+        now: f64,
+    ) -> Result<(), Error> {
+        let written = self.0.add_row(fields, now);
+        written.map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: io::Error) -> Error {
+        Error::Io(self.0.path().to_owned(), source)
+    }
+}
+
+#[pymethods]
+impl CsvFile {
+    #[new]
+    fn new(path: PathBuf, separator: char) -> Result<Self, Error> {
+        match csv::CsvFile::create(&path, separator, now()) {
+            Ok(file) => Ok(Self(file)),
+            Err(source) => Err(Error::Io(path, source)),
+        }
+    }
+
+    /// Opens a file to add rows to it; makes it, if there is none.
+    ///
+    /// Args:
+    ///     path: Where it lies.
+    ///     separator: One character.
+    ///     first: A column that it must have.
+    ///
+    /// Returns:
+    ///     The file; and what its last row was, if that was torn, with whether it was kept.
+    ///
+    /// Raises:
+    ///     `OSError`: It cannot be opened.
+    ///     `ValueError`: It is no CSV file with that column.
+    #[classmethod]
+    fn append(
+        _cls: &Bound<'_, PyType>,
+        path: PathBuf,
+        separator: char,
+        first: &str,
+    ) -> Result<(Self, Option<(String, bool)>), Error> {
+        match csv::CsvFile::append(&path, separator, first, now()) {
+            Ok((file, repair)) => {
+                let repair = repair.map(|repair| (repair.text, repair.kept));
+                Ok((Self(file), repair))
+            }
+            Err(refused) => Err(Error::Csv(path, refused)),
+        }
+    }
+
+    /// Where the file lies.
+    #[getter]
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The names of the columns, in order.
+    #[getter]
+    fn get_columns(&self) -> Vec<String> {
+        self.0.columns().to_vec()
+    }
+
+    /// Adds columns at the end; rows that are there already get `NA` for them.
+    #[allow(clippy::needless_pass_by_value)] // from Python
+    fn add_columns(&mut self, names: Vec<String>) -> Result<(), Error> {
+        let added = self.0.add_columns(&names, now());
+        added.map_err(|source| self.error(source))
+    }
+
+    /// Adds a row: the fields by the names of their columns; a missing one is `NA`.
+    #[allow(clippy::needless_pass_by_value)] // from Python
+    fn add_row(&mut self, fields: HashMap<String, String>) -> Result<(), Error> {
+        let columns = self.0.columns().to_vec();
+        let row = columns.iter().map(|name| match fields.get(name) {
+            Some(text) => Field::Text(text),
+            None => Field::Missing,
+        });
+        self.add(row, now())
+    }
+
+    /// Hands everything to the operating system.
+    fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush(now()).map_err(|source| self.error(source))
+    }
+}
