@@ -13,14 +13,20 @@ from keras.src import callbacks as theirs
 from fitwatch import callbacks as ours
 from fitwatch.callbacks._monitor import Monitor
 
-REPLACED = ["EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau", "TensorBoard"]
+REPLACED = [name for name in ours.__all__ if hasattr(theirs, name)]
 FILES = [
+    "backup_and_restore_test",
     "callback_test",
+    "csv_logger_test",
     "early_stopping_test",
+    "lambda_callback_test",
+    "learning_rate_scheduler_test",
     "model_checkpoint_test",
     "monitor_callback_test",
     "reduce_lr_on_plateau_test",
+    "swap_ema_weights_test",
     "tensorboard_test",
+    "terminate_on_nan_test",
 ]
 
 

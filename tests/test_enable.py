@@ -3,8 +3,8 @@
 import itertools
 import os
 import pickle
-import sys
 import subprocess
+import sys
 
 import keras
 import pytest

@@ -58,3 +58,53 @@ def ensure_writable_folder(argument: str, folder: str) -> None:
     except OSError as error:
         reason = f"{argument}: the folder {folder!r} cannot be made or written"
         raise OSError(error.errno, f"{reason} ({error.strerror})") from error
+
+
+class RemoteFile:
+    """A file that only Keras's own file layer can open, and a local copy to work on.
+
+    Args:
+        path: Where it lies.
+
+    Raises:
+        ValueError: Keras cannot open it: that takes TensorFlow.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._published: bytes | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        _keras.require_remote(path)
+
+    def open(self, *, keep: bool) -> str:
+        """The path of the local copy: an empty file; or, with `keep`, what lies there."""
+        self._folder = tempfile.TemporaryDirectory()
+        with open(self._local(), "wb") as file:
+            if keep:
+                file.write(_keras.read_remote(self._path))
+        return self._local()
+
+    def publish(self) -> None:
+        """Puts the local copy there, if it has changed.
+
+        Raises:
+            OSError: That failed.
+        """
+        with open(self._local(), "rb") as file:
+            content = file.read()
+        if content == self._published:
+            return
+        try:
+            _keras.write_remote(self._path, content)
+        except Exception as error:  # TensorFlow's are of its own kind
+            raise OSError(f"{error}") from error
+        self._published = content
+
+    def _local(self) -> str:
+        return os.path.join(self._folder.name if self._folder else "", "copy")
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"_path": self._path}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.__init__(state["_path"])  # type: ignore[misc]

@@ -82,7 +82,8 @@ class Compiled:
         state = super().__getstate__()
         attributes, slots = state if isinstance(state, tuple) else (state, {})
         # A copy belongs to no callback list.
-        return {k: v for k, v in (attributes or {}).items() if k != "_fitwatch_recorder"}, slots
+        bound = ("_fitwatch_recorder", "_fitwatch_run")
+        return {k: v for k, v in (attributes or {}).items() if k not in bound}, slots
 
 
 def plan(

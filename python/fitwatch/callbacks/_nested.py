@@ -29,8 +29,7 @@ class Nested:
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""
-        self._fitting = True
-        self._replaced = self._outer = None
+        self._fitwatch_begin_fit()
         super().on_train_begin(logs)  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -50,6 +49,10 @@ class Nested:
         """Called when an evaluation ends."""
         super().on_test_end(logs)  # type: ignore[misc]
         self._restore_outer()
+
+    def _fitwatch_begin_fit(self) -> None:
+        self._fitting = True
+        self._replaced = self._outer = None
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         """Called when a run ends without its `on_*_end`."""

@@ -3,6 +3,7 @@
 import sys
 import threading
 import weakref
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -50,18 +51,13 @@ class Owned:
         callback_list, method = _caller()
         if callback_list is None:
             return
-        name = type(self).__name__
-        if sum(callback is self for callback in callback_list.callbacks) > 1:
-            raise ValueError(
-                f"the same {name} is in the list of callbacks twice; make two of them, or leave "
-                "one out."
-            )
+        refuse_twice(self, callback_list.callbacks)
         run = self._fitwatch_run
         if run is not None and run.callback_list() is not callback_list and run.is_fitting():
             if method == "fit":
                 raise RuntimeError(
-                    f"this {name} belongs to another fit() that is still going on; make one for "
-                    "each."
+                    f"this {type(self).__name__} belongs to another fit() that is still going on; "
+                    "make one for each."
                 )
             return  # an evaluation inside that fit
         self._fitwatch_run = Run(threading.get_ident(), weakref.ref(callback_list))
@@ -70,6 +66,19 @@ class Owned:
         """The callbacks of the list that this one is in; itself too."""
         callback_list = self._fitwatch_run and self._fitwatch_run.callback_list()
         return [] if callback_list is None else list(callback_list.callbacks)
+
+
+def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
+    """Refuses a list that has a callback of ours twice.
+
+    Raises:
+        ValueError: It does.
+    """
+    if isinstance(callback, Owned) and sum(other is callback for other in callbacks) > 1:
+        raise ValueError(
+            f"the same {type(callback).__name__} is in the list of callbacks twice; make two of "
+            "them, or leave one out."
+        )
 
 
 def _caller() -> tuple[Any, str | None]:

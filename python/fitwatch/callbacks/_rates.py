@@ -35,7 +35,7 @@ def warn_if_fixed(callback: Any) -> None:
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and any(_keras.has_schedule(o) for o, _ in optimizers(optimizer)):
         warnings.warn(
-            f"{type(callback).__name__}: the optimizer was made with a LearningRateSchedule, so its "
-            "learning rate cannot be set. Setting it will raise a TypeError.",
+            f"{type(callback).__name__}: the optimizer was made with a LearningRateSchedule: its "
+            "learning rate cannot be set, and trying to will raise a TypeError.",
             stacklevel=3,
         )

@@ -13,6 +13,7 @@ from fitwatch._drop_in import DropIn
 from fitwatch._logs import Logs, flatten, register_trees
 from fitwatch.callbacks import _compiled, _slow
 from fitwatch.callbacks._compiled import Compiled
+from fitwatch.callbacks._owned import refuse_twice
 from fitwatch.callbacks.history import History
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 
@@ -67,6 +68,7 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
 
     _recorder: _core.Recorder
     _reported: set[int]
+    _history: Any
 
     def __init__(
         self,
@@ -109,7 +111,12 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         return self._recorder.max_lag
 
     def append(self, callback: Any) -> None:
-        """Adds a callback at the end."""
+        """Adds a callback at the end.
+
+        Raises:
+            ValueError: It is one of fitwatch's, and in the list already.
+        """
+        refuse_twice(callback, [*self.callbacks, callback])
         self.callbacks.append(callback)
 
     def _configure_async_dispatch(self, callbacks: Any) -> None:

@@ -47,8 +47,9 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         - A file that cannot be written any more is reported once, and training goes on; what is
           kept back is written when there is space again. In Keras it ends the training.
         - `keys` are the metrics that have columns; `writer` and `csv_file` stay None.
-        - A path that Keras opens through TensorFlow (`gs://...`) is written by Keras's own code,
-          as it is, and with `update_freq="epoch"` only.
+        - A remote file (`gs://...`) is written anew, as a whole, at the end of every epoch, through
+          TensorFlow as Keras does it; where that is not installed, it is refused at once. With
+          Keras's class the training ends in an error.
 
     Example:
         >>> import tempfile
@@ -82,12 +83,8 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
             allowed = "'epoch', 'batch' or a whole number of 1 or more"
             raise ValueError(f"update_freq must be {allowed}; got {update_freq!r}.")
         self.update_freq = update_freq
-        self._remote = _files.is_remote(self.filename)
-        if self._remote and update_freq != "epoch":
-            raise ValueError(
-                f"update_freq must be 'epoch' for a remote file such as {self.filename!r}; got "
-                f"{update_freq!r}."
-            )
+        remote = _files.is_remote(self.filename)
+        self._remote = _files.RemoteFile(self.filename) if remote else None
         self._rows: _core.Rows | None = None
         self._reported = False
 
@@ -104,14 +101,11 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the file."""
+        self._fitwatch_begin_fit()
         self._fitwatch_detach()
         self._close()
         self._reported = False
         self._rows = None
-        if self._remote:
-            super().on_train_begin(logs)
-            return
-        _files.ensure_writable_folder("filename", os.path.dirname(self.filename))
         self._fitwatch_file = self._open()
         self.append_header = not self._fitwatch_file.columns
         if self.update_freq != "epoch":
@@ -134,27 +128,29 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the row of the epoch, and hands everything to the operating system."""
-        if self._remote:
-            super().on_epoch_end(epoch, logs)
-            return
         self._write({"epoch": epoch}, logs or {})
         self._fitwatch_flush()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes the file."""
-        if self._remote:
-            super().on_train_end(logs)
+        super().on_train_end(logs)
         self._close()
 
     def _open(self) -> _core.CsvFile:
+        if self._remote is None:
+            path = self.filename
+            _files.ensure_writable_folder("filename", os.path.dirname(path))
+        else:
+            path = self._remote.open(keep=self.append)
         if not self.append:
-            return _core.CsvFile(self.filename, self.sep)
-        file, torn = _core.CsvFile.append(self.filename, self.sep, "epoch")
+            return _core.CsvFile(path, self.sep)
+        file, torn = _core.CsvFile.append(path, self.sep, "epoch")
         if torn is not None:
             text, kept = torn
             what = "was completed with a line end" if kept else "was taken out"
             warnings.warn(
-                f"CSVLogger: the last line of {self.filename!r} was cut short, and {what}: {text!r}",
+                f"CSVLogger: the last line of {self.filename!r} was cut short, and {what}: "
+                f"{text!r}",
                 stacklevel=3,
             )
         return file
@@ -211,11 +207,14 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         return self._rows, self._write_batch
 
     def _fitwatch_flush(self) -> None:
-        if self._fitwatch_file is not None:
-            try:
-                self._fitwatch_file.flush()
-            except OSError as error:
-                self._report(error)
+        if self._fitwatch_file is None:
+            return
+        try:
+            self._fitwatch_file.flush()
+            if self._remote is not None:
+                self._remote.publish()
+        except OSError as error:
+            self._report(error)
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)

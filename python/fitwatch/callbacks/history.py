@@ -14,8 +14,8 @@ class History(Stateful, Base, keras.callbacks.History, metaclass=DropIn):  # typ
     """Keeps the logs of every epoch; `fit()` returns one.
 
     Same attributes as `keras.callbacks.History`: `history`, a dict with a list of values for each
-    metric, and `epoch`, the list of the epochs. Used for a second `fit()`, it goes on with `history`
-    and starts `epoch` anew, as Keras's does.
+    metric, and `epoch`, the list of the epochs. In a second `fit()` it goes on with `history` and
+    starts `epoch` anew, as Keras's does.
 
     Example:
         >>> from fitwatch.callbacks import History

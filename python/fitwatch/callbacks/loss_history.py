@@ -48,6 +48,8 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
     """
 
     _missing_reported: bool
+    # First batch and the batch behind the last (None while it runs), by epoch.
+    _spans: dict[int, tuple[int, int | None]]
 
     def __init__(
         self,
@@ -184,8 +186,7 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
 
     def _start_over(self) -> None:
         self._series = _core.Series(self.capacity)
-        # First batch and the batch behind the last (None while it runs), by epoch.
-        self._spans: dict[int, tuple[int, int | None]] = {}
+        self._spans = {}
         self._missing_reported = False
 
     def __setstate__(self, state: Any) -> None:

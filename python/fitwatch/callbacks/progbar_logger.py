@@ -29,6 +29,10 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # t
         0
     """
 
+    progbar: Any
+    verbose: Any
+    target: int | None
+
     def __init__(self) -> None:
         self._fitwatch_progress = _core.Progress(_print)
         super().__init__()

@@ -98,9 +98,7 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
             )
         if reported:
             return
-        _keras.print_message(
-            f"{where[0].upper()}{where[1:]}: Invalid {name}, terminating training"
-        )
+        _keras.print_message(f"{where[0].upper()}{where[1:]}: Invalid {name}, terminating training")
         _keras.model_of(self).stop_training = True
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Form:

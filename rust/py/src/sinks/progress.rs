@@ -14,7 +14,7 @@ use crate::recorder::queue::Row;
 /// Counts batches, and draws a progress bar now and then.
 ///
 /// Args:
-///     print: Called with a text to print.
+///     show: Called with a text to print.
 #[pyclass(module = "fitwatch._core")]
 pub struct Progress {
     /// The number of the last batch, counted from 1.
@@ -26,7 +26,7 @@ pub struct Progress {
     /// Whether it shows values of the logs.
     #[pyo3(get, set)]
     values: bool,
-    print: Option<Py<PyAny>>,
+    show: Option<Py<PyAny>>,
     bar: ProgressBar,
     /// The batches whose rows were wished.
     wished: VecDeque<(u64, i64)>,
@@ -35,12 +35,12 @@ pub struct Progress {
 #[pymethods]
 impl Progress {
     #[new]
-    fn new(print: Py<PyAny>) -> Self {
+    fn new(show: Py<PyAny>) -> Self {
         Self {
             seen: 0,
             target: None,
             values: true,
-            print: Some(print),
+            show: Some(show),
             bar: ProgressBar::default(),
             wished: VecDeque::new(),
         }
@@ -73,24 +73,24 @@ impl Progress {
     /// Draws.
     fn draw(slf: &Bound<'_, Self>, current: i64, now: f64, last: bool) -> PyResult<()> {
         let py = slf.py();
-        let (text, print) = {
+        let (text, show) = {
             let mut this = slf.borrow_mut();
             let target = this.target;
             let text = this.bar.draw(current, target, now, last);
-            (text, this.print.as_ref().map(|print| print.clone_ref(py)))
+            (text, this.show.as_ref().map(|show| show.clone_ref(py)))
         };
-        if let (Some(print), false) = (print, text.is_empty()) {
-            print.call1(py, (text,))?;
+        if let (Some(show), false) = (show, text.is_empty()) {
+            show.call1(py, (text,))?;
         }
         Ok(())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.print)
+        visit.call(&self.show)
     }
 
     fn __clear__(&mut self) {
-        self.print = None;
+        self.show = None;
     }
 }
 
@@ -126,8 +126,8 @@ impl Progress {
             }
         }
         let text = self.bar.draw(current, self.target, row.now, false);
-        match &self.print {
-            Some(print) => Act::Print(print.clone_ref(py), text),
+        match &self.show {
+            Some(show) => Act::Print(show.clone_ref(py), text),
             None => Act::Nothing,
         }
     }

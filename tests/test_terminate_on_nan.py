@@ -1,0 +1,214 @@
+"""TerminateOnNaN: which batch, which metric, and what is not overwritten."""
+
+import contextlib
+import csv
+
+import keras
+import numpy as np
+import pytest
+from scalars import LateScalar, late_reader, use
+
+import fitwatch
+from fitwatch import callbacks
+
+NAN = float("nan")
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "stock list"])
+def on(request):
+    """Whether fitwatch is enabled."""
+    return fitwatch.enabled if request.param else contextlib.nullcontext
+
+
+def spoiled_model(learning_rate=0.1):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(learning_rate), "mse", metrics=["mae"])
+    return model
+
+
+def good_then_bad(bad=np.nan):
+    """10 batches of 4; the target of the sixth is bad."""
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    y = np.ones(40)
+    y[20:24] = bad
+    return {"x": x, "y": y, "batch_size": 4, "shuffle": False, "verbose": 0}
+
+
+def finite(weights):
+    return all(np.isfinite(weight).all() for weight in weights)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_the_batch_is_named(on, bad, capsys):
+    with on():
+        spoiled_model().fit(**good_then_bad(bad), epochs=3, callbacks=[callbacks.TerminateOnNaN()])
+    assert capsys.readouterr().out == "Batch 5: Invalid loss, terminating training\n"
+
+
+def test_an_error_names_the_batch_and_the_value(on):
+    terminate = callbacks.TerminateOnNaN(raise_error=True)
+    with on(), pytest.raises(RuntimeError, match=r"loss encountered at batch 5\. Loss value: nan"):
+        spoiled_model().fit(**good_then_bad(), epochs=3, callbacks=[terminate])
+
+
+def test_messages_are_those_of_keras(stand_in, capsys):
+    said = []
+    for module in (callbacks, keras.callbacks):
+        terminate, raising = module.TerminateOnNaN(), module.TerminateOnNaN(raise_error=True)
+        for callback in (terminate, raising):
+            callback.set_model(stand_in())
+            callback.on_train_begin()
+        terminate.on_batch_end(3, {"loss": NAN})
+        with pytest.raises(RuntimeError) as error:
+            raising.on_batch_end(3, {"loss": float("inf")})
+        said.append((capsys.readouterr().out, str(error.value), terminate._model.stop_training))
+    assert said[0] == said[1]
+
+
+def test_the_batch_is_named_where_values_come_late(monkeypatch, stand_in, capsys):
+    use(monkeypatch, late_reader())
+    model = stand_in()
+    callback_list = callbacks.CallbackList([callbacks.TerminateOnNaN()], model=model)
+    callback_list.on_train_begin()
+    for batch in range(60):
+        callback_list.on_train_batch_end(batch, {"loss": LateScalar(NAN if batch >= 30 else 1.0)})
+        if model.stop_training:
+            break
+    assert 30 <= batch <= 47
+    assert capsys.readouterr().out == "Batch 30: Invalid loss, terminating training\n"
+
+
+@pytest.mark.parametrize("monitor", ["mae", ["mae"], ["loss", "mae"]])
+def test_another_metric(on, monitor, capsys):
+    def mae(y_true, y_pred):
+        # As large as the target in the bad batch.
+        return keras.ops.mean(y_true) * keras.ops.mean(y_true)
+
+    model = spoiled_model()
+    model.compile("sgd", lambda y_true, y_pred: keras.ops.mean(y_pred**2), metrics=[mae])
+    terminate = callbacks.TerminateOnNaN(monitor=monitor)
+    with on():
+        history = model.fit(**good_then_bad(np.inf), epochs=3, callbacks=[terminate])
+    assert capsys.readouterr().out == "Batch 5: Invalid mae, terminating training\n"
+    assert len(history.epoch) == 1
+
+
+def test_a_metric_of_the_epoch(on, capsys):
+    model = spoiled_model()
+    arguments = good_then_bad(1.0)
+    with on():
+        history = model.fit(
+            **arguments,
+            epochs=3,
+            validation_data=(arguments["x"][:4], np.full(4, np.nan)),
+            callbacks=[callbacks.TerminateOnNaN(monitor=["loss", "val_loss"])],
+        )
+    assert capsys.readouterr().out == "Epoch 1: Invalid val_loss, terminating training\n"
+    assert len(history.epoch) == 1
+
+
+def test_a_metric_that_nobody_has_is_reported_once(on):
+    terminate = callbacks.TerminateOnNaN(monitor=["loss", "mea"])
+    with on(), pytest.warns(UserWarning, match="'mea' is not available.*Nearest: 'mae'") as warned:
+        spoiled_model().fit(**good_then_bad(1.0), epochs=3, callbacks=[terminate])
+    assert len([w for w in warned if "mea" in str(w.message)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("monitor", "error"), [([], ValueError), ("", ValueError), (3, ValueError), ([3], TypeError)]
+)
+def test_bad_names(monitor, error):
+    with pytest.raises(error, match=r"^monitor must be"):
+        callbacks.TerminateOnNaN(monitor=monitor)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["watcher first", "watcher last"])
+@pytest.mark.parametrize("save_freq", ["epoch", 1])
+def test_the_last_finite_checkpoint_stays(on, tmp_path, first, save_freq, capsys):
+    path = tmp_path / "model.weights.h5"
+    checkpoint = callbacks.ModelCheckpoint(
+        path, save_weights_only=True, save_freq=save_freq, verbose=1
+    )
+    listed = [checkpoint, callbacks.TerminateOnNaN()]
+    model = spoiled_model()
+    arguments = good_then_bad()
+    with on():
+        good = {**arguments, "y": np.ones(40)}
+        model.fit(**good, epochs=1, callbacks=[checkpoint])
+        model.fit(**arguments, epochs=2, callbacks=listed[::-1] if first else listed)
+    assert not finite(model.get_weights())
+    assert "the model is not saved" in capsys.readouterr().out
+    model.load_weights(path)
+    assert finite(model.get_weights())
+    assert int(model.optimizer.iterations) == (15 if save_freq == 1 else 10)
+
+
+def test_the_checkpoint_of_a_last_step_that_spoiled_the_weights_is_not_saved(on, tmp_path):
+    """The loss of that step is finite: it is the next one that is not."""
+    path = tmp_path / "model.weights.h5"
+    model = spoiled_model(learning_rate=3e38)
+    arguments = {**good_then_bad(1.0), "y": np.full(40, 9.0), "batch_size": 40}
+    checkpoint = callbacks.ModelCheckpoint(path, save_weights_only=True)
+    with on():
+        model.fit(**arguments, epochs=1, callbacks=[callbacks.TerminateOnNaN(), checkpoint])
+        assert not finite(model.get_weights())
+        assert not path.exists()
+        model.fit(**arguments, epochs=1, callbacks=[checkpoint])  # nobody objects
+        assert path.exists()
+
+
+def test_the_next_fit_saves_again(on, tmp_path):
+    path = tmp_path / "{epoch}.weights.h5"
+    listed = [callbacks.TerminateOnNaN(), callbacks.ModelCheckpoint(path, save_weights_only=True)]
+    arguments = good_then_bad()
+    with on():
+        spoiled_model().fit(**arguments, epochs=1, callbacks=listed)
+        assert not list(tmp_path.iterdir())
+        spoiled_model().fit(**{**arguments, "y": np.ones(40)}, epochs=1, callbacks=listed)
+    assert [file.name for file in tmp_path.iterdir()] == ["1.weights.h5"]
+
+
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+@pytest.mark.parametrize("raise_error", [True, False])
+def test_the_backup_stays(on, tmp_path, raise_error, save_freq):
+    folder = tmp_path / "backup"
+    model = spoiled_model()
+    arguments = good_then_bad()
+    backup = callbacks.BackupAndRestore(str(folder), save_freq=save_freq, delete_checkpoint=False)
+    with on():
+        good = {**arguments, "y": np.ones(40)}
+        model.fit(**good, epochs=1, callbacks=[backup])
+        before = (folder / "training_metadata.json").read_text()
+        backup.delete_checkpoint = True
+        terminate = callbacks.TerminateOnNaN(raise_error=raise_error)
+        error = pytest.raises(RuntimeError) if raise_error else contextlib.nullcontext()
+        with error:
+            model.fit(**arguments, epochs=3, callbacks=[backup, terminate])
+    assert not finite(model.get_weights())
+    if save_freq == "epoch":
+        assert (folder / "training_metadata.json").read_text() == before
+    model.load_weights(folder / "latest.weights.h5")
+    assert finite(model.get_weights())
+
+
+def test_a_backup_is_deleted_when_all_is_well(on, tmp_path):
+    folder = tmp_path / "backup"
+    listed = [callbacks.TerminateOnNaN(), callbacks.BackupAndRestore(str(folder))]
+    with on():
+        spoiled_model().fit(**good_then_bad(1.0), epochs=2, callbacks=listed)
+    assert not folder.exists()
+
+
+def test_validation_and_the_row_of_the_epoch_still_happen(on, tmp_path):
+    arguments = good_then_bad()
+    logger = callbacks.CSVLogger(tmp_path / "log.csv")
+    with on():
+        history = spoiled_model().fit(
+            **arguments,
+            epochs=3,
+            validation_data=(arguments["x"][:4], arguments["y"][:4]),
+            callbacks=[callbacks.TerminateOnNaN(), logger],
+        )
+    assert len(history.history["val_loss"]) == 1
+    with open(tmp_path / "log.csv", newline="") as file:
+        assert [row["loss"] for row in csv.DictReader(file)] == ["nan"]
