@@ -39,6 +39,24 @@ each_callback = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(scope="module")
+def models():
+    """The same for all: what a backend has compiled is used again."""
+
+    def model():
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    return model(), model()
+
+
+@pytest.fixture(scope="module")
+def data():
+    x = np.random.default_rng(0).normal(size=(24, 2))
+    return x, x.sum(axis=1)
+
+
 def test_every_class_of_ours_is_here():
     ours = {
         name
@@ -49,21 +67,21 @@ def test_every_class_of_ours_is_here():
 
 
 @each_callback
-def test_twice_in_a_list(on, make, make_model, data, tmp_path):
+def test_twice_in_a_list(on, make, models, data, tmp_path):
     callback = make(tmp_path)
     with (
         on(),
         pytest.raises(ValueError, match=f"the same {type(callback).__name__} is in the list"),
     ):
-        make_model().fit(*data, verbose=0, callbacks=[callback, callback])
+        models[0].fit(*data, verbose=0, callbacks=[callback, callback])
     with on():
-        make_model().fit(*data, verbose=0, callbacks=[callback])
+        models[0].fit(*data, verbose=0, callbacks=[callback])
 
 
 @each_callback
-def test_in_a_fit_inside_its_fit(on, make, make_model, data, tmp_path):
+def test_in_a_fit_inside_its_fit(on, make, models, data, tmp_path):
     callback = make(tmp_path)
-    inner = make_model()
+    outer, inner = models
 
     class Fits(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -71,14 +89,13 @@ def test_in_a_fit_inside_its_fit(on, make, make_model, data, tmp_path):
                 inner.fit(*data, verbose=0, callbacks=[callback])
             copy.copy(callback).set_model(inner)
 
-    outer = make_model()
     with on():
         outer.fit(*data, verbose=0, callbacks=[callback, Fits()])
     assert callback._model is outer
 
 
 @pytest.mark.parametrize("on", LISTS.values(), ids=LISTS)
-def test_in_two_fits_at_the_same_time(on, make_model, data):
+def test_in_two_fits_at_the_same_time(on, models, data):
     callback = callbacks.EarlyStopping("loss", patience=100)
     begun, done = threading.Event(), threading.Event()
 
@@ -86,8 +103,6 @@ def test_in_two_fits_at_the_same_time(on, make_model, data):
         def on_epoch_begin(self, epoch, logs=None):
             begun.set()
             assert done.wait(60)
-
-    models = [make_model(), make_model()]
 
     def first():
         models[0].fit(*data, verbose=0, callbacks=[callback, Waits()])
@@ -107,7 +122,7 @@ def test_in_two_fits_at_the_same_time(on, make_model, data):
 
 
 @each_callback
-def test_after_a_fit_that_an_exception_has_ended(on, make, make_model, data, tmp_path):
+def test_after_a_fit_that_an_exception_has_ended(on, make, models, data, tmp_path):
     """Its frames may still be there, in the traceback."""
 
     class Raises(keras.callbacks.Callback):
@@ -117,20 +132,20 @@ def test_after_a_fit_that_an_exception_has_ended(on, make, make_model, data, tmp
     callback = make(tmp_path)
     with on():
         with pytest.raises(ZeroDivisionError) as kept:
-            make_model().fit(*data, verbose=0, callbacks=[callback, Raises()])
-        make_model().fit(*data, verbose=0, callbacks=[callback])
+            models[0].fit(*data, verbose=0, callbacks=[callback, Raises()])
+        models[0].fit(*data, verbose=0, callbacks=[callback])
     assert kept.traceback
 
 
 @each_callback
-def test_an_evaluation_inside_a_fit_may_have_it(on, make, make_model, data, tmp_path):
+def test_an_evaluation_inside_a_fit_may_have_it(on, make, models, data, tmp_path):
     callback = make(tmp_path)
 
     class Evaluates(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             other.evaluate(*data, verbose=0, callbacks=[callback])
 
-    model, other = make_model(), make_model()
+    model, other = models
     with on():
         history = model.fit(*data, epochs=2, verbose=0, callbacks=[callback, Evaluates()])
     assert len(history.epoch) == 2
@@ -182,24 +197,3 @@ def test_two_models_trained_in_turns_share_nothing(stand_in):
     rng = np.random.default_rng(3)
     one, two = rng.normal(size=(2, 12)).tolist()
     assert fed([one, two]) == [*fed([one]), *fed([two])]
-
-
-def test_an_instance_starts_fresh_in_a_second_fit(make_model, data):
-    """What Keras's does, for all that have something to forget."""
-    states = []
-    for module in (callbacks, keras.callbacks):
-        stopping = module.EarlyStopping("loss", patience=1, min_delta=10)
-        plateau = module.ReduceLROnPlateau("loss", patience=1, min_delta=10)
-        history = module.History()
-        for epochs in (3, 2):
-            fit = make_model().fit(
-                *data,
-                shuffle=False,
-                epochs=epochs,
-                verbose=0,
-                callbacks=[stopping, plateau, history],
-            )
-        assert fit is history
-        state = (stopping.wait, stopping.best, plateau.wait, plateau.best, plateau.cooldown_counter)
-        states.append((*state, history.history, history.epoch))
-    assert states[0] == states[1]

@@ -224,8 +224,8 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
         # A copy opens a file of its own.
-        opened = ("_fitwatch_file", "_rows", "csv_file", "writer")
-        return {**attributes, **dict.fromkeys(opened)}, slots
+        opened = ("_fitwatch_file", "_rows")
+        return {k: None if k in opened else v for k, v in attributes.items()}, slots
 
 
 def _check_separator(value: Any) -> str:

@@ -122,7 +122,9 @@ class LearningRateScheduler(
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches."""
-        self._step = self._epoch_start + batch + 1
+        # With several steps in one call, Keras counts a last call that has fewer as a whole one.
+        steps = (self.params or {}).get("steps") or math.inf
+        self._step = self._epoch_start + min(batch + 1, steps)
 
     def _update_optimizer_lr(self, optimizer: Any, epoch: int) -> Any:
         if not hasattr(optimizer, "learning_rate"):

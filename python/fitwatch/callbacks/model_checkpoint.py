@@ -57,7 +57,6 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
     _core_type = _core.Checkpoint
     _fitwatch_state = (
         "best",
-        "_current_epoch",
         "_batches_seen_since_last_saving",
         "_last_batch_seen",
     )

@@ -1,0 +1,214 @@
+"""ProgbarLogger: plain lines where nothing can be overwritten, and the compiled bar."""
+
+import io
+import re
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from scalars import LateScalar, late_reader, use
+
+import fitwatch
+from fitwatch import callbacks
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run(listed, epochs, steps, verbose=1, clock=None, pause=0.0, logs=None):
+    """A training that is driven by hand."""
+    listed.set_params({"verbose": verbose, "epochs": epochs, "steps": steps})
+    listed.on_train_begin()
+    for epoch in range(epochs):
+        listed.on_epoch_begin(epoch)
+        for batch in range(100):
+            if clock is not None:
+                clock.now += pause
+            listed.on_train_batch_end(batch, logs or {"loss": 0.5, "acc": 0.25})
+        listed.on_epoch_end(epoch, logs or {"loss": 0.5, "acc": 0.25, "val_loss": 0.75})
+    listed.on_train_end()
+
+
+class Clock:
+    now = 1_700_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("time.time", clock)
+    return clock
+
+
+def test_a_pipe_gets_one_line_for_a_short_epoch(capsys):
+    run(callbacks.ProgbarLogger(), epochs=2, steps=100)
+    out = capsys.readouterr().out
+    line = r"100/100 - 0s - \d+[um]?s/step - loss: 0.5000 - acc: 0.2500 - val_loss: 0.7500\n"
+    assert re.fullmatch(rf"Epoch 1/2\n{line}Epoch 2/2\n{line}", out)
+
+
+def test_a_pipe_gets_a_line_every_ten_seconds(capsys, clock):
+    run(callbacks.ProgbarLogger(), epochs=1, steps=None, clock=clock, pause=0.25)
+    assert capsys.readouterr().out == (
+        "     40/Unknown - 10s - 250ms/step - loss: 0.5000 - acc: 0.2500\n"
+        "     80/Unknown - 20s - 250ms/step - loss: 0.5000 - acc: 0.2500\n"
+        "100/100 - 25s - 250ms/step - loss: 0.5000 - acc: 0.2500 - val_loss: 0.7500\n"
+    )
+
+
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_other_verbosities_are_the_same_in_a_pipe(verbose, capsys, clock):
+    printed = []
+    for module in (callbacks, keras.callbacks):
+        run(module.ProgbarLogger(), 2, 100, verbose=verbose, clock=clock, pause=0.25)
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+def test_the_log_gets_plain_lines(caplog):
+    import logging
+
+    from absl import logging as absl_logging
+
+    before = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.INFO)
+    absl_logging.get_absl_logger().addHandler(caplog.handler)
+    keras.config.disable_interactive_logging()
+    try:
+        with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.INFO):
+            patch.setattr(sys, "stdout", Terminal())
+            run(callbacks.ProgbarLogger(), epochs=1, steps=100)
+            assert sys.stdout.getvalue() == ""
+    finally:
+        keras.config.enable_interactive_logging()
+        absl_logging.get_absl_logger().removeHandler(caplog.handler)
+        absl_logging.set_verbosity(before)
+    assert "\x1b" not in caplog.text
+    assert "100/100 - 0s" in caplog.text
+
+
+def test_a_notebook_gets_the_bar(monkeypatch, capsys, clock):
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    printed = []
+    for module in (callbacks, keras.callbacks):
+        run(module.ProgbarLogger(), 2, 100, clock=clock, pause=0.25)
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "\x1b[32m━" in printed[0]
+
+
+def test_a_compiled_list_draws_the_bar_of_keras(monkeypatch):
+    """At its own times; the last state of each epoch is the same."""
+
+    def last_states(text):
+        text = re.sub(r"\x1b\[1m[\d:]+s\x1b\[0m \d+[mu]?s/step", "TIME", text)
+        return [line.split("\r")[-1].rstrip() for line in text.split("\n")]
+
+    printed = []
+    for module in (callbacks, keras.callbacks):
+        with monkeypatch.context() as patch:
+            terminal = Terminal()
+            patch.setattr(sys, "stdout", terminal)
+            run(module.CallbackList([module.ProgbarLogger()]), 3, 100)
+            printed.append(terminal.getvalue())
+    assert last_states(printed[0]) == last_states(printed[1])
+    assert 3 <= printed[0].count("\r") <= 3 + 3 * 2
+
+
+def test_a_batch_costs_a_count_and_no_value(monkeypatch):
+    """Between two drawings no value is asked for."""
+    asked = []
+
+    class Value:
+        def __float__(self):
+            asked.append(1)
+            return 0.5
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Terminal())
+        callback_list = callbacks.CallbackList([callbacks.ProgbarLogger()])
+        run(callback_list, epochs=1, steps=100, logs={"loss": Value()})
+    assert 1 <= len(asked) <= 6
+
+
+def test_a_bar_whose_values_come_late_is_drawn_all_the_same(monkeypatch):
+    """Each batch takes longer than a drawing waits for the next, and its value two more."""
+    use(monkeypatch, late_reader())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    callback_list = callbacks.CallbackList([callbacks.ProgbarLogger()])
+    callback_list.set_params({"verbose": 1, "epochs": 1, "steps": 20})
+    callback_list.on_train_begin()
+    callback_list.on_epoch_begin(0)
+    scalars = [LateScalar(float(batch)) for batch in range(20)]
+    for batch, scalar in enumerate(scalars):
+        time.sleep(0.06)
+        if batch >= 2:
+            scalars[batch - 2].ready = True
+        callback_list.on_train_batch_end(batch, {"loss": scalar})
+    assert terminal.getvalue().count("\r") >= 10
+    assert not any(scalar.waits for scalar in scalars)
+
+
+def test_an_array_is_shown_as_its_mean(monkeypatch):
+    printed = []
+    for module in (callbacks, keras.callbacks):
+        with monkeypatch.context() as patch:
+            patch.setattr("time.time", Clock())
+            patch.setattr(sys, "stdout", Terminal())
+            run(module.ProgbarLogger(), 1, 100, logs={"loss": np.array([1.0, 2.0])})
+            printed.append(sys.stdout.getvalue())
+    assert printed[0] == printed[1]
+    assert "loss: 1.5000" in printed[0]
+
+
+def test_a_bar_of_ones_own_is_used(monkeypatch):
+    """A subclass that makes another bar has its way, compiled or not."""
+
+    class Wide(callbacks.ProgbarLogger):
+        def _maybe_init_progbar(self):
+            if self.progbar is None:
+                self.progbar = keras.utils.Progbar(self.target, width=40, verbose=self.verbose)
+
+    for wrap in (lambda logger: logger, lambda logger: callbacks.CallbackList([logger])):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", Terminal())
+            run(wrap(Wide()), epochs=1, steps=100)
+            assert "━" * 40 in sys.stdout.getvalue()
+
+
+SCRIPT = """
+import keras, numpy as np
+import fitwatch
+fitwatch.enable()
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+x = np.ones((64, 2))
+model.fit(x, x[:, 0], epochs=2, validation_split=0.5)
+model.evaluate(x, x[:, 0])
+model.predict(x)
+"""
+
+
+def test_a_script_in_a_pipe_prints_no_control_characters():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert len([line for line in lines if line.startswith("Epoch")]) == 2
+    assert len([line for line in lines if re.match(r"[12]/[12] - ", line)]) == 4
+
+
+def test_enable_makes_every_fit_draw_with_the_core(make_model, data, capsys):
+    with fitwatch.enabled():
+        make_model().fit(*data, epochs=1)
+    assert "\x1b" not in capsys.readouterr().out
