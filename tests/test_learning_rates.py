@@ -19,12 +19,14 @@ def on(request):
     return fitwatch.enabled if request.param else contextlib.nullcontext
 
 
-def small_model(optimizer):
+def small_model(optimizer, *, built=False):
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(3, name="a"), keras.layers.Dense(1, name="b")]
     )
     model.compile(optimizer, "mse")
+    if built:
+        model.optimizer.build(model.trainable_variables)
     return model
 
 
@@ -66,7 +68,7 @@ def test_rates_history_and_messages_are_those_of_keras(schedule, optimizer, caps
     found = []
     for module in BOTH:
         scheduler = module.LearningRateScheduler(schedule, verbose=1)
-        history = small_model(optimizer()).fit(**FIT, epochs=4, callbacks=[scheduler])
+        history = small_model(optimizer(), built=True).fit(**FIT, epochs=4, callbacks=[scheduler])
         found.append((history.history, capsys.readouterr().out))
     assert found[0] == found[1]
     assert "Epoch 4: LearningRateScheduler setting" in found[0][1]
@@ -82,6 +84,14 @@ def test_a_plateau_reduces_what_keras_reduces(optimizer, capsys):
         found.append((history.history, capsys.readouterr().out))
     assert found[0] == found[1]
     assert "ReduceLROnPlateau reducing" in found[0][1]
+
+
+def test_several_optimizers_have_the_rate_of_the_first_epoch(on):
+    """Also where Keras makes them with the first step."""
+    scheduler = callbacks.LearningRateScheduler(lambda epoch: 0.5 / (1 + epoch))
+    with on():
+        history = small_model(several()).fit(**FIT, epochs=2, callbacks=[scheduler]).history
+    assert history["learning_rate_first"] == history["learning_rate_second"] == [0.5, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +151,7 @@ def test_a_rate_for_every_batch(on, optimizer, steps_per_execution):
     logged = [values for name, values in history.history.items() if "learning_rate" in name]
     assert all(values[-1] == pytest.approx(0.01 * (steps[-1] + 1)) for values in logged)
 
-    by_hand = small_model(optimizer())
-    by_hand.optimizer.build(by_hand.trainable_variables)
+    by_hand = small_model(optimizer(), built=True)
     for step in range(12):
         rate = 0.01 * (max(s for s in steps if s <= step) + 1)
         for inner in getattr(by_hand.optimizer, "optimizers", [by_hand.optimizer]):

@@ -4,6 +4,7 @@ Nothing else in fitwatch imports `keras.src` or reads a private attribute of a m
 """
 
 import sys
+from contextlib import nullcontext
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -109,6 +110,13 @@ def has_schedule(optimizer: Any) -> bool:
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # under loss scaling
     schedule = keras.optimizers.schedules.LearningRateSchedule
     return isinstance(getattr(inner, "_learning_rate", None), schedule)
+
+
+def build_optimizer(model: Any) -> None:
+    """Makes the optimizer's variables, as the first step of the training would."""
+    strategy = getattr(model, "distribute_strategy", None)  # of TensorFlow
+    with nullcontext() if strategy is None else strategy.scope():
+        model.optimizer.build(model.trainable_variables)
 
 
 def is_synced(model: Any) -> bool:

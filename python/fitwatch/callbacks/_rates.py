@@ -29,11 +29,19 @@ def log_rates(logs: dict[str, Any], optimizer: Any) -> None:
         logs[f"learning_rate_{name}" if name else "learning_rate"] = rate_of(inner)
 
 
-def warn_if_fixed(callback: Any) -> None:
-    """Warns, when training begins, that the rate of an optimizer cannot be set."""
+def prepare(callback: Any) -> None:
+    """Called when training begins: warns if the rate of an optimizer cannot be set.
+
+    On some backends Keras makes the optimizers inside a `MultiOptimizer` with the first step only:
+    they are made now, so that the first epoch has its rate too.
+    """
     model = _keras.model_of(callback)
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and any(_keras.has_schedule(o) for o, _ in optimizers(optimizer)):
+    if optimizer is None:
+        return
+    if hasattr(optimizer, "optimizers") and not optimizer.built and model.built:
+        _keras.build_optimizer(model)
+    if any(_keras.has_schedule(inner) for inner, _ in optimizers(optimizer)):
         warnings.warn(
             f"{type(callback).__name__}: the optimizer was made with a LearningRateSchedule: its "
             "learning rate cannot be set, and trying to will raise a TypeError.",

@@ -8,7 +8,7 @@ from fitwatch import _core
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks.terminate_on_nan import may_save
+from fitwatch.callbacks.terminate_on_nan import has_spoiled_weights, is_spoiled
 
 
 class BackupAndRestore(Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
@@ -25,12 +25,15 @@ class BackupAndRestore(Base, keras.callbacks.BackupAndRestore, metaclass=DropIn)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
-        if may_save(self, logs):
+        if not self._fitwatch_is_spoiled(logs):
             super().on_train_end(logs)
 
     def _save_model(self) -> None:
-        if may_save(self, None):
+        if not self._fitwatch_is_spoiled(None):
             super()._save_model()
+
+    def _fitwatch_is_spoiled(self, logs: Any) -> bool:
+        return is_spoiled(self, logs) or has_spoiled_weights(self)
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         return None if self.save_freq == "epoch" else NotImplemented

@@ -84,64 +84,65 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
             raise ValueError(f"update_freq must be {allowed}; got {update_freq!r}.")
         self.update_freq = update_freq
         remote = _files.is_remote(self.filename)
-        self._remote = _files.RemoteFile(self.filename) if remote else None
-        self._rows: _core.Rows | None = None
-        self._reported = False
+        self._fitwatch_remote = _files.RemoteFile(self.filename) if remote else None
+        self._fitwatch_rows: _core.Rows | None = None
+        self._fitwatch_reported = False
 
     @property
     def keys(self) -> list[str] | None:
         """The names of the metrics that have columns; None before the first row."""
         if self._fitwatch_file is None:
-            return self._keys
-        return [name for name in self._fitwatch_file.columns if name not in self._own()] or None
+            return self._fitwatch_keys
+        fixed = self._fitwatch_fixed_columns()
+        return [name for name in self._fitwatch_file.columns if name not in fixed] or None
 
     @keys.setter
     def keys(self, keys: list[str] | None) -> None:
-        self._keys = keys
+        self._fitwatch_keys = keys
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the file."""
         self._fitwatch_begin_fit()
         self._fitwatch_detach()
-        self._close()
-        self._reported = False
-        self._rows = None
-        self._fitwatch_file = self._open()
+        self._fitwatch_close()
+        self._fitwatch_reported = False
+        self._fitwatch_rows = None
+        self._fitwatch_file = self._fitwatch_open()
         self.append_header = not self._fitwatch_file.columns
         if self.update_freq != "epoch":
             every = 1 if self.update_freq == "batch" else int(self.update_freq)
-            self._rows = _core.Rows(every, self._report)
-            self._rows.file = self._fitwatch_file
+            self._fitwatch_rows = _core.Rows(every, self._fitwatch_report)
+            self._fitwatch_rows.file = self._fitwatch_file
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes the epoch, for the rows of its batches."""
-        if self._rows is not None:
+        if self._fitwatch_rows is not None:
             self._fitwatch_drain()
-            self._rows.epoch = epoch
+            self._fitwatch_rows.epoch = epoch
         super().on_epoch_begin(epoch, logs)
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes a row, if one is due."""
-        if self._rows is not None and self._rows.due(int(batch)):
-            self._write_batch(batch, logs)
+        if self._fitwatch_rows is not None and self._fitwatch_rows.due(int(batch)):
+            self._fitwatch_write_batch(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the row of the epoch, and hands everything to the operating system."""
-        self._write({"epoch": epoch}, logs or {})
+        self._fitwatch_write({"epoch": epoch}, logs or {})
         self._fitwatch_flush()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes the file."""
         super().on_train_end(logs)
-        self._close()
+        self._fitwatch_close()
 
-    def _open(self) -> _core.CsvFile:
-        if self._remote is None:
+    def _fitwatch_open(self) -> _core.CsvFile:
+        if self._fitwatch_remote is None:
             path = self.filename
             _files.ensure_writable_folder("filename", os.path.dirname(path))
         else:
-            path = self._remote.open(keep=self.append)
+            path = self._fitwatch_remote.open(keep=self.append)
         if not self.append:
             return _core.CsvFile(path, self.sep)
         file, torn = _core.CsvFile.append(path, self.sep, "epoch")
@@ -155,15 +156,15 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
             )
         return file
 
-    def _own(self) -> list[str]:
+    def _fitwatch_fixed_columns(self) -> list[str]:
         """The columns that are no metrics."""
-        return ["epoch"] if self._rows is None else ["epoch", "batch"]
+        return ["epoch"] if self._fitwatch_rows is None else ["epoch", "batch"]
 
-    def _write_batch(self, batch: Any, logs: Any) -> None:
-        if self._rows is not None:
-            self._write({"epoch": self._rows.epoch, "batch": batch}, logs or {})
+    def _fitwatch_write_batch(self, batch: Any, logs: Any) -> None:
+        if self._fitwatch_rows is not None:
+            self._fitwatch_write({"epoch": self._fitwatch_rows.epoch, "batch": batch}, logs or {})
 
-    def _write(self, row: dict[str, Any], logs: dict[Any, Any]) -> None:
+    def _fitwatch_write(self, row: dict[str, Any], logs: dict[Any, Any]) -> None:
         """Writes one row, with new columns where they are needed."""
         file = self._fitwatch_file
         if file is None:
@@ -174,57 +175,57 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         if not columns and not any(name.startswith("val_") for name in metrics):
             # As Keras has it: there may be a validation later.
             metrics += [f"val_{name}" for name in metrics]
-        new = [name for name in [*self._own(), *metrics] if name not in columns]
+        new = [name for name in [*self._fitwatch_fixed_columns(), *metrics] if name not in columns]
         try:
             if new:
                 file.add_columns(new)
             file.add_row(fields)
         except OSError as error:
-            self._report(error)
+            self._fitwatch_report(error)
 
-    def _report(self, error: OSError) -> None:
+    def _fitwatch_report(self, error: OSError) -> None:
         """Says once in a fit that the file cannot be written, which must not end the training."""
-        if not self._reported:
-            self._reported = True
+        if not self._fitwatch_reported:
+            self._fitwatch_reported = True
             warnings.warn(
                 f"CSVLogger: {self.filename!r} cannot be written, and training goes on: {error}",
                 stacklevel=3,
             )
 
-    def _close(self) -> None:
+    def _fitwatch_close(self) -> None:
         self._fitwatch_drain()
         self._fitwatch_flush()
-        self._keys = self.keys
+        self._fitwatch_keys = self.keys
         self._fitwatch_file = None
-        if self._rows is not None:
-            self._rows.file = None
+        if self._fitwatch_rows is not None:
+            self._fitwatch_rows.file = None
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if self._rows is None:
+        if self._fitwatch_rows is None:
             return None
         if not self._fitwatch_attach(recorder):
             return NotImplemented
-        return self._rows, self._write_batch
+        return self._fitwatch_rows, self._fitwatch_write_batch
 
     def _fitwatch_flush(self) -> None:
         if self._fitwatch_file is None:
             return
         try:
             self._fitwatch_file.flush()
-            if self._remote is not None:
-                self._remote.publish()
+            if self._fitwatch_remote is not None:
+                self._fitwatch_remote.publish()
         except OSError as error:
-            self._report(error)
+            self._fitwatch_report(error)
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
         if fit:
-            self._close()
+            self._fitwatch_close()
 
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
         # A copy opens a file of its own.
-        opened = ("_fitwatch_file", "_rows")
+        opened = ("_fitwatch_file", "_fitwatch_rows")
         return {k: None if k in opened else v for k, v in attributes.items()}, slots
 
 

@@ -44,6 +44,8 @@ class LearningRateScheduler(
     Differs from Keras:
         - Every kind of finite number is taken from `schedule`, an integer and a scalar tensor too,
           but no NaN, infinity or negative one. Keras takes floats only, and those as well.
+        - The optimizers inside a `MultiOptimizer` have the rate of the first epoch too. On TensorFlow
+          and torch, Keras's class finds none of them before the first step.
         - A TypeError inside a `schedule` of two arguments is not hidden by another call with one.
         - With `unit="batch"` the rate that `schedule` is given is read once an epoch on JAX, and
           whenever another callback may have changed it, since reading it waits for the device.
@@ -68,27 +70,27 @@ class LearningRateScheduler(
         self.unit = unit
         # What Keras asks of a callback whose batch hooks are not in its way.
         self.async_safe = unit == "epoch"
-        self._start_over()
+        self._fitwatch_start_over()
 
     @property
     def step(self) -> int:
         """Batches that this `fit()` has trained."""
-        return self._step
+        return self._fitwatch_step
 
     @step.setter
     def step(self, step: int) -> None:
-        self._step = self._epoch_start = int(step)
+        self._fitwatch_step = self._fitwatch_epoch_start = int(step)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        self._start_over()
-        _rates.warn_if_fixed(self)
+        self._fitwatch_start_over()
+        _rates.prepare(self)
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Sets the rate, if the schedule is one of epochs."""
-        self._epoch_start = self._step
-        self._report_due = self.verbose > 0
+        self._fitwatch_epoch_start = self._fitwatch_step
+        self._fitwatch_report_due = self.verbose > 0
         if self.unit == "epoch":
             super().on_epoch_begin(epoch, logs)
         else:
@@ -99,41 +101,41 @@ class LearningRateScheduler(
         """Sets the rate, if the schedule is one of batches."""
         if self.unit == "epoch":
             return
-        self._step = self._epoch_start + batch
+        self._fitwatch_step = self._fitwatch_epoch_start + batch
         model = _keras.model_of(self)
         readable = _keras.is_synced(model)
         for optimizer, name in _rates.optimizers(model.optimizer):
-            if readable or name not in self._rates:
-                self._rates[name] = _rates.rate_of(optimizer)
-            rate = self._ask(self._step, self._rates[name])
-            if rate != self._rates[name]:
+            if readable or name not in self._fitwatch_rates:
+                self._fitwatch_rates[name] = _rates.rate_of(optimizer)
+            rate = self._fitwatch_ask(self._fitwatch_step, self._fitwatch_rates[name])
+            if rate != self._fitwatch_rates[name]:
                 # Asking for `model` brings its variables up to date, where the trainer has them.
                 self.model.optimizer  # noqa: B018
                 optimizer.learning_rate = rate
-                self._rates[name] = _rates.rate_of(optimizer)
-            if self._report_due:
+                self._fitwatch_rates[name] = _rates.rate_of(optimizer)
+            if self._fitwatch_report_due:
                 whose = f"{name} " if name else ""
                 _keras.print_message(
-                    f"\nStep {self._step}: LearningRateScheduler setting {whose}learning rate to "
-                    f"{rate}."
+                    f"\nStep {self._fitwatch_step}: LearningRateScheduler setting "
+                    f"{whose}learning rate to {rate}."
                 )
-        self._report_due = False
+        self._fitwatch_report_due = False
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches."""
         # With several steps in one call, Keras counts a last call that has fewer as a whole one.
-        steps = (self.params or {}).get("steps") or math.inf
-        self._step = self._epoch_start + min(batch + 1, steps)
+        steps = (self.params or {}).get("steps") or batch + 1
+        self._fitwatch_step = self._fitwatch_epoch_start + min(batch + 1, steps)
 
     def _update_optimizer_lr(self, optimizer: Any, epoch: int) -> Any:
         if not hasattr(optimizer, "learning_rate"):
             raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
-        rate = self._ask(epoch, _rates.rate_of(optimizer))
+        rate = self._fitwatch_ask(epoch, _rates.rate_of(optimizer))
         optimizer.learning_rate = rate
         return rate
 
-    def _ask(self, step: int, rate: float) -> Any:
+    def _fitwatch_ask(self, step: int, rate: float) -> Any:
         """What the schedule says: a float, of Python or NumPy as it came."""
         arguments = (step, rate) if _takes_rate(self.schedule) else (step,)
         returned = self.schedule(*arguments)
@@ -152,11 +154,11 @@ class LearningRateScheduler(
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         return None if self.unit == "epoch" else NotImplemented
 
-    def _start_over(self) -> None:
-        self._step = self._epoch_start = 0
-        self._report_due = False
+    def _fitwatch_start_over(self) -> None:
+        self._fitwatch_step = self._fitwatch_epoch_start = 0
+        self._fitwatch_report_due = False
         # What each optimizer has, as far as it is known.
-        self._rates: dict[str, float] = {}
+        self._fitwatch_rates: dict[str, float] = {}
 
 
 @lru_cache(maxsize=16)

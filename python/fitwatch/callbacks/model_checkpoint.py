@@ -8,7 +8,7 @@ from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks.terminate_on_nan import may_save
+from fitwatch.callbacks.terminate_on_nan import has_spoiled_weights, is_spoiled
 
 
 class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
@@ -46,7 +46,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
           the second decision of the first epoch.
         - NaN and the infinity on the wrong side never count as the best.
         - With a `TerminateOnNaN` in the same list nothing is saved any more once a metric that it
-          watches, or a weight, is not finite. Keras overwrites the last good file.
+          watches, or a trained weight, is not finite. Keras overwrites the last good file.
 
     Example:
         >>> from fitwatch.callbacks import ModelCheckpoint
@@ -128,9 +128,13 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
-        if may_save(self, logs):
+        if is_spoiled(self, logs):
+            self._fitwatch_report_spoiled(epoch)
+        else:
             super()._save_model(epoch, batch, logs)
-        elif self.verbose > 0:
+
+    def _fitwatch_report_spoiled(self, epoch: int) -> None:
+        if self.verbose > 0:
             _keras.print_message(
                 f"\nEpoch {epoch + 1}: the model is not saved: a metric or weight is not finite"
             )
@@ -143,7 +147,13 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
             self._report_missing(logs or {})
             return not self._checkpoint_exists(filepath)
         # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
-        return bool(super()._should_save_model(epoch, batch, logs, filepath))
+        best = self.best
+        decided = bool(super()._should_save_model(epoch, batch, logs, filepath))
+        if decided and has_spoiled_weights(self):
+            self.best = best
+            self._fitwatch_report_spoiled(epoch)
+            return False
+        return decided
 
     def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
         logs = logs or {}

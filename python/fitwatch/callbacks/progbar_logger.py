@@ -80,13 +80,13 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # t
         if not stock or type(self.progbar) is not ProgressBar:
             return NotImplemented
         self._fitwatch_progress.values = values
-        return self._fitwatch_progress, self._draw if values else self._draw_bare
+        return self._fitwatch_progress, self._fitwatch_draw if values else self._fitwatch_draw_bare
 
-    def _draw(self, batch: int, logs: Any) -> None:
+    def _fitwatch_draw(self, batch: int, logs: Any) -> None:
         # Not by way of `seen`, which may be some batches further.
         self.progbar.draw(batch + 1, logs.items())
 
-    def _draw_bare(self, batch: int, logs: Any) -> None:
+    def _fitwatch_draw_bare(self, batch: int, logs: Any) -> None:
         self.progbar.draw(batch + 1, ())
 
     def __getstate__(self) -> Any:

@@ -86,7 +86,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over; warns if the learning rate cannot be set."""
         super().on_train_begin(logs)
-        _rates.warn_if_fixed(self)
+        _rates.prepare(self)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the learning rate to the logs, lets the core decide, and does what it says."""

@@ -33,7 +33,7 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
 
     Differs from Keras:
         - fitwatch's `ModelCheckpoint` and `BackupAndRestore` in the same list save nothing any more
-          once a watched metric, or a weight of the model, is not finite, and the backup is not
+          once a watched metric, or a trained weight, is not finite, and the backup is not
           deleted at the end. Keras overwrites both, and then deletes the backup.
         - What is wrong is printed once in a fit.
 
@@ -43,8 +43,8 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
         ['loss', 'mae']
     """
 
-    _spoiled = False
-    _unseen: frozenset[str] = frozenset()
+    _fitwatch_spoiled = False
+    _fitwatch_unseen: frozenset[str] = frozenset()
 
     def __init__(
         self, raise_error: bool = False, *, monitor: str | Sequence[str] = ("loss",)
@@ -58,38 +58,38 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
         self._fitwatch_detach()
-        self._spoiled = False
-        self._unseen = frozenset(self.monitor) - {"loss"}
+        self._fitwatch_spoiled = False
+        self._fitwatch_unseen = frozenset(self.monitor) - {"loss"}
         super().on_train_begin(logs)
 
     @compiled("_fitwatch_compile")
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Looks at the batch's loss."""
-        self._judge(f"batch {batch}", logs)
+        self._fitwatch_judge(f"batch {batch}", logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Looks at the metrics that no batch has; and tells of those that nobody has."""
-        unseen, self._unseen = self._unseen, frozenset()
+        unseen, self._fitwatch_unseen = self._fitwatch_unseen, frozenset()
         for name in unseen - set(logs or {}):
             warnings.warn(missing(self, name, logs or {}), stacklevel=2)
         if self.monitor != ["loss"]:
-            self._judge(f"epoch {epoch + 1}", logs)
+            self._fitwatch_judge(f"epoch {epoch + 1}", logs)
 
     def has_seen_nan(self, logs: Any) -> bool:
         """Whether a watched metric was not finite in this fit, or is not in these logs."""
         self._fitwatch_drain()
-        return self._spoiled or self._bad(logs) is not None
+        return self._fitwatch_spoiled or self._fitwatch_bad(logs) is not None
 
-    def _bad(self, logs: Any) -> str | None:
+    def _fitwatch_bad(self, logs: Any) -> str | None:
         """The first watched metric in `logs` that is not finite."""
         there = (name for name in self.monitor if (logs or {}).get(name) is not None)
         return next((name for name in there if not np.all(np.isfinite(logs[name]))), None)
 
-    def _judge(self, where: str, logs: Any) -> None:
-        name = self._bad(logs)
+    def _fitwatch_judge(self, where: str, logs: Any) -> None:
+        name = self._fitwatch_bad(logs)
         if name is None:
             return
-        reported, self._spoiled = self._spoiled, True
+        reported, self._fitwatch_spoiled = self._fitwatch_spoiled, True
         if self.raise_error:
             raise RuntimeError(
                 f"NaN or Inf {name} encountered at {where}. "
@@ -107,17 +107,22 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
         return _core.Finite(list(self.monitor)), self.on_batch_end
 
 
-def may_save(callback: Base, logs: Any) -> bool:
-    """Whether no `TerminateOnNaN` in the list of this callback objects to saving the model."""
-    watchers = [c for c in callback._fitwatch_companions() if isinstance(c, TerminateOnNaN)]
-    if any(watcher.has_seen_nan(logs) for watcher in watchers):
+def is_spoiled(callback: Base, logs: Any) -> bool:
+    """Whether a `TerminateOnNaN` in the list of this callback has seen what is not finite."""
+    return any(watcher.has_seen_nan(logs) for watcher in _watchers(callback))
+
+
+def has_spoiled_weights(callback: Base) -> bool:
+    """Whether there is a `TerminateOnNaN` in the list, and a trained weight that is not finite.
+
+    The step whose gradients were too large has a finite loss itself: it is the next one that has
+    none. Weights that are not trained are as they were made, and may be infinite on purpose.
+    """
+    if not _watchers(callback):
         return False
-    # The step whose gradients were too large has a finite loss, and leaves weights that are not.
-    return not watchers or all(map(_is_finite, callback.model.get_weights()))  # type: ignore[attr-defined]
+    weights = callback.model.trainable_variables  # type: ignore[attr-defined]
+    return not all(bool(keras.ops.all(keras.ops.isfinite(weight))) for weight in weights)
 
 
-def _is_finite(weight: Any) -> bool:
-    try:
-        return bool(np.all(np.isfinite(weight)))
-    except TypeError:  # no numbers
-        return True
+def _watchers(callback: Base) -> list[TerminateOnNaN]:
+    return [c for c in callback._fitwatch_companions() if isinstance(c, TerminateOnNaN)]
