@@ -13,7 +13,7 @@ import time
 import keras
 import pytest
 from conftest import TABLES
-from full_set import full_set, make_fresh_logs, tiny_model
+from full_set import full_set, make_fresh_logs, rows_of_batches, tiny_model
 
 from fitwatch import callbacks
 
@@ -37,6 +37,9 @@ def python_callback(module, folder):
 
 CASES = [
     pytest.param(full_set, True, 0.1, id="full set with progress bar"),
+    pytest.param(
+        rows_of_batches, False, 0.5, id='CSVLogger(update_freq="batch") (stock: csv.DictWriter)'
+    ),
     pytest.param(nothing, False, 1.0, id="nothing to do"),
     pytest.param(python_callback, False, 1.0, id="a callback that reads one batch in a hundred"),
 ]

@@ -6,7 +6,7 @@ on but never saved. The asserted ratio is generous: it catches a hook that has b
 
 import keras
 import pytest
-from full_set import ListOfLosses
+from full_set import ListOfLosses, rows_of_batches
 
 from fitwatch import callbacks
 
@@ -54,6 +54,27 @@ def batches(callback):
         callback.on_train_batch_end(batch, BATCH_LOGS)
 
 
+def csv_logger(module, folder):
+    return module.CSVLogger(folder / f"{module.__name__}.csv")
+
+
+def csv_rows(module, folder):
+    return rows_of_batches(module, folder)[0]
+
+
+def history(module, folder):
+    return module.History()
+
+
+def learning_rate(module, folder):
+    return module.LearningRateScheduler(lambda epoch, rate: rate)
+
+
+def epoch_begins(callback):
+    for epoch in range(20):
+        callback.on_epoch_begin(epoch)
+
+
 CASES = [
     pytest.param(early_stopping, epoch_ends, 0.5, id="EarlyStopping, epoch end"),
     pytest.param(reduce_lr, epoch_ends, 0.7, id="ReduceLROnPlateau, epoch end"),
@@ -62,6 +83,10 @@ CASES = [
     pytest.param(tensorboard, epoch_ends, 0.5, id="TensorBoard, epoch end"),
     pytest.param(tensorboard, batches, 0.1, id="TensorBoard, batch"),
     pytest.param(tensorboard_by_batch, batches, 0.1, id='TensorBoard(update_freq="batch"), batch'),
+    pytest.param(csv_logger, epoch_ends, 2.0, id="CSVLogger, epoch end"),
+    pytest.param(csv_rows, batches, 4.0, id='CSVLogger(update_freq="batch") (stock: csv), batch'),
+    pytest.param(history, epoch_ends, 2.0, id="History, epoch end"),
+    pytest.param(learning_rate, epoch_begins, 2.0, id="LearningRateScheduler, epoch begin"),
     pytest.param(loss_history, batches, 2.5, id="LossHistory (stock: a list), batch"),
 ]
 
@@ -75,7 +100,7 @@ def test_hook(make, drive, at_most, beside_keras, tmp_path):
         callback.set_model(model)
         callback.on_train_begin()
         callback.on_epoch_begin(0)
-    calls = 20 if drive is epoch_ends else 500
+    calls = 500 if drive is batches else 20
     ratio = beside_keras(lambda: drive(pair[0]), lambda: drive(pair[1]), calls)
     for callback in reversed(pair):
         callback.on_train_end()

@@ -55,6 +55,21 @@ BAD = {
         "write_steps_per_second": NOT_FLAGS,
         "profile_batch": [-1, True, 1.5, "abc", ("a", "b"), (1.5, 2.5), (5, 2), (1, 2, 3), None],
     },
+    callbacks.CSVLogger: {
+        "filename": NOT_PATHS[:-1],
+        "separator": ["", ",,", '"', "\n", "\r", 3, None, b","],
+        "append": NOT_FLAGS,
+        "update_freq": [0, -1, True, 2.5, NAN, None, "batches", ""],
+    },
+    callbacks.LearningRateScheduler: {
+        "schedule": [None, 0.1, "min", [0.1]],
+        "verbose": [-1, "auto", None],
+        "unit": ["step", "", None, 1],
+    },
+    callbacks.TerminateOnNaN: {
+        "raise_error": NOT_FLAGS,
+        "monitor": [[], "", None, 3, [3], ["loss", ""], {"loss"}],
+    },
     callbacks.LossHistory: {
         "plot": [
             "",
@@ -71,6 +86,11 @@ BAD = {
         "capacity": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
     },
 }
+REQUIRED = {
+    callbacks.ModelCheckpoint: {"filepath": "model.keras"},
+    callbacks.CSVLogger: {"filename": "log.csv"},
+    callbacks.LearningRateScheduler: {"schedule": min},
+}
 CASES = [
     pytest.param(cls, name, value, id=f"{cls.__name__}-{name}-{value!r}")
     for cls, arguments in BAD.items()
@@ -81,9 +101,8 @@ CASES = [
 
 @pytest.mark.parametrize(("cls", "argument", "value"), CASES)
 def test_is_refused(cls, argument, value):
-    required = {"filepath": "model.keras"} if cls is callbacks.ModelCheckpoint else {}
     with pytest.raises((TypeError, ValueError)) as caught:
-        cls(**{**required, argument: value})
+        cls(**{**REQUIRED.get(cls, {}), argument: value})
     message = str(caught.value)
     assert argument in message
     assert "must" in message or re.search(r"valid|expected|field", message, re.IGNORECASE)
@@ -92,9 +111,8 @@ def test_is_refused(cls, argument, value):
 
 @pytest.mark.parametrize("cls", BAD)
 def test_a_misspelled_keyword_is_refused(cls):
-    required = {"filepath": "model.keras"} if cls is callbacks.ModelCheckpoint else {}
     with pytest.raises(TypeError, match="unexpected"):
-        cls(**required, **{"unexpected": 1})
+        cls(**REQUIRED.get(cls, {}), **{"unexpected": 1})
 
 
 def test_weights_need_their_suffix():

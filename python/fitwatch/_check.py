@@ -81,6 +81,17 @@ def text(name: str, value: Any, *, empty: bool = False) -> str:
     return value
 
 
+def names(name: str, value: Any) -> list[str]:
+    """One string, or several; none is empty."""
+    several = [value] if isinstance(value, str) else value
+    allowed = "the name of a metric, or a list of names"
+    if not isinstance(several, (list, tuple)) or not all(isinstance(one, str) for one in several):
+        raise _refuse(TypeError, name, allowed, value)
+    if not several or not all(several):
+        raise _refuse(ValueError, name, allowed, value)
+    return list(several)
+
+
 def path(name: str, value: Any) -> str:
     """A path, as a string that is not empty."""
     if not isinstance(value, (str, os.PathLike)):

@@ -44,8 +44,8 @@ class LearningRateScheduler(
     Differs from Keras:
         - Every kind of finite number is taken from `schedule`, an integer and a scalar tensor too,
           but no NaN, infinity or negative one. Keras takes floats only, and those as well.
-        - The optimizers inside a `MultiOptimizer` have the rate of the first epoch too. On TensorFlow
-          and torch, Keras's class finds none of them before the first step.
+        - The optimizers inside a `MultiOptimizer` have the rate of the first epoch too. On
+          TensorFlow and torch, Keras's class finds none of them before the first step.
         - A TypeError inside a `schedule` of two arguments is not hidden by another call with one.
         - With `unit="batch"` the rate that `schedule` is given is read once an epoch on JAX, and
           whenever another callback may have changed it, since reading it waits for the device.

@@ -29,7 +29,7 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
 
     Raises:
         TypeError: An argument has the wrong type.
-        ValueError: `monitor` is empty.
+        ValueError: `monitor` has no name, or an empty one.
 
     Differs from Keras:
         - fitwatch's `ModelCheckpoint` and `BackupAndRestore` in the same list save nothing any more
@@ -50,10 +50,7 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
         self, raise_error: bool = False, *, monitor: str | Sequence[str] = ("loss",)
     ) -> None:
         super().__init__(raise_error=_check.flag("raise_error", raise_error))
-        names = [monitor] if isinstance(monitor, str) else monitor
-        if not isinstance(names, Sequence) or not names:
-            raise ValueError(f"monitor must be names of metrics, at least one; got {monitor!r}.")
-        self.monitor = [_check.text("monitor", name) for name in names]
+        self.monitor = _check.names("monitor", monitor)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
