@@ -67,11 +67,27 @@ def test_a_torn_last_line_is_taken_out_and_shown(path):
     assert read(path) == [["epoch", "a", "val_a"], ["0", "1.0", "2.0"], ["1", "0.5", "1.0"]]
 
 
-def test_a_whole_last_row_without_a_line_end_is_kept(path):
-    path.write_text("epoch,a\n0,1.0")
-    with pytest.warns(UserWarning, match="completed with a line end: '0,1.0'"):
+def test_half_a_number_is_not_taken_for_one(path):
+    """What was 9.9999e-05."""
+    path.write_text("epoch,a\n0,9.9999")
+    with pytest.warns(UserWarning, match=r"taken out: '0,9\.9999'"):
         write(path, {"a": 0.5}, first=1, append=True)
-    assert read(path) == [["epoch", "a"], ["0", "1.0"], ["1", "0.5"]]
+    assert read(path) == [["epoch", "a"], ["1", "0.5"]]
+
+
+def test_half_a_line_end_is_completed(path):
+    path.write_bytes(b"epoch,a\r\n0,1.0\r")
+    with pytest.warns(UserWarning, match="has its end again"):
+        write(path, {"a": 0.5}, first=1, append=True)
+    assert path.read_bytes() == b"epoch,a\r\n0,1.0\r\n1,0.5\r\n"
+
+
+def test_a_quote_in_the_middle_of_a_field_is_no_damage(path):
+    rows = "".join(f'{epoch},5" disk\n' for epoch in range(501))
+    path.write_text(f"epoch,a\n{rows}")
+    write(path, {"a": 0.5, "late": 1}, first=501, append=True)
+    assert len(path.read_text().splitlines()) == 503
+    assert path.read_text().splitlines()[501] == '500,5" disk,NA'
 
 
 def test_appending_with_other_columns_widens_the_header(path):
@@ -106,7 +122,9 @@ def test_appending_batches_to_a_file_of_epochs(path):
         (b"epoch;loss\r\n0;1.0\r\n", r"first line is no header of ours, but .*epoch;loss"),
         (b"loss,loss,epoch\r\n", 'has "loss" twice'),
         ("epoch,größe\r\n".encode("latin-1"), "no text in UTF-8"),
-        (b'epoch,loss\r\n0,"\r\n' + b"0,1.0\r\n" * 20_000, "quotation mark"),
+        (b'epoch,loss\r\n0,"\r\n' + b"0,1.0\r\n" * 20, "quotation mark"),
+        (b'{"a": 1, "precious": true}', "first line is no header of ours"),
+        (b"epoch,loss\r0,1.0\r", "first line is no header of ours"),
     ],
 )
 def test_a_file_that_is_something_else_is_not_appended_to(path, content, reason):
@@ -380,3 +398,111 @@ def test_a_remote_file_needs_tensorflow(monkeypatch):
     monkeypatch.setattr(gfile, "_available", False)
     with pytest.raises(ValueError, match=r"'gs://bucket/log\.csv' needs TensorFlow"):
         callbacks.CSVLogger("gs://bucket/log.csv")
+
+
+def test_a_program_that_changes_its_folder(tmp_path, monkeypatch):
+    """Widening goes to the file that was opened."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "there" / "log.csv").write_text("epoch,other\n7,77\n")
+    monkeypatch.chdir(tmp_path / "here")
+    logger = callbacks.CSVLogger("log.csv")
+    logger.on_train_begin()
+    logger.on_epoch_end(0, {"loss": 1.0})
+    monkeypatch.chdir(tmp_path / "there")
+    logger.on_epoch_end(1, {"loss": 0.5, "late": 2.0})
+    logger.on_train_end()
+    assert (tmp_path / "there" / "log.csv").read_text() == "epoch,other\n7,77\n"
+    assert read(tmp_path / "here" / "log.csv")[2] == ["1", "0.5", "NA", "2.0"]
+
+
+NARROW = """
+import resource, signal, sys, warnings
+from fitwatch import callbacks
+
+warnings.simplefilter("ignore")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+logger = callbacks.CSVLogger(sys.argv[1])
+logger.on_train_begin()
+for epoch in range(100):
+    logger.on_epoch_end(epoch, {"loss": 0.5})
+size = len(open(sys.argv[1], newline="").read())
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 60, resource.RLIM_INFINITY))
+for epoch in range(100, 103):
+    logger.on_epoch_end(epoch, {"loss": 0.5, "late": 1.0})
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+logger.on_epoch_end(103, {"loss": 0.5, "late": 1.0})
+logger.on_train_end()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_where_there_is_no_space_for_another_column_rows_go_on(path):
+    subprocess.run([sys.executable, "-c", NARROW, str(path)], check=True)
+    rows = read(path)
+    assert rows[0] == ["epoch", "loss", "val_loss", "late"]
+    assert [row[0] for row in rows[1:]] == [str(epoch) for epoch in range(104)]
+    assert rows[-1][3] == "1.0"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_rows_of_batches_are_there_after_an_exception_in_a_stock_list(make_model, data, path):
+    class Raises(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 5:
+                raise ZeroDivisionError
+
+    logger = callbacks.CSVLogger(path, update_freq="batch")
+    with pytest.raises(ZeroDivisionError) as kept:
+        make_model().fit(*data, batch_size=5, verbose=0, callbacks=[logger, Raises()])
+    assert [row[1] for row in read(path)[1:]] == [str(batch) for batch in range(6)]
+    assert kept.traceback
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such file")
+def test_a_device(make_model, data):
+    """Its folder may be one that nobody can write to; and it is never replaced by a file."""
+    logger = write("/dev/null", {"loss": 1.0})
+    with pytest.warns(UserWarning, match="cannot be written"):
+        write("/dev/null", {"loss": 1.0}, {"loss": 1.0, "late": 2.0})
+    assert not os.path.isfile("/dev/null")
+    assert logger.keys == ["loss", "val_loss"]
+
+
+@pytest.mark.parametrize(("name", "update_freq"), [("epoch", "epoch"), ("batch", "batch")])
+def test_a_metric_with_the_name_of_a_column_of_ours(path, name, update_freq):
+    logger = callbacks.CSVLogger(path, update_freq=update_freq)
+    logger.on_train_begin()
+    with pytest.warns(UserWarning, match=f"the metric '{name}' is left out") as warned:
+        for epoch in range(2):
+            logger.on_epoch_begin(epoch)
+            logger.on_epoch_end(epoch, {name: 77.0, "loss": 0.5})
+    logger.on_train_end()
+    assert len(warned) == 1
+    rows = read(path)
+    assert [row[0] for row in rows] == ["epoch", "0", "1"]
+    assert "77.0" not in rows[1]
+    write(path, {"loss": 0.25}, first=2, append=True)
+    assert len(read(path)) == 4
+
+
+def test_metrics_can_be_chosen_as_in_keras(path):
+    for module in (callbacks, keras.callbacks):
+        logger = module.CSVLogger(path)
+        logger.on_train_begin()
+        logger.keys = ["loss"]
+        for epoch in range(2):
+            logger.on_epoch_end(epoch, {"acc": 1.0, "loss": 0.5})
+        logger.on_train_end()
+        assert path.read_bytes() == b"epoch,loss\r\n0,0.5\r\n1,0.5\r\n"
+
+
+class Filtered(callbacks.CSVLogger):
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+
+
+def test_a_subclass_with_a_state_of_its_own_can_be_pickled(make_model, data, path):
+    logger = Filtered(path)
+    make_model().fit(*data, verbose=0, callbacks=[logger])
+    assert pickle.loads(pickle.dumps(logger)).filename == str(path)

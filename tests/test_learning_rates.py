@@ -1,8 +1,10 @@
 """LearningRateScheduler, and the optimizers that have no single rate, or none that can be set."""
 
 import contextlib
+import dataclasses
 import functools
 import math
+import threading
 
 import keras
 import numpy as np
@@ -258,3 +260,59 @@ def test_a_schedule_of_epochs_has_no_batch_hooks():
     assert callback_list._plan("on_train_batch_end") == []
     assert scheduler.async_safe
     assert not callbacks.LearningRateScheduler(lambda step: 0.1, unit="batch").async_safe
+
+
+@dataclasses.dataclass
+class Decay:
+    base: float
+
+    def __call__(self, epoch, rate):
+        return self.base / (1 + epoch)
+
+
+def decorated():
+    def schedule(epoch):
+        return 0.1 / (1 + epoch)
+
+    @functools.wraps(schedule)
+    def wrapper(epoch, rate):
+        return schedule(epoch)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("schedule", [Decay(0.1), decorated()], ids=["no hash", "wrapped"])
+def test_schedules_of_other_kinds(schedule):
+    scheduler = callbacks.LearningRateScheduler(schedule)
+    history = small_model("sgd").fit(**FIT, epochs=2, callbacks=[scheduler])
+    assert history.history["learning_rate"] == pytest.approx([0.1, 0.05])
+
+
+def test_a_subclass_with_batch_hooks_is_called_on_the_caller_s_thread():
+    class Mine(callbacks.LearningRateScheduler):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            threads.add(threading.current_thread())
+
+    threads = set()
+    scheduler = Mine(lambda epoch: 0.1)
+    small_model("sgd").fit(**FIT, epochs=2, callbacks=[scheduler])
+    assert threads == {threading.current_thread()}
+
+
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="JAX's trainer keeps the state")
+def test_the_same_rate_again_costs_no_wait_for_the_device(monkeypatch):
+    model = small_model("sgd")
+    synced = []
+    original = type(model).jax_state_sync
+
+    def count(self):
+        synced.append(not self._jax_state_synced)
+        original(self)
+
+    monkeypatch.setattr(type(model), "jax_state_sync", count)
+    rates = iter([1e-3] * 6 + [2e-3] * 3 + [1e-3] * 3)
+    scheduler = callbacks.LearningRateScheduler(lambda step: next(rates), unit="batch")
+    with fitwatch.enabled():
+        model.fit(**FIT, epochs=2, callbacks=[scheduler])
+    assert sum(synced) == 1 + 2  # the change in the middle of an epoch; the end of each

@@ -121,6 +121,44 @@ def test_in_two_fits_at_the_same_time(on, models, data):
         models[1].fit(*data, verbose=0, callbacks=[callback])
 
 
+def test_a_list_in_two_fits_at_the_same_time(models, data):
+    """A list of one's own, handed to both."""
+    begun, done = threading.Event(), threading.Event()
+
+    class Waits(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            begun.set()
+            assert done.wait(60)
+
+    listed = [callbacks.EarlyStopping("loss"), Waits()]
+    own = callbacks.CallbackList(listed, model=models[0], add_history=True)
+    thread = threading.Thread(
+        target=lambda: models[0].fit(*data, verbose=0, callbacks=own), daemon=True
+    )
+    thread.start()
+    assert begun.wait(60)
+    try:
+        with pytest.raises(RuntimeError, match="EarlyStopping belongs to another fit"):
+            models[1].fit(*data, verbose=0, callbacks=own)
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_an_object_that_cannot_be_asked_is_in_the_way_of_nobody(models, data):
+    """Such as stand for another that is not there now."""
+
+    class Proxy:
+        @property
+        def __class__(self):
+            raise RuntimeError("nobody behind")
+
+        def fit(self):
+            models[0].fit(*data, verbose=0, callbacks=[callbacks.EarlyStopping("loss")])
+
+    Proxy().fit()
+
+
 @each_callback
 def test_after_a_fit_that_an_exception_has_ended(on, make, models, data, tmp_path):
     """Its frames may still be there, in the traceback."""

@@ -212,3 +212,44 @@ def test_enable_makes_every_fit_draw_with_the_core(make_model, data, capsys):
     with fitwatch.enabled():
         make_model().fit(*data, epochs=1)
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_one_line_of_a_compiled_list_has_the_time_of_all_steps(monkeypatch):
+    """Keras leaves the first step out in the bar only."""
+    printed = []
+    for module in (callbacks, keras.callbacks):
+        with monkeypatch.context() as patch:
+            terminal = Terminal()
+            patch.setattr(sys, "stdout", terminal)
+            listed = module.CallbackList([module.ProgbarLogger()])
+            listed.set_params({"verbose": 2, "epochs": 1, "steps": 3})
+            listed.on_train_begin()
+            listed.on_epoch_begin(0)
+            time.sleep(0.3)
+            for batch in range(3):
+                listed.on_train_batch_end(batch, {"loss": 0.5})
+            listed.on_epoch_end(0, {"loss": 0.5})
+            printed.append(terminal.getvalue())
+    times = [int(re.search(r"(\d+)ms/step", text)[1]) for text in printed]
+    assert times == pytest.approx([101, 101], abs=15)
+
+
+def test_the_bar_can_be_added_to(monkeypatch):
+    printed = []
+    for module in (callbacks, keras.callbacks):
+        with monkeypatch.context() as patch:
+            patch.setattr("time.time", Clock())
+            patch.setattr(sys, "stdout", Terminal())
+            logger = module.ProgbarLogger()
+            logger.set_params({"verbose": 1, "epochs": 1, "steps": 4})
+            logger.on_epoch_begin(0)
+            for _ in range(4):
+                logger.progbar.add(1, [("loss", 0.5)])
+            printed.append(sys.stdout.getvalue())
+    assert printed[0] == printed[1]
+    assert "4/4" in printed[0]
+
+
+def test_what_is_not_shown_may_be_anything(capsys):
+    run(callbacks.ProgbarLogger(), epochs=1, steps=100, verbose=0, logs={"phase": "warm-up"})
+    assert capsys.readouterr().out == ""

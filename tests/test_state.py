@@ -198,6 +198,29 @@ def test_a_wrong_state_is_refused_and_nothing_is_changed(make, change, error, me
     assert callback._fitwatch_loaded is None
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "bad"),
+    [
+        *(("EarlyStopping", "wait", bad) for bad in (None, "nan", -3, 1.5, 10**30, True, [1])),
+        *(("EarlyStopping", "best", bad) for bad in ("low", True, [1.0])),
+        ("ModelCheckpoint", "_last_batch_seen", -1),
+        *(("LossHistory", "first", bad) for bad in (-4, None)),
+        *(("LossHistory", "losses", bad) for bad in ("AAAA", "?", 3, None)),
+        *(("LossHistory", "epochs", bad) for bad in ([[0, 5, "x"]], [1], 3, {"a": 1})),
+        *(("History", "history", bad) for bad in ({"loss": 3}, [], None)),
+        *(("History", "epoch", bad) for bad in (["x"], 3, [-1])),
+        *(("LearningRateScheduler", "step", bad) for bad in (None, "inf", -3, 0.5)),
+        *(("TensorBoard", "version", bad) for bad in (True, 1.0, "1")),
+    ],
+)
+def test_a_damaged_value_is_refused_and_nothing_is_changed(name, key, bad, model, data):
+    callback, _ = used(MAKERS[name], model, data)
+    before = callback.state_dict()
+    with pytest.raises(ValueError, match=f"^state of {name} .*{key}"):
+        callback.load_state_dict({**before, key: bad})
+    assert callback.state_dict() == before
+
+
 def test_values_that_json_does_not_know():
     stopping = callbacks.EarlyStopping("loss", mode="max")
     stopping.best = -math.inf

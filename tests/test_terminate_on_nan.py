@@ -116,20 +116,19 @@ def test_a_metric_that_nobody_has_is_reported_once(on):
 
 @pytest.mark.parametrize("first", [True, False], ids=["watcher first", "watcher last"])
 @pytest.mark.parametrize("save_freq", ["epoch", 1])
-def test_the_last_finite_checkpoint_stays(on, tmp_path, first, save_freq, capsys):
+def test_the_last_finite_checkpoint_stays(on, tmp_path, first, save_freq):
     path = tmp_path / "model.weights.h5"
-    checkpoint = callbacks.ModelCheckpoint(
-        path, save_weights_only=True, save_freq=save_freq, verbose=1
-    )
+    checkpoint = callbacks.ModelCheckpoint(path, save_weights_only=True, save_freq=save_freq)
     listed = [checkpoint, callbacks.TerminateOnNaN()]
     model = spoiled_model()
     arguments = good_then_bad()
     with on():
         good = {**arguments, "y": np.ones(40)}
         model.fit(**good, epochs=1, callbacks=[checkpoint])
-        model.fit(**arguments, epochs=2, callbacks=listed[::-1] if first else listed)
+        with pytest.warns(UserWarning, match="ModelCheckpoint: the model is not saved") as warned:
+            model.fit(**arguments, epochs=2, callbacks=listed[::-1] if first else listed)
+    assert len([w for w in warned if "not saved" in str(w.message)]) == 1
     assert not finite(model.get_weights())
-    assert "the model is not saved" in capsys.readouterr().out
     model.load_weights(path)
     assert finite(model.get_weights())
     assert int(model.optimizer.iterations) == (15 if save_freq == 1 else 10)
@@ -204,3 +203,74 @@ def test_validation_and_the_row_of_the_epoch_still_happen(on, tmp_path):
     assert len(history.history["val_loss"]) == 1
     with open(tmp_path / "log.csv", newline="") as file:
         assert [row["loss"] for row in csv.DictReader(file)] == ["nan"]
+
+
+def test_weights_that_are_infinite_on_purpose_are_saved(on, tmp_path):
+    class Masked(keras.layers.Layer):
+        def build(self, shape):
+            self.mask = self.add_weight(shape=(2,), trainable=False)
+
+        def call(self, x):
+            return x + keras.ops.maximum(self.mask, 0.0)
+
+    masked = Masked()
+    model = keras.Sequential([keras.Input((2,)), masked, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    masked.mask.assign(np.array([0.0, -np.inf]))
+    path = tmp_path / "model.weights.h5"
+    listed = [callbacks.TerminateOnNaN(), callbacks.ModelCheckpoint(path, save_weights_only=True)]
+    with on():
+        model.fit(**good_then_bad(1.0), epochs=1, callbacks=listed)
+    assert path.exists()
+
+
+def test_one_of_keras_s_own_in_the_list(tmp_path):
+    """Made before `enable()`: it ends the training, and guards nothing."""
+    stock = keras.callbacks.TerminateOnNaN()
+    with fitwatch.enabled():
+        checkpoint = callbacks.ModelCheckpoint(
+            tmp_path / "model.weights.h5", save_weights_only=True
+        )
+        history = spoiled_model().fit(**good_then_bad(), epochs=3, callbacks=[stock, checkpoint])
+    assert len(history.epoch) == 1
+
+
+def test_who_goes_on_all_the_same_is_stopped_again_and_saves_again(on, tmp_path):
+    class GoesOn(keras.callbacks.Callback):
+        stopped = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.stop_training:
+                self.stopped += 1
+                self.model.stop_training = False
+                self.model.set_weights([np.zeros_like(w) for w in self.model.get_weights()])
+
+    goes_on = GoesOn()
+    path = tmp_path / "{epoch}.weights.h5"
+    checkpoint = callbacks.ModelCheckpoint(path, save_weights_only=True)
+    arguments = good_then_bad()
+    model = spoiled_model()
+
+    at_once = {"max_lag": 0} if on is fitwatch.enabled else {}
+    with on(**at_once), pytest.warns(UserWarning, match="not saved"):
+        listed = [callbacks.TerminateOnNaN(), goes_on, checkpoint]
+        model.fit(**arguments, epochs=1, callbacks=listed)
+        assert goes_on.stopped == 5  # the mean of the epoch is NaN from the sixth batch on
+        model.fit(**{**arguments, "y": np.ones(40)}, epochs=2, callbacks=listed)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["1.weights.h5", "2.weights.h5"]
+
+
+def test_a_list_of_ones_own_that_was_made_before_an_evaluation(tmp_path):
+    """The list that trains is the one whose watcher counts."""
+    path = tmp_path / "model.weights.h5"
+    checkpoint = callbacks.ModelCheckpoint(path, save_weights_only=True)
+    model = spoiled_model()
+    listed = [callbacks.TerminateOnNaN(), checkpoint]
+    own = callbacks.CallbackList(listed, model=model, add_history=True)
+    arguments = good_then_bad()
+    model.evaluate(arguments["x"], np.ones(40), verbose=0, callbacks=[checkpoint])
+    other = callbacks.CallbackList([checkpoint], model=model)
+    with pytest.warns(UserWarning, match="not saved"):
+        model.fit(**arguments, epochs=1, callbacks=own)
+    assert not path.exists()
+    assert other.callbacks

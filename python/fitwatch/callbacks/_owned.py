@@ -5,28 +5,42 @@ import threading
 import weakref
 from collections.abc import Iterable
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
 from fitwatch import _keras
 
 
-class Run(NamedTuple):
+class Run:
     """A callback list at work."""
 
-    thread: int
-    callback_list: "weakref.ref[Any]"
+    def __init__(self, callback_list: Any) -> None:
+        self.thread = threading.get_ident()
+        self._callback_list = weakref.ref(callback_list)
+
+    @property
+    def callback_list(self) -> Any:
+        """The list; None once it is gone."""
+        return self._callback_list()
+
+    def is_of(self, callback_list: Any) -> bool:
+        """Whether it is that list, at work in this thread."""
+        return self.callback_list is callback_list and self.thread == threading.get_ident()
 
     def is_fitting(self) -> bool:
         """Whether its `fit()` is still going on; one that an exception has ended is not."""
-        callback_list = self.callback_list()
+        callback_list = self.callback_list
         frame = sys._current_frames().get(self.thread)
         while callback_list is not None and frame is not None:
             if _keras.trainer_method(frame) == "fit" and _holds(frame, callback_list):
                 return True
             frame = frame.f_back
         return False
+
+    def __reduce__(self) -> Any:
+        # A copy of the callback is in no list.
+        return type(None), ()
 
 
 class Owned:
@@ -47,24 +61,30 @@ class Owned:
         self._fitwatch_own()
         super().set_model(model)  # type: ignore[misc]
 
+    def _fitwatch_begin_fit(self) -> None:
+        self._fitwatch_own()
+        super()._fitwatch_begin_fit()  # type: ignore[misc]
+
     def _fitwatch_own(self) -> None:
         callback_list, method = _caller()
         if callback_list is None:
             return
         refuse_twice(self, callback_list.callbacks)
+        if method in ("evaluate", "predict"):
+            return
         run = self._fitwatch_run
-        if run is not None and run.callback_list() is not callback_list and run.is_fitting():
+        if run is not None and not run.is_of(callback_list) and run.is_fitting():
             if method == "fit":
                 raise RuntimeError(
                     f"this {type(self).__name__} belongs to another fit() that is still going on; "
                     "make one for each."
                 )
             return  # an evaluation inside that fit
-        self._fitwatch_run = Run(threading.get_ident(), weakref.ref(callback_list))
+        self._fitwatch_run = Run(callback_list)
 
     def _fitwatch_companions(self) -> list[Any]:
         """The callbacks of the list that this one is in; itself too."""
-        callback_list = self._fitwatch_run and self._fitwatch_run.callback_list()
+        callback_list = None if self._fitwatch_run is None else self._fitwatch_run.callback_list
         return [] if callback_list is None else list(callback_list.callbacks)
 
 
@@ -90,7 +110,8 @@ def _caller() -> tuple[Any, str | None]:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         owner = frame.f_locals.get("self")
-        if callback_list is None and isinstance(owner, keras.callbacks.CallbackList):
+        # By its type: asking an object that stands for another may raise.
+        if callback_list is None and issubclass(type(owner), keras.callbacks.CallbackList):
             callback_list = owner
         if callback_list is not None and owner is not callback_list:
             return callback_list, _keras.trainer_method(frame)

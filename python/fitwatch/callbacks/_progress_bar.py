@@ -46,6 +46,9 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
         """
         if finalize is None:
             finalize = self.target is not None and current >= self.target
+        self._seen_so_far = current
+        if not self.verbose:
+            return
         now = time.time()
         self._set(values or ())
         if self._progress.step(int(current), now) or finalize:

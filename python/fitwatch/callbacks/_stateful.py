@@ -1,8 +1,8 @@
 """State of a callback that can be taken, kept as JSON, and set."""
 
-import base64
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,8 +19,8 @@ class Stateful:
     NaN are text.
     """
 
-    # The attributes that make up the state.
-    _fitwatch_state: tuple[str, ...] = ()
+    # The attributes that make up the state, and what reads each of them back.
+    _fitwatch_state: ClassVar[dict[str, Callable[[Any], Any]]] = {}
     _fitwatch_loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -84,25 +84,52 @@ class Stateful:
         if state.get("class") != name:
             raise ValueError(f"state must be one of {name}; got one of {state.get('class')!r}.")
         version = state.get("version")
-        if version != VERSION:
+        if type(version) is not int or version != VERSION:
             raise ValueError(
                 f"state of {name} has version {version!r}; this fitwatch knows version {VERSION}."
             )
-        missing = [key for key in self._fitwatch_take() if key not in state]
+        missing = [key for key in self._fitwatch_state if key not in state]
         if missing:
             raise ValueError(f"state of {name} is damaged: it has no {', '.join(missing)}.")
-        return {key: self._fitwatch_check(key, state[key]) for key in self._fitwatch_take()}
+        values = {}
+        for key, read in self._fitwatch_state.items():
+            try:
+                values[key] = read(state[key])
+            except ValueError:
+                raise ValueError(
+                    f"state of {name} is damaged: {key} must be {_lower(read.__doc__)}; got "
+                    f"{state[key]!r}."
+                ) from None
+        return values
 
-    def _fitwatch_check(self, key: str, value: Any) -> Any:
-        """A value of the state, read back; by default a number or None."""
-        number = from_json(value)
-        if number is None or (isinstance(number, (int, float)) and not isinstance(number, bool)):
-            return number
-        raise self._fitwatch_damaged(key, "a number", value)
 
-    def _fitwatch_damaged(self, key: str, allowed: str, value: Any) -> ValueError:
-        name = self._fitwatch_class()
-        return ValueError(f"state of {name} is damaged: {key} must be {allowed}; got {value!r}.")
+# What reads a value of a state: gives it back as the callback has it, or raises a ValueError; the
+# first line of its docstring says what is allowed.
+
+
+def whole(value: Any) -> int:
+    """A whole number of 0 or more."""
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(value)
+    return value
+
+
+def optional_whole(value: Any) -> int | None:
+    """A whole number of 0 or more, or None."""
+    return None if value is None else whole(value)
+
+
+def optional_number(value: Any) -> float | None:
+    """A number or None."""
+    value = from_json(value)
+    if value is not None and type(value) not in (int, float):
+        raise ValueError(value)
+    return None if value is None else float(value)
+
+
+def _lower(doc: str | None) -> str:
+    text = (doc or "").rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def to_json(value: Any) -> Any:
@@ -126,19 +153,3 @@ def from_json(value: Any) -> Any:
     if isinstance(value, list):
         return [from_json(item) for item in value]
     return float(value) if value in ("inf", "-inf", "nan") else value
-
-
-def to_text(data: bytes) -> str:
-    """Bytes as text."""
-    return base64.b64encode(data).decode()
-
-
-def from_text(text: Any) -> bytes:
-    """The same back.
-
-    Raises:
-        ValueError: `text` is no such text.
-    """
-    if not isinstance(text, str):
-        raise ValueError(f"no text: {text!r}")
-    return base64.b64decode(text, validate=True)

@@ -8,10 +8,10 @@ from fitwatch import _core
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks.terminate_on_nan import has_spoiled_weights, is_spoiled
+from fitwatch.callbacks.terminate_on_nan import Guarded
 
 
-class BackupAndRestore(Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
+class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
     """Backs the training up, so that it can be taken up again after an interruption.
 
     Keras's own `keras.callbacks.BackupAndRestore`, but that a `TerminateOnNaN` in the same list
@@ -33,7 +33,7 @@ class BackupAndRestore(Base, keras.callbacks.BackupAndRestore, metaclass=DropIn)
             super()._save_model()
 
     def _fitwatch_is_spoiled(self, logs: Any) -> bool:
-        return is_spoiled(self, logs) or has_spoiled_weights(self)
+        return self._fitwatch_spoiled_metrics(logs) or self._fitwatch_spoiled_weights()
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         return None if self.save_freq == "epoch" else NotImplemented

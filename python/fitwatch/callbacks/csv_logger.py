@@ -41,9 +41,9 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
           before. Keras drops it.
         - Appending to a file with other columns adds those that are missing, and fills in each row
           by name. Keras writes the values under the wrong names.
-        - Appending after a last line that was cut short repairs the file, with a warning: a row
-          with all its fields gets its line end, another one is taken out and shown. Keras writes
-          the next row behind it.
+        - Appending after a last line without an end, as a crash leaves it, takes that line out and
+          shows it in a warning: its last number may be cut short. Keras writes the next row behind
+          it.
         - A file that cannot be written any more is reported once, and training goes on; what is
           kept back is written when there is space again. In Keras it ends the training.
         - `keys` are the metrics that have columns; `writer` and `csv_file` stay None.
@@ -86,12 +86,18 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         remote = _files.is_remote(self.filename)
         self._fitwatch_remote = _files.RemoteFile(self.filename) if remote else None
         self._fitwatch_rows: _core.Rows | None = None
-        self._fitwatch_reported = False
+        # What was warned of in this fit.
+        self._fitwatch_said: set[str] = set()
+        # Whether columns could not be added in this epoch.
+        self._fitwatch_narrow = False
 
     @property
     def keys(self) -> list[str] | None:
-        """The names of the metrics that have columns; None before the first row."""
-        if self._fitwatch_file is None:
+        """The names of the metrics that have columns; None before the first row.
+
+        Once set, while training goes on, those alone are written.
+        """
+        if self._fitwatch_keys is not None or self._fitwatch_file is None:
             return self._fitwatch_keys
         fixed = self._fitwatch_fixed_columns()
         return [name for name in self._fitwatch_file.columns if name not in fixed] or None
@@ -105,7 +111,9 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         self._fitwatch_begin_fit()
         self._fitwatch_detach()
         self._fitwatch_close()
-        self._fitwatch_reported = False
+        self._fitwatch_keys = None
+        self._fitwatch_said.clear()
+        self._fitwatch_narrow = False
         self._fitwatch_rows = None
         self._fitwatch_file = self._fitwatch_open()
         self.append_header = not self._fitwatch_file.columns
@@ -126,9 +134,12 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         """Writes a row, if one is due."""
         if self._fitwatch_rows is not None and self._fitwatch_rows.due(int(batch)):
             self._fitwatch_write_batch(batch, logs)
+            # Without a compiled list nobody flushes when training ends in an exception.
+            self._fitwatch_flush_file()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the row of the epoch, and hands everything to the operating system."""
+        self._fitwatch_narrow = False
         self._fitwatch_write({"epoch": epoch}, logs or {})
         self._fitwatch_flush()
 
@@ -140,7 +151,9 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
     def _fitwatch_open(self) -> _core.CsvFile:
         if self._fitwatch_remote is None:
             path = self.filename
-            _files.ensure_writable_folder("filename", os.path.dirname(path))
+            folder = os.path.dirname(path)
+            if not os.path.isdir(folder or "."):
+                _files.ensure_writable_folder("filename", folder)
         else:
             path = self._fitwatch_remote.open(keep=self.append)
         if not self.append:
@@ -148,7 +161,7 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         file, torn = _core.CsvFile.append(path, self.sep, "epoch")
         if torn is not None:
             text, kept = torn
-            what = "was completed with a line end" if kept else "was taken out"
+            what = "has its end again" if kept else "was taken out"
             warnings.warn(
                 f"CSVLogger: the last line of {self.filename!r} was cut short, and {what}: "
                 f"{text!r}",
@@ -169,28 +182,46 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         file = self._fitwatch_file
         if file is None:
             raise RuntimeError("CSVLogger: on_train_begin must be called before there are rows.")
-        fields = {_text(name): _text(value) for name, value in {**logs, **row}.items()}
+        fixed = self._fitwatch_fixed_columns()
+        values = {_text(name): value for name, value in logs.items()}
+        for name in values.keys() & set(fixed):
+            self._fitwatch_say_once(
+                "name",
+                f"CSVLogger: the metric {name!r} is left out: a column of that name has the number "
+                f"of the {name}.",
+            )
+        metrics = sorted(values.keys() - set(fixed))
         columns = file.columns
-        metrics = sorted(_text(name) for name in logs)
-        if not columns and not any(name.startswith("val_") for name in metrics):
+        if self._fitwatch_keys is not None:
+            metrics = [name for name in self._fitwatch_keys if name not in fixed]
+        elif not columns and not any(name.startswith("val_") for name in metrics):
             # As Keras has it: there may be a validation later.
             metrics += [f"val_{name}" for name in metrics]
-        new = [name for name in [*self._fitwatch_fixed_columns(), *metrics] if name not in columns]
-        try:
-            if new:
+        new = [name for name in [*fixed, *metrics] if name not in columns]
+        if new and not self._fitwatch_narrow:
+            try:
                 file.add_columns(new)
+            except OSError as error:
+                self._fitwatch_narrow = True
+                self._fitwatch_report(error)
+        row |= {name: values[name] for name in metrics if name in values}
+        fields = {name: _text(value) for name, value in row.items()}
+        try:
             file.add_row(fields)
         except OSError as error:
             self._fitwatch_report(error)
 
     def _fitwatch_report(self, error: OSError) -> None:
         """Says once in a fit that the file cannot be written, which must not end the training."""
-        if not self._fitwatch_reported:
-            self._fitwatch_reported = True
-            warnings.warn(
-                f"CSVLogger: {self.filename!r} cannot be written, and training goes on: {error}",
-                stacklevel=3,
-            )
+        self._fitwatch_say_once(
+            "file",
+            f"CSVLogger: {self.filename!r} cannot be written, and training goes on: {error}",
+        )
+
+    def _fitwatch_say_once(self, subject: str, message: str) -> None:
+        if subject not in self._fitwatch_said:
+            self._fitwatch_said.add(subject)
+            warnings.warn(message, stacklevel=4)
 
     def _fitwatch_close(self) -> None:
         self._fitwatch_drain()
@@ -208,11 +239,14 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         return self._fitwatch_rows, self._fitwatch_write_batch
 
     def _fitwatch_flush(self) -> None:
+        self._fitwatch_flush_file(publish=True)
+
+    def _fitwatch_flush_file(self, *, publish: bool = False) -> None:
         if self._fitwatch_file is None:
             return
         try:
             self._fitwatch_file.flush()
-            if self._fitwatch_remote is not None:
+            if publish and self._fitwatch_remote is not None:
                 self._fitwatch_remote.publish()
         except OSError as error:
             self._fitwatch_report(error)

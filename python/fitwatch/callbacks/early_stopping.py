@@ -1,6 +1,6 @@
 """EarlyStopping."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -8,6 +8,7 @@ from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+from fitwatch.callbacks._stateful import optional_number, whole
 
 
 class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  # type: ignore[misc]
@@ -46,7 +47,12 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
 
     _core_type = _core.EarlyStopping
     _rule = ("_is_improvement", "get_monitor_value")
-    _fitwatch_state = ("wait", "best", "best_epoch", "stopped_epoch")
+    _fitwatch_state: ClassVar = {
+        "wait": whole,
+        "best": optional_number,
+        "best_epoch": whole,
+        "stopped_epoch": whole,
+    }
 
     best_weights: Any
     patience = CoreAttribute[float]()

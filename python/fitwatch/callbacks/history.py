@@ -1,13 +1,27 @@
 """History."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
 from fitwatch import _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._stateful import Stateful, from_json
+from fitwatch.callbacks._stateful import Stateful, from_json, whole
+
+
+def _epochs(value: Any) -> list[int]:
+    """A list of whole numbers."""
+    if not isinstance(value, list):
+        raise ValueError(_epochs.__doc__)
+    return [whole(epoch) for epoch in value]
+
+
+def _history(value: Any) -> dict[str, list[Any]]:
+    """A dict of lists."""
+    if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
+        raise ValueError(_history.__doc__)
+    return {name: from_json(values) for name, values in value.items()}
 
 
 class History(Stateful, Base, keras.callbacks.History, metaclass=DropIn):  # type: ignore[misc]
@@ -23,7 +37,7 @@ class History(Stateful, Base, keras.callbacks.History, metaclass=DropIn):  # typ
         {}
     """
 
-    _fitwatch_state = ("epoch", "history")
+    _fitwatch_state: ClassVar = {"epoch": _epochs, "history": _history}
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,13 +52,6 @@ class History(Stateful, Base, keras.callbacks.History, metaclass=DropIn):  # typ
         model = _keras.model_of(self)
         if model is not None:
             model.history = self
-
-    def _fitwatch_check(self, key: str, value: Any) -> Any:
-        if key == "epoch" and isinstance(value, list):
-            return from_json(value)
-        if key == "history" and isinstance(value, dict):
-            return {name: from_json(values) for name, values in value.items()}
-        raise self._fitwatch_damaged(key, "a list" if key == "epoch" else "a dict", value)
 
     def _fitwatch_set(self, values: dict[str, Any]) -> None:
         self.epoch = list(values["epoch"])

@@ -3,8 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -14,7 +13,7 @@ from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rates
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks._stateful import Stateful
+from fitwatch.callbacks._stateful import Stateful, whole
 
 
 class LearningRateScheduler(
@@ -57,7 +56,9 @@ class LearningRateScheduler(
         0.0001
     """
 
-    _fitwatch_state = ("step",)
+    _fitwatch_state: ClassVar = {"step": whole}
+    # The schedule, and whether it takes the rate.
+    _fitwatch_form: tuple[Any, bool] | None = None
 
     def __init__(
         self, schedule: Callable[..., Any], verbose: int = 0, *, unit: str = "epoch"
@@ -68,8 +69,6 @@ class LearningRateScheduler(
             raise ValueError(f"unit must be 'epoch' or 'batch'; got {unit!r}.")
         super().__init__(schedule, verbose=_check.verbosity("verbose", verbose))
         self.unit = unit
-        # What Keras asks of a callback whose batch hooks are not in its way.
-        self.async_safe = unit == "epoch"
         self._fitwatch_start_over()
 
     @property
@@ -80,6 +79,13 @@ class LearningRateScheduler(
     @step.setter
     def step(self, step: int) -> None:
         self._fitwatch_step = self._fitwatch_epoch_start = int(step)
+
+    @property
+    def async_safe(self) -> bool:
+        """Whether Keras's own list, on JAX and torch, may hand batch hooks to other threads."""
+        hooks = (self.on_batch_end, self.on_test_batch_end, self.on_predict_batch_end)
+        own = hasattr(self.on_train_batch_end, "_compiled_form")
+        return self.unit == "epoch" and own and all(map(_keras.is_default, hooks))
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
@@ -105,14 +111,16 @@ class LearningRateScheduler(
         model = _keras.model_of(self)
         readable = _keras.is_synced(model)
         for optimizer, name in _rates.optimizers(model.optimizer):
-            if readable or name not in self._fitwatch_rates:
-                self._fitwatch_rates[name] = _rates.rate_of(optimizer)
-            rate = self._fitwatch_ask(self._fitwatch_step, self._fitwatch_rates[name])
-            if rate != self._fitwatch_rates[name]:
+            known = self._fitwatch_rates.get(name)
+            held = known[1] if known and not readable else _rates.rate_of(optimizer)
+            rate = self._fitwatch_ask(self._fitwatch_step, held)
+            # The same again is no change: what it holds is what it was given, rounded.
+            if rate != held and (rate, held) != known:
                 # Asking for `model` brings its variables up to date, where the trainer has them.
                 self.model.optimizer  # noqa: B018
                 optimizer.learning_rate = rate
-                self._fitwatch_rates[name] = _rates.rate_of(optimizer)
+                held = _rates.rate_of(optimizer)
+            self._fitwatch_rates[name] = (rate, held)
             if self._fitwatch_report_due:
                 whose = f"{name} " if name else ""
                 _keras.print_message(
@@ -137,7 +145,9 @@ class LearningRateScheduler(
 
     def _fitwatch_ask(self, step: int, rate: float) -> Any:
         """What the schedule says: a float, of Python or NumPy as it came."""
-        arguments = (step, rate) if _takes_rate(self.schedule) else (step,)
+        if self._fitwatch_form is None or self._fitwatch_form[0] is not self.schedule:
+            self._fitwatch_form = (self.schedule, _takes_rate(self.schedule))
+        arguments = (step, rate) if self._fitwatch_form[1] else (step,)
         returned = self.schedule(*arguments)
         if isinstance(returned, (str, bytes, bool)) or getattr(returned, "shape", ()) != ():
             value = None
@@ -157,15 +167,15 @@ class LearningRateScheduler(
     def _fitwatch_start_over(self) -> None:
         self._fitwatch_step = self._fitwatch_epoch_start = 0
         self._fitwatch_report_due = False
-        # What each optimizer has, as far as it is known.
-        self._fitwatch_rates: dict[str, float] = {}
+        # What each optimizer was given last, and what it holds since.
+        self._fitwatch_rates: dict[str, tuple[Any, float]] = {}
 
 
-@lru_cache(maxsize=16)
 def _takes_rate(schedule: Callable[..., Any]) -> bool:
     """Whether a schedule takes the current rate besides the epoch."""
     try:
-        inspect.signature(schedule).bind(0, 0.0)
+        # As it is called: what a decorator wraps may take something else.
+        inspect.signature(schedule, follow_wrapped=False).bind(0, 0.0)
     except TypeError:
         return False
     except ValueError:  # a builtin that does not tell

@@ -1,9 +1,10 @@
 """LossHistory."""
 
+import base64
 import copy
 import importlib.util
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -13,7 +14,23 @@ from fitwatch import _check, _core, _files
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._stateful import Stateful, from_text, to_text
+from fitwatch.callbacks._stateful import Stateful, optional_whole, whole
+
+
+def _losses(value: Any) -> bytes:
+    """Base64 of float32 values."""
+    losses = base64.b64decode(value, validate=True) if isinstance(value, str) else b"?"
+    if len(losses) % 4:
+        raise ValueError(_losses.__doc__)
+    return losses
+
+
+def _epochs(value: Any) -> dict[int, tuple[int, int | None]]:
+    """A list with an epoch, its first batch and the batch behind its last in each item."""
+    try:
+        return {whole(epoch): (whole(start), optional_whole(stop)) for epoch, start, stop in value}
+    except (TypeError, ValueError):
+        raise ValueError(_epochs.__doc__) from None
 
 
 class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[misc]
@@ -47,6 +64,7 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
         array([0.5], dtype=float32)
     """
 
+    _fitwatch_state: ClassVar = {"first": whole, "losses": _losses, "epochs": _epochs}
     _missing_reported: bool
     # First batch and the batch behind the last (None while it runs), by epoch.
     _spans: dict[int, tuple[int, int | None]]
@@ -154,17 +172,11 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
         first = self._series.first
         epochs = [[epoch, start, stop] for epoch, (start, stop) in self._spans.items()]
         losses = self._series.tobytes(first, len(self._series))
-        return {"first": first, "losses": to_text(losses), "epochs": epochs}
-
-    def _fitwatch_check(self, key: str, value: Any) -> Any:
-        try:
-            if key == "losses":
-                return from_text(value)
-            if key == "epochs":
-                return {int(epoch): (int(start), stop) for epoch, start, stop in value}
-            return int(value)
-        except (TypeError, ValueError):
-            raise self._fitwatch_damaged(key, "what state_dict() gave", value) from None
+        return {
+            "first": first,
+            "losses": base64.b64encode(losses).decode(),
+            "epochs": epochs,
+        }
 
     def _fitwatch_set(self, values: dict[str, Any]) -> None:
         self._series = _core.Series(self.capacity)

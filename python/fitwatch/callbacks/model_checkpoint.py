@@ -1,17 +1,18 @@
 """ModelCheckpoint."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _files, _keras
+from fitwatch import _check, _core, _files
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks.terminate_on_nan import has_spoiled_weights, is_spoiled
+from fitwatch.callbacks._stateful import optional_number, optional_whole, whole
+from fitwatch.callbacks.terminate_on_nan import Guarded
 
 
-class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
+class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
@@ -55,11 +56,11 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
     """
 
     _core_type = _core.Checkpoint
-    _fitwatch_state = (
-        "best",
-        "_batches_seen_since_last_saving",
-        "_last_batch_seen",
-    )
+    _fitwatch_state: ClassVar = {
+        "best": optional_number,
+        "_batches_seen_since_last_saving": whole,
+        "_last_batch_seen": optional_whole,
+    }
 
     # The names that Keras has for them.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
@@ -128,16 +129,8 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
-        if is_spoiled(self, logs):
-            self._fitwatch_report_spoiled(epoch)
-        else:
+        if not self._fitwatch_spoiled_metrics(logs):
             super()._save_model(epoch, batch, logs)
-
-    def _fitwatch_report_spoiled(self, epoch: int) -> None:
-        if self.verbose > 0:
-            _keras.print_message(
-                f"\nEpoch {epoch + 1}: the model is not saved: a metric or weight is not finite"
-            )
 
     def _should_save_on_batch(self, batch: int) -> bool:
         return self.save_freq != "epoch" and bool(self._fitwatch_core.due(batch, self.save_freq))
@@ -149,9 +142,8 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn
         # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
         best = self.best
         decided = bool(super()._should_save_model(epoch, batch, logs, filepath))
-        if decided and has_spoiled_weights(self):
+        if decided and self._fitwatch_spoiled_weights():
             self.best = best
-            self._fitwatch_report_spoiled(epoch)
             return False
         return decided
 

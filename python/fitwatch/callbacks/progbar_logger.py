@@ -1,5 +1,6 @@
 """ProgbarLogger."""
 
+import copy
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ from fitwatch import _core, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._progress_bar import ProgressBar
 
 
@@ -92,14 +94,12 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # t
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
         # A copy begins a bar of its own.
-        kept = {"progbar": None, "_fitwatch_progress": self._fitwatch_progress.seen}
-        return {**attributes, **kept}, slots
+        return {**attributes, "progbar": None}, slots
 
     def __setstate__(self, state: Any) -> None:
-        attributes, _ = state
-        self.__dict__.update(attributes)
-        self._fitwatch_progress = _core.Progress(_print)
-        self._fitwatch_progress.seen = attributes["_fitwatch_progress"]
+        set_state(self, state)
+        # `copy.copy` hands over the original's own.
+        self._fitwatch_progress = copy.copy(self._fitwatch_progress)
 
 
 def _print(text: str) -> None:

@@ -1,6 +1,6 @@
 """ReduceLROnPlateau."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -9,6 +9,7 @@ from fitwatch._core import Decision
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rates
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+from fitwatch.callbacks._stateful import optional_number, whole
 
 
 class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=DropIn):  # type: ignore[misc]
@@ -47,7 +48,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
 
     _core_type = _core.Plateau
     _rule = ("_is_improvement", "in_cooldown")
-    _fitwatch_state = ("wait", "best", "cooldown_counter")
+    _fitwatch_state: ClassVar = {"wait": whole, "best": optional_number, "cooldown_counter": whole}
 
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()

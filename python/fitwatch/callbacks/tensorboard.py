@@ -4,7 +4,7 @@ import copy
 import sys
 import time
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -15,7 +15,7 @@ from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Form, compiled
 from fitwatch.callbacks._event_files import EventFiles
 from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._stateful import Stateful
+from fitwatch.callbacks._stateful import Stateful, whole
 from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
 
 
@@ -66,7 +66,7 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
         1
     """
 
-    _fitwatch_state = ("_global_train_batch", "_global_test_batch")
+    _fitwatch_state: ClassVar = {"_global_train_batch": whole, "_global_test_batch": whole}
     _batch_trace_context: Any
 
     def __init__(

@@ -10,7 +10,7 @@ import numpy as np
 from fitwatch import _check, _core, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import Form, compiled
+from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._missing import missing
 
 
@@ -35,7 +35,7 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
         - fitwatch's `ModelCheckpoint` and `BackupAndRestore` in the same list save nothing any more
           once a watched metric, or a trained weight, is not finite, and the backup is not
           deleted at the end. Keras overwrites both, and then deletes the backup.
-        - What is wrong is printed once in a fit.
+        - What is wrong is printed once in an epoch.
 
     Example:
         >>> from fitwatch.callbacks import TerminateOnNaN
@@ -58,6 +58,11 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
         self._fitwatch_spoiled = False
         self._fitwatch_unseen = frozenset(self.monitor) - {"loss"}
         super().on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Another epoch after a NaN: somebody has decided to go on."""
+        self._fitwatch_spoiled = False
+        super().on_epoch_begin(epoch, logs)
 
     @compiled("_fitwatch_compile")
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -93,33 +98,54 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
                 f"{name[0].upper()}{name[1:]} value: {logs[name]}. "
                 "Terminating training immediately."
             )
-        if reported:
-            return
-        _keras.print_message(f"{where[0].upper()}{where[1:]}: Invalid {name}, terminating training")
+        if not reported:
+            place = f"{where[0].upper()}{where[1:]}"
+            _keras.print_message(f"{place}: Invalid {name}, terminating training")
         _keras.model_of(self).stop_training = True
 
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Form:
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         # The core passes finite numbers over; the hook itself judges the others.
-        self._fitwatch_attach(recorder)
+        if not self._fitwatch_attach(recorder):
+            return NotImplemented
         return _core.Finite(list(self.monitor)), self.on_batch_end
 
 
-def is_spoiled(callback: Base, logs: Any) -> bool:
-    """Whether a `TerminateOnNaN` in the list of this callback has seen what is not finite."""
-    return any(watcher.has_seen_nan(logs) for watcher in _watchers(callback))
+class Guarded:
+    """Mixin for a callback that saves the model: a `TerminateOnNaN` in its list may object."""
+
+    _fitwatch_withheld = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called when `fit()` begins."""
+        self._fitwatch_withheld = False
+        super().on_train_begin(logs)  # type: ignore[misc]
+
+    def _fitwatch_spoiled_metrics(self, logs: Any) -> bool:
+        """Whether a watched metric has not been finite, in this fit or in these logs."""
+        spoiled = any(watcher.has_seen_nan(logs) for watcher in _watchers(self))
+        return self._fitwatch_withhold(spoiled)
+
+    def _fitwatch_spoiled_weights(self) -> bool:
+        """Whether a trained weight is not finite, where somebody watches.
+
+        The step whose gradients were too large has a finite loss itself: it is the next one that
+        has none. Weights that are not trained are as they were made: infinite on purpose, perhaps.
+        """
+        weights = self.model.trainable_variables if _watchers(self) else ()  # type: ignore[attr-defined]
+        finite = all(bool(keras.ops.all(keras.ops.isfinite(weight))) for weight in weights)
+        return self._fitwatch_withhold(not finite)
+
+    def _fitwatch_withhold(self, spoiled: bool) -> bool:
+        if spoiled and not self._fitwatch_withheld:
+            self._fitwatch_withheld = True
+            warnings.warn(
+                f"{type(self).__name__}: the model is not saved, and what was saved before is "
+                "kept: a metric or a weight is not finite.",
+                stacklevel=2,
+            )
+        return spoiled
 
 
-def has_spoiled_weights(callback: Base) -> bool:
-    """Whether there is a `TerminateOnNaN` in the list, and a trained weight that is not finite.
-
-    The step whose gradients were too large has a finite loss itself: it is the next one that has
-    none. Weights that are not trained are as they were made, and may be infinite on purpose.
-    """
-    if not _watchers(callback):
-        return False
-    weights = callback.model.trainable_variables  # type: ignore[attr-defined]
-    return not all(bool(keras.ops.all(keras.ops.isfinite(weight))) for weight in weights)
-
-
-def _watchers(callback: Base) -> list[TerminateOnNaN]:
-    return [c for c in callback._fitwatch_companions() if isinstance(c, TerminateOnNaN)]
+def _watchers(callback: Any) -> list[TerminateOnNaN]:
+    # Not `isinstance`, which is true of Keras's own too while fitwatch is enabled.
+    return [c for c in callback._fitwatch_companions() if TerminateOnNaN in type(c).__mro__]

@@ -127,8 +127,10 @@ impl AppendFile {
 
 impl Drop for AppendFile {
     fn drop(&mut self) {
-        // In a forked child this is a copy, and what is in it is the parent's to write.
-        if self.process == std::process::id() {
+        // In a forked child this is a copy, and what is in it is the parent's to write. And whoever
+        // has cut or replaced the content since does not want more of this in it.
+        let content = self.file.metadata().map(|facts| facts.len());
+        if self.process == std::process::id() && content.is_ok_and(|length| length == self.length) {
             let now = self.flushed_at;
             // Nobody is left to tell: whoever wants to know calls `flush` first.
             let _ = self.flush(now);
@@ -190,6 +192,19 @@ mod tests {
         file.process += 1;
         drop(file);
         assert_eq!(fs::read(folder.path().join("file")).expect("the file"), b"");
+    }
+
+    #[test]
+    fn what_was_left_over_does_not_get_into_a_file_that_somebody_has_begun_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = file(folder.path());
+        file.buffer().extend(b"one\n");
+        file.flush(1.0).expect("written");
+        file.buffer().extend(b"two\n");
+        fs::write(file.path(), "new content").expect("written");
+        drop(file);
+        let content = fs::read(folder.path().join("file")).expect("the file");
+        assert_eq!(content, b"new content");
     }
 
     #[cfg(unix)]

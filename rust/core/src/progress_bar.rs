@@ -61,16 +61,16 @@ impl ProgressBar {
 
     /// Notes that a step has ended, and tells whether to draw after it: not again for a while, then.
     pub fn step(&mut self, current: i64, now: f64) -> bool {
-        // As Keras does: the first step, which may have compiled something, is left out of the
-        // time per step.
-        if current == 1 {
-            self.first_step_at = Some(now);
-        }
         let interval = match self.style {
             Style::Live => LIVE_INTERVAL,
             Style::Plain => PLAIN_INTERVAL,
             Style::Silent | Style::Summary => return false,
         };
+        // As Keras does, but for a summary: the first step, which may have compiled something, is
+        // left out of the time per step.
+        if current == 1 {
+            self.first_step_at = Some(now);
+        }
         // A clock that was set back must not stop the bar.
         let waited = self.drawn_at.map(|drawn_at| now - drawn_at);
         let due = waited.is_none_or(|waited| !(0.0..interval).contains(&waited));
@@ -269,7 +269,7 @@ mod tests {
         let mut bar = ProgressBar::new(Style::Summary, 0.0);
         assert!(!bar.step(1, 99.0));
         assert_eq!(bar.draw(1, Some(2), 99.0, false), "");
-        assert_eq!(bar.draw(2, Some(2), 99.4, true), "2/2 - 99s - 400ms/step\n");
+        assert_eq!(bar.draw(2, Some(2), 99.4, true), "2/2 - 99s - 50s/step\n");
         let mut silent = ProgressBar::new(Style::Silent, 0.0);
         assert!(!silent.step(1, 99.0));
         assert_eq!(silent.draw(2, Some(2), 99.0, true), "");

@@ -17,6 +17,9 @@ pub fn replace(
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
+    if !path.is_file() {
+        return Err(io::ErrorKind::Unsupported.into()); // a device, a pipe
+    }
     let beside = beside(&path);
     let result = fill(&path, &beside, write);
     if result.is_err() {

@@ -34,7 +34,7 @@ impl From<Error> for PyErr {
                     let message = source.to_string();
                     // Rust appends " (os error N)", which Python shows as "[Errno N]" in front.
                     let reason = message.split(" (os error").next().unwrap_or_default();
-                    PyOSError::new_err((errno, reason.to_owned(), path))
+                    PyOSError::new_err((errno, reason.to_owned(), path.into_os_string()))
                 }
                 None => PyOSError::new_err(format!("{source}: {}", path.display())),
             },

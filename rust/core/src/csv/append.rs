@@ -6,9 +6,8 @@ use std::path::Path;
 
 use super::text;
 
-/// Bytes of a torn record that are cut off at most. More is no torn record, but a file whose quotes
-/// do not match.
-const LONGEST_TORN: usize = 1 << 16;
+/// Bytes of a record whose quotes are open, at most. With more, the quotes of the file do not match.
+const LONGEST_OPEN: usize = 1 << 20;
 
 /// Why a file is not appended to.
 #[derive(Debug)]
@@ -31,12 +30,12 @@ impl From<io::Error> for Refused {
     }
 }
 
-/// A last record that had no end.
+/// A last line that had no end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repair {
     /// What was there.
     pub text: String,
-    /// Whether it has all its fields and was kept.
+    /// Whether nothing but half of its end was missing, so that it was kept.
     pub kept: bool,
 }
 
@@ -45,38 +44,42 @@ pub struct Repair {
 pub struct Survey {
     /// The names of the columns; none in an empty file.
     pub columns: Vec<String>,
-    /// The record at its end that has none, if there is one, and where it begins.
+    /// The line at its end that has none, if there is one, and where it begins.
     pub torn: Option<(Repair, u64)>,
 }
 
 /// Looks a file through, before anything is appended to it.
 pub fn survey(path: &Path, separator: char, first: &str) -> Result<Survey, Refused> {
-    let mut reader = BufReader::new(File::open(path)?);
+    let mut records = Records::new(BufReader::new(File::open(path)?), separator);
     let mut found = Survey::default();
-    let mut record = Vec::new();
     let mut offset = 0;
-    while read_record(&mut reader, &mut record)? {
-        let body = without_end(&record);
-        let whole = body.len() < record.len() && is_balanced(&record);
-        if !whole {
-            if record.len() > LONGEST_TORN {
-                return Err(Refused::Unbalanced);
+    while records.next()? {
+        let line = &records.record;
+        if records.quotes.are_open() && line.contains(&b'\n') {
+            return Err(Refused::Unbalanced);
+        }
+        if !line.ends_with(b"\n") {
+            let text = String::from_utf8_lossy(line).into_owned();
+            if offset == 0 && !begins_like(&text, first) {
+                return Err(Refused::NoHeader(vec![text]));
             }
-            // A file system may leave zeros where the end of a file was not written.
-            let kept = is_balanced(&record)
-                && !record.contains(&0)
-                && !found.columns.is_empty()
-                && count_fields(&record, separator) == found.columns.len();
-            let text = String::from_utf8_lossy(&record).into_owned();
+            // Half of an end proves that the line is whole; without any, its last number may not be.
+            let kept = offset > 0 && line.ends_with(b"\r") && !records.quotes.are_open();
             found.torn = Some((Repair { text, kept }, offset));
             break;
         }
         if offset == 0 {
-            found.columns = header(body, separator, first)?;
+            found.columns = header(without_end(line), separator, first)?;
         }
-        offset += record.len() as u64;
+        offset += line.len() as u64;
     }
     Ok(found)
+}
+
+/// Whether `text` is the beginning of a header whose first column is `first`.
+fn begins_like(text: &str, first: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}');
+    !text.contains('\r') && (text.starts_with(first) || first.starts_with(text))
 }
 
 fn header(record: &[u8], separator: char, first: &str) -> Result<Vec<String>, Refused> {
@@ -94,15 +97,103 @@ fn header(record: &[u8], separator: char, first: &str) -> Result<Vec<String>, Re
     Ok(columns)
 }
 
-/// Reads the next record, its end included: a line, or several, where a line end is in quotes.
-pub fn read_record(reader: &mut impl BufRead, record: &mut Vec<u8>) -> io::Result<bool> {
-    record.clear();
-    while reader.read_until(b'\n', record)? > 0 {
-        if is_balanced(record) {
-            break;
+/// The records of a file, one after the other.
+pub struct Records<R> {
+    reader: R,
+    separator: char,
+    /// The record that was read last, its end included.
+    pub record: Vec<u8>,
+    /// What its quotes say.
+    quotes: Quotes,
+}
+
+impl<R: BufRead> Records<R> {
+    pub fn new(reader: R, separator: char) -> Self {
+        Self {
+            reader,
+            separator,
+            record: Vec::new(),
+            quotes: Quotes::default(),
         }
     }
-    Ok(!record.is_empty())
+
+    /// Reads the next record: a line, or several, where a line end is in quotes. `false` at the end.
+    pub fn next(&mut self) -> Result<bool, Refused> {
+        self.record.clear();
+        self.quotes = Quotes::default();
+        loop {
+            let known = self.record.len();
+            if self.reader.read_until(b'\n', &mut self.record)? == 0 {
+                break;
+            }
+            self.quotes.read(&self.record[known..], self.separator);
+            if !self.quotes.are_open() {
+                break;
+            }
+            if self.record.len() > LONGEST_OPEN {
+                return Err(Refused::Unbalanced);
+            }
+        }
+        Ok(!self.record.is_empty())
+    }
+
+    /// How many fields the record has.
+    pub fn fields(&self) -> usize {
+        self.quotes.fields
+    }
+}
+
+/// Follows the quotes of a record, as Python's `csv` does: they open at the start of a field only.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Quotes {
+    state: State,
+    fields: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Start,
+    Plain,
+    Quoted,
+    /// Behind a quote in quotes: their end, or the first half of a quote that is meant.
+    Closing,
+}
+
+impl Default for Quotes {
+    fn default() -> Self {
+        Self {
+            state: State::Start,
+            fields: 1,
+        }
+    }
+}
+
+impl Quotes {
+    fn are_open(&self) -> bool {
+        self.state == State::Quoted
+    }
+
+    fn read(&mut self, bytes: &[u8], separator: char) {
+        let mut encoded = [0; 4];
+        let separator = separator.encode_utf8(&mut encoded).as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let quote = bytes[at] == b'"';
+            if self.state != State::Quoted && bytes[at..].starts_with(separator) {
+                self.fields += 1;
+                self.state = State::Start;
+                at += separator.len();
+                continue;
+            }
+            self.state = match self.state {
+                State::Start | State::Closing if quote => State::Quoted,
+                State::Quoted if quote => State::Closing,
+                State::Quoted => State::Quoted,
+                State::Start | State::Plain | State::Closing => State::Plain,
+            };
+            at += 1;
+        }
+    }
 }
 
 /// A record without what ends it.
@@ -111,21 +202,11 @@ pub fn without_end(record: &[u8]) -> &[u8] {
     body.strip_suffix(b"\r").unwrap_or(body)
 }
 
-/// How many fields a record has.
-pub fn count_fields(record: &[u8], separator: char) -> usize {
-    let mut bytes = [0; 4];
-    let separator = separator.encode_utf8(&mut bytes).as_bytes();
-    let mut quoted = false;
-    let mut fields = 1;
-    for (at, byte) in record.iter().enumerate() {
-        quoted ^= *byte == b'"';
-        fields += usize::from(!quoted && record[at..].starts_with(separator));
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Io(error) => error,
+            _ => io::ErrorKind::InvalidData.into(),
+        }
     }
-    fields
-}
-
-fn is_balanced(record: &[u8]) -> bool {
-    record
-        .iter()
-        .fold(true, |balanced, byte| balanced ^ (*byte == b'"'))
 }

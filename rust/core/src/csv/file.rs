@@ -1,10 +1,10 @@
 //! A CSV file that is written row by row.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
 
-use super::append::{self, Refused, Repair};
+use super::append::{self, Records, Refused, Repair};
 use super::text::{self, Field};
 use crate::AppendFile;
 use crate::replace::replace;
@@ -34,8 +34,8 @@ impl CsvFile {
 
     /// Opens a file to add rows to it; makes it, if there is none.
     ///
-    /// A last record without an end, as a crash leaves it, gets one if it has all its fields, and
-    /// is cut off otherwise.
+    /// A last line without an end, as a crash leaves it, is cut off: half a number looks like one.
+    /// Where half of the end is there, it gets the other half.
     ///
     /// # Errors
     /// When the file cannot be opened, or is no CSV file whose header has the column `first`. It is
@@ -54,7 +54,7 @@ impl CsvFile {
             Some((repair, start)) => {
                 let mut file = File::options().append(true).open(path)?;
                 if repair.kept {
-                    file.write_all(text::END.as_bytes())?;
+                    file.write_all(b"\n")?;
                 } else {
                     file.set_len(start)?;
                 }
@@ -67,9 +67,11 @@ impl CsvFile {
     }
 
     fn open(path: &Path, separator: char, columns: Vec<String>, now: f64) -> io::Result<Self> {
-        let file = File::options().append(true).open(path)?;
+        // The program may change its folder.
+        let path = std::path::absolute(path)?;
+        let file = File::options().append(true).open(&path)?;
         Ok(Self {
-            file: AppendFile::new(file, path.to_owned(), now)?,
+            file: AppendFile::new(file, path, now)?,
             separator,
             columns,
             row: String::new(),
@@ -104,32 +106,31 @@ impl CsvFile {
         } else {
             self.file.flush(now)?;
             self.widen(&header, columns.len())?;
-            let path = fs::canonicalize(self.file.path())?;
+            let path = self.file.path().to_owned();
             let file = File::options().append(true).open(&path)?;
-            self.file = AppendFile::new(file, self.file.path().to_owned(), now)?;
+            self.file = AppendFile::new(file, path, now)?;
         }
         self.columns = columns;
         Ok(())
     }
 
     fn widen(&self, header: &str, columns: usize) -> io::Result<()> {
-        let mut reader = BufReader::new(File::open(self.file.path())?);
-        let mut record = Vec::new();
-        append::read_record(&mut reader, &mut record)?;
+        let reader = BufReader::new(File::open(self.file.path())?);
+        let mut records = Records::new(reader, self.separator);
+        records.next()?;
         let mut missing = String::from(self.separator);
         missing.push_str(text::MISSING);
         replace(self.file.path(), |writer| {
             writer.write_all(header.as_bytes())?;
-            while append::read_record(&mut reader, &mut record)? {
-                let body = append::without_end(&record);
+            while records.next()? {
+                let body = append::without_end(&records.record);
                 writer.write_all(body)?;
                 if !body.is_empty() {
-                    let fields = append::count_fields(body, self.separator);
-                    for _ in fields..columns {
+                    for _ in records.fields()..columns {
                         writer.write_all(missing.as_bytes())?;
                     }
                 }
-                writer.write_all(&record[body.len()..])?;
+                writer.write_all(&records.record[body.len()..])?;
             }
             Ok(())
         })
@@ -161,6 +162,7 @@ impl CsvFile {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::PathBuf;
 
     use super::*;
@@ -229,13 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_row_is_cut_off_and_a_whole_one_without_an_end_gets_one() {
+    fn a_torn_row_is_cut_off_and_half_an_end_is_completed() {
         for (torn, kept, expected) in [
-            ("1,0.2", true, "1,0.2\r\n"),
+            ("1,0.2", false, ""),
             ("1", false, ""),
             ("1,\"[0.2, 0", false, ""),
             ("1,0.2\0\0\0", false, ""),
             ("\0\0\0", false, ""),
+            ("1,0.2\r", true, "1,0.2\r\n"),
         ] {
             let folder = Folder::with(&format!("epoch,loss\r\n0,0.5\r\n{torn}"));
             let (file, repair) = folder.append();
@@ -261,12 +264,41 @@ mod tests {
         assert!(matches!(refused, Refused::NoHeader(names) if names == ["epoch;loss"]));
         let refused = Folder::with("epoch,loss,loss\r\n").refused();
         assert!(matches!(refused, Refused::Twice(name) if name == "loss"));
-        let long = "0,0.5\r\n".repeat(20_000);
-        let refused = Folder::with(&format!("epoch,loss\r\n0,\"\r\n{long}")).refused();
-        assert!(matches!(refused, Refused::Unbalanced));
+        for rows in [1, 200_000] {
+            let rows = "0,0.5\r\n".repeat(rows);
+            let refused = Folder::with(&format!("epoch,loss\r\n0,\"\r\n{rows}")).refused();
+            assert!(matches!(refused, Refused::Unbalanced));
+        }
+        for content in ["{\"a\": 1}", "epoch,loss\r0,0.5\r", "e,p,o"] {
+            assert!(matches!(
+                Folder::with(content).refused(),
+                Refused::NoHeader(_)
+            ));
+        }
         let folder = Folder::new();
         fs::write(folder.path(), b"epoch,\xff\xfe\r\n").expect("a file");
         assert!(matches!(folder.refused(), Refused::NotText));
+    }
+
+    #[test]
+    fn a_quote_inside_a_field_is_one() {
+        let rows = "0,5\" disk\r\n1,\"a \"\"b\"\"\r\n, c\"\r\n2,\"\"\r\n";
+        let folder = Folder::with(&format!("epoch,loss\r\n{rows}"));
+        let (mut file, repair) = folder.append();
+        assert_eq!(repair, None);
+        file.add_columns(&names(&["late"]), 1.0).expect("widened");
+        let rows = "0,5\" disk,NA\r\n1,\"a \"\"b\"\"\r\n, c\",NA\r\n2,\"\",NA\r\n";
+        assert_eq!(folder.read(), format!("epoch,loss,late\r\n{rows}"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_never_replaced() {
+        let mut file = CsvFile::create(Path::new("/dev/null"), ',', 1.0).expect("a device");
+        file.add_columns(&names(&["epoch"]), 1.0).expect("a header");
+        file.flush(1.0).expect("written");
+        assert!(file.add_columns(&names(&["late"]), 1.0).is_err());
+        assert!(!fs::metadata("/dev/null").expect("facts").is_file());
     }
 
     #[test]

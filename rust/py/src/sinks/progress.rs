@@ -6,6 +6,7 @@ use fitwatch_core::{ProgressBar, Style};
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use super::{Act, Batch, Wish};
 use crate::reader::Cell;
@@ -15,6 +16,7 @@ use crate::recorder::queue::Row;
 ///
 /// Args:
 ///     show: Called with a text to print.
+///     seen: Batches so far.
 #[pyclass(module = "fitwatch._core")]
 pub struct Progress {
     /// The number of the last batch, counted from 1.
@@ -35,15 +37,23 @@ pub struct Progress {
 #[pymethods]
 impl Progress {
     #[new]
-    fn new(show: Py<PyAny>) -> Self {
+    #[pyo3(signature = (show, seen=0))]
+    fn new(show: Py<PyAny>, seen: i64) -> Self {
         Self {
-            seen: 0,
+            seen,
             target: None,
             values: true,
             show: Some(show),
             bar: ProgressBar::default(),
             wished: VecDeque::new(),
         }
+    }
+
+    /// For `copy` and `pickle`: class, arguments. The bar itself stays behind.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (Option<Py<PyAny>>, i64)) {
+        let this = slf.borrow();
+        let show = this.show.as_ref().map(|show| show.clone_ref(slf.py()));
+        (slf.get_type(), (show, this.seen))
     }
 
     /// Begins a new bar: "silent", "live", "plain" or "summary".
