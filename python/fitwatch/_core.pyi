@@ -224,10 +224,8 @@ class Progress:
 class Rows:
     """Writes the values of every so many batches of an epoch to a CSV file."""
 
-    every: int
     epoch: int
-    file: CsvFile | None
-    def __new__(cls, every: int, failed: Callable[[OSError], None]) -> Rows: ...
+    def __new__(cls, every: int, file: CsvFile, failed: Callable[[OSError], None]) -> Rows: ...
     def due(self, batch: int) -> bool: ...
 
 @final

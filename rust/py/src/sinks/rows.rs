@@ -19,18 +19,15 @@ use crate::recorder::schema::Schema;
 ///
 /// Args:
 ///     every: Batches between two rows.
+///     file: Where to write.
 ///     failed: Called with the `OSError` when the file cannot be written.
 #[pyclass(module = "fitwatch._core")]
 pub struct Rows {
-    /// Batches between two rows.
-    #[pyo3(get, set)]
     every: i64,
     /// The epoch that is running.
     #[pyo3(get, set)]
     epoch: i64,
-    /// Where to write; None for nowhere.
-    #[pyo3(get, set)]
-    file: Option<Py<CsvFile>>,
+    file: Py<CsvFile>,
     failed: Option<Py<PyAny>>,
     /// The last batch, if there was one in this epoch.
     last: Option<i64>,
@@ -52,11 +49,11 @@ enum Source {
 #[pymethods]
 impl Rows {
     #[new]
-    fn new(every: i64, failed: Py<PyAny>) -> Self {
+    fn new(every: i64, file: Py<CsvFile>, failed: Py<PyAny>) -> Self {
         Self {
             every,
             epoch: 0,
-            file: None,
+            file,
             failed: Some(failed),
             last: None,
             wished: VecDeque::new(),
@@ -105,10 +102,7 @@ impl Rows {
         let Some(batch) = super::wished(&mut this.wished, row.ordinal) else {
             return Act::Nothing;
         };
-        let Some(file) = &this.file else {
-            return Act::Batch;
-        };
-        let mut file = file.borrow_mut(py);
+        let mut file = this.file.borrow_mut(py);
         let columns = file.columns();
         let known = matches!(&this.sources, Some((id, sources))
             if *id == row.schema.id && sources.len() == columns.len());
