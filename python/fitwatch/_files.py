@@ -9,8 +9,8 @@ from fitwatch import _keras
 
 
 def is_remote(path: str) -> bool:
-    """Whether only Keras's own file layer can open a path (`gs://...`)."""
-    return _keras.is_remote(path)
+    """Whether a path is a URL (`gs://...`), which only Keras's own file layer can open."""
+    return "://" in path
 
 
 def fields(argument: str, template: str) -> set[str]:

@@ -56,15 +56,6 @@ def to_number(value: Any) -> Any:
         return value
 
 
-def is_remote(path: str) -> bool:
-    """Whether Keras opens a path through TensorFlow's file systems (`gs://...`)."""
-    try:
-        from keras.src.utils.file_utils import is_remote_path
-    except ImportError as error:
-        raise _unsupported("keras.src.utils.file_utils.is_remote_path") from error
-    return bool(is_remote_path(path))
-
-
 def require_remote(path: str) -> None:
     """Sees to it that Keras can open a remote path.
 

@@ -95,22 +95,21 @@ class Stateful:
         for key, read in self._fitwatch_state.items():
             try:
                 values[key] = read(state[key])
-            except ValueError:
+            except ValueError as allowed:
                 raise ValueError(
-                    f"state of {name} is damaged: {key} must be {_lower(read.__doc__)}; got "
-                    f"{state[key]!r}."
+                    f"state of {name} is damaged: {key} must be {allowed}; got {state[key]!r}."
                 ) from None
         return values
 
 
-# What reads a value of a state: gives it back as the callback has it, or raises a ValueError; the
-# first line of its docstring says what is allowed.
+# What reads a value of a state: gives it back as the callback has it, or raises a ValueError that
+# says what is allowed.
 
 
 def whole(value: Any) -> int:
     """A whole number of 0 or more."""
     if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError(value)
+        raise ValueError("a whole number of 0 or more")
     return value
 
 
@@ -123,13 +122,8 @@ def optional_number(value: Any) -> float | None:
     """A number or None."""
     value = from_json(value)
     if value is not None and type(value) not in (int, float):
-        raise ValueError(value)
+        raise ValueError("a number or None")
     return None if value is None else float(value)
-
-
-def _lower(doc: str | None) -> str:
-    text = (doc or "").rstrip(".")
-    return text[:1].lower() + text[1:]
 
 
 def to_json(value: Any) -> Any:

@@ -8,7 +8,7 @@ from fitwatch import _core
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks.terminate_on_nan import Guarded
+from fitwatch.callbacks._guarded import Guarded
 
 
 class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
@@ -18,6 +18,8 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
     keeps it from replacing or deleting the last good backup.
     """
 
+    delete_checkpoint: bool
+
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` counts batches and enough have passed."""
@@ -25,8 +27,12 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
 
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
-        if not self._fitwatch_is_spoiled(logs):
+        delete = self.delete_checkpoint
+        self.delete_checkpoint = delete and not self._fitwatch_is_spoiled(logs)
+        try:
             super().on_train_end(logs)
+        finally:
+            self.delete_checkpoint = delete
 
     def _save_model(self) -> None:
         if not self._fitwatch_is_spoiled(None):

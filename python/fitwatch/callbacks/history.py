@@ -13,14 +13,14 @@ from fitwatch.callbacks._stateful import Stateful, from_json, whole
 def _epochs(value: Any) -> list[int]:
     """A list of whole numbers."""
     if not isinstance(value, list):
-        raise ValueError(_epochs.__doc__)
+        raise ValueError("a list of whole numbers")
     return [whole(epoch) for epoch in value]
 
 
 def _history(value: Any) -> dict[str, list[Any]]:
     """A dict of lists."""
     if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
-        raise ValueError(_history.__doc__)
+        raise ValueError("a dict of lists")
     return {name: from_json(values) for name, values in value.items()}
 
 

@@ -51,9 +51,11 @@ class LearningRateScheduler(
 
     Example:
         >>> from fitwatch.callbacks import LearningRateScheduler
-        >>> warm_up = LearningRateScheduler(lambda step, lr: min(lr, 1e-5 * step), unit="batch")
-        >>> warm_up.schedule(10, 0.1)
-        0.0001
+        >>> warm_up = LearningRateScheduler(
+        ...     lambda step, lr: 1e-3 * min(1.0, (step + 1) / 1000), unit="batch"
+        ... )
+        >>> warm_up.schedule(499, 0.0)
+        0.0005
     """
 
     _fitwatch_state: ClassVar = {"step": whole}

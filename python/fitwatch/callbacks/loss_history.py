@@ -19,9 +19,12 @@ from fitwatch.callbacks._stateful import Stateful, optional_whole, whole
 
 def _losses(value: Any) -> bytes:
     """Base64 of float32 values."""
-    losses = base64.b64decode(value, validate=True) if isinstance(value, str) else b"?"
+    try:
+        losses = base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        losses = b"?"
     if len(losses) % 4:
-        raise ValueError(_losses.__doc__)
+        raise ValueError("base64 of float32 values")
     return losses
 
 
@@ -30,7 +33,7 @@ def _epochs(value: Any) -> dict[int, tuple[int, int | None]]:
     try:
         return {whole(epoch): (whole(start), optional_whole(stop)) for epoch, start, stop in value}
     except (TypeError, ValueError):
-        raise ValueError(_epochs.__doc__) from None
+        raise ValueError("a list of epochs, first batches and last ones") from None
 
 
 class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[misc]

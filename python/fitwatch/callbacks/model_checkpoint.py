@@ -7,9 +7,9 @@ import keras
 from fitwatch import _check, _core, _files
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
 from fitwatch.callbacks._stateful import optional_number, optional_whole, whole
-from fitwatch.callbacks.terminate_on_nan import Guarded
 
 
 class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]

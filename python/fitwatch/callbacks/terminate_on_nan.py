@@ -1,4 +1,4 @@
-"""TerminateOnNaN, and what it keeps others from doing."""
+"""TerminateOnNaN."""
 
 import warnings
 from collections.abc import Sequence
@@ -108,44 +108,3 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
         if not self._fitwatch_attach(recorder):
             return NotImplemented
         return _core.Finite(list(self.monitor)), self.on_batch_end
-
-
-class Guarded:
-    """Mixin for a callback that saves the model: a `TerminateOnNaN` in its list may object."""
-
-    _fitwatch_withheld = False
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Called when `fit()` begins."""
-        self._fitwatch_withheld = False
-        super().on_train_begin(logs)  # type: ignore[misc]
-
-    def _fitwatch_spoiled_metrics(self, logs: Any) -> bool:
-        """Whether a watched metric has not been finite, in this fit or in these logs."""
-        spoiled = any(watcher.has_seen_nan(logs) for watcher in _watchers(self))
-        return self._fitwatch_withhold(spoiled)
-
-    def _fitwatch_spoiled_weights(self) -> bool:
-        """Whether a trained weight is not finite, where somebody watches.
-
-        The step whose gradients were too large has a finite loss itself: it is the next one that
-        has none. Weights that are not trained are as they were made: infinite on purpose, perhaps.
-        """
-        weights = self.model.trainable_variables if _watchers(self) else ()  # type: ignore[attr-defined]
-        finite = all(bool(keras.ops.all(keras.ops.isfinite(weight))) for weight in weights)
-        return self._fitwatch_withhold(not finite)
-
-    def _fitwatch_withhold(self, spoiled: bool) -> bool:
-        if spoiled and not self._fitwatch_withheld:
-            self._fitwatch_withheld = True
-            warnings.warn(
-                f"{type(self).__name__}: the model is not saved, and what was saved before is "
-                "kept: a metric or a weight is not finite.",
-                stacklevel=2,
-            )
-        return spoiled
-
-
-def _watchers(callback: Any) -> list[TerminateOnNaN]:
-    # Not `isinstance`, which is true of Keras's own too while fitwatch is enabled.
-    return [c for c in callback._fitwatch_companions() if TerminateOnNaN in type(c).__mro__]
