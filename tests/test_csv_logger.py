@@ -497,6 +497,19 @@ def test_metrics_can_be_chosen_as_in_keras(path):
         assert path.read_bytes() == b"epoch,loss\r\n0,0.5\r\n1,0.5\r\n"
 
 
+def test_rows_of_epochs_are_not_in_the_way_of_keras_s_asynchronous_list(path):
+    class Mine(callbacks.CSVLogger):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    assert callbacks.CSVLogger(path).async_safe
+    assert not callbacks.CSVLogger(path, update_freq="batch").async_safe
+    assert not Mine(path).async_safe
+    mine = Mine(path)
+    mine.async_safe = True  # as a subclass of Keras's may have it
+    assert mine.async_safe
+
+
 class Filtered(callbacks.CSVLogger):
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name != "_model"}

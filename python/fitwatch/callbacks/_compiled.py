@@ -1,6 +1,7 @@
 """Which hooks of which callbacks have to be called, and which the core does by itself."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 from fitwatch import _core, _keras
@@ -84,6 +85,22 @@ class Compiled:
         # A copy belongs to no callback list.
         bound = ("_fitwatch_recorder", "_fitwatch_run")
         return {k: v for k, v in (attributes or {}).items() if k not in bound}, slots
+
+
+class Idle:
+    """Mixin for a `Compiled` callback whose batch hooks have something to do only where asked.
+
+    Keras's own list hands batch hooks to other threads on JAX and torch, so that nobody waits for
+    the device; a callback that has one is in the way of that, unless it says that it is safe.
+    """
+
+    @cached_property  # so that a subclass may set it
+    def async_safe(self) -> bool:
+        """Whether the batch hooks have nothing to do, and no subclass has any of its own."""
+        kinds = ("on_batch_end", *(f"on_{kind}_batch_end" for kind in ("train", "test", "predict")))
+        hooks = [hook for name in kinds if not _keras.is_default(hook := getattr(self, name))]
+        forms = [getattr(hook, "_compiled_form", None) for hook in hooks]
+        return all(form is not None and getattr(self, form)(None) is None for form in forms)
 
 
 def plan(

@@ -7,11 +7,11 @@ import keras
 from fitwatch import _check, _core, _files
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._csv_table import Table
 
 
-class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ignore[misc]
+class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ignore[misc]
     r"""Writes the logs of every epoch to a CSV file, and of batches where asked.
 
     Same arguments, columns and text as `keras.callbacks.CSVLogger`: `epoch`, then the metrics by
@@ -162,9 +162,9 @@ class CSVLogger(Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ign
         self.keys = keys
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if self._fitwatch_rows is None:
+        if self.update_freq == "epoch":
             return None
-        if not self._fitwatch_attach(recorder):
+        if self._fitwatch_rows is None or not self._fitwatch_attach(recorder):
             return NotImplemented
         return self._fitwatch_rows, self._fitwatch_write_batch
 

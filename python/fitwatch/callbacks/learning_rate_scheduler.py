@@ -12,12 +12,13 @@ from fitwatch import _check, _core, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rates
 from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._stateful import Stateful, whole
 
 
 class LearningRateScheduler(
     Stateful,
+    Idle,
     Base,
     keras.callbacks.LearningRateScheduler,  # type: ignore[misc]
     metaclass=DropIn,
@@ -81,13 +82,6 @@ class LearningRateScheduler(
     @step.setter
     def step(self, step: int) -> None:
         self._fitwatch_step = self._fitwatch_epoch_start = int(step)
-
-    @property
-    def async_safe(self) -> bool:
-        """Whether Keras's own list, on JAX and torch, may hand batch hooks to other threads."""
-        hooks = (self.on_batch_end, self.on_test_batch_end, self.on_predict_batch_end)
-        own = hasattr(self.on_train_batch_end, "_compiled_form")
-        return self.unit == "epoch" and own and all(map(_keras.is_default, hooks))
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
