@@ -87,7 +87,8 @@ def test_calls_are_those_of_keras(hooks):
 values = st.one_of(
     st.floats(allow_nan=False),
     st.integers(-1000, 1000),
-    st.text(max_size=3),
+    # "nan" is a number to Keras, and equal to nothing.
+    st.text(max_size=3).filter(lambda text: text.strip().lower() != "nan"),
     st.none(),
     st.booleans(),
     st.floats(width=32, allow_nan=False, allow_subnormal=False).map(backend_scalar),

@@ -519,3 +519,75 @@ def test_a_subclass_with_a_state_of_its_own_can_be_pickled(make_model, data, pat
     logger = Filtered(path)
     make_model().fit(*data, verbose=0, callbacks=[logger])
     assert pickle.loads(pickle.dumps(logger)).filename == str(path)
+
+
+TWO = """
+import resource, signal, sys, warnings
+from fitwatch import callbacks
+
+warnings.simplefilter("ignore")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+one, two = (callbacks.CSVLogger(sys.argv[1], append=True) for _ in range(2))
+one.on_train_begin()
+one.on_epoch_end(0, {"loss": 0.5})
+two.on_train_begin()
+for epoch in range(1, 6):
+    two.on_epoch_end(epoch, {"loss": 0.25})
+size = len(open(sys.argv[1], newline="").read())
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 3, resource.RLIM_INFINITY))
+one.on_epoch_end(6, {"loss": 0.5})
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_what_somebody_else_has_appended_is_never_cut_off(path):
+    subprocess.run([sys.executable, "-c", TWO, str(path)], check=True)
+    assert path.read_bytes().endswith(b"\r\n")
+    assert [row[0] for row in read(path)[1:]] == [str(epoch) for epoch in range(6)]
+
+
+LONG = """
+import resource, signal, sys, warnings
+from fitwatch import callbacks
+
+warnings.simplefilter("ignore")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+logger = callbacks.CSVLogger(sys.argv[1])
+logger.on_train_begin()
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+for epoch in range(3):
+    logger.on_epoch_end(epoch, {"text": "x" * 700_000})
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+logger.on_epoch_end(3, {"text": "y"})
+logger.on_train_end()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_a_header_is_there_even_if_what_came_first_was_given_up(path):
+    subprocess.run([sys.executable, "-c", LONG, str(path)], check=True)
+    lines = path.read_text().splitlines()
+    assert lines[0] == "epoch,text,val_text"
+    assert lines[-1] == "3,y,NA"
+
+
+def test_a_file_with_rows_that_are_too_long_is_not_appended_to(path):
+    """Such as Keras makes, when it appends rows with other metrics."""
+    write(path, {"a": 1.0, "val_a": 2.0})
+    stock = keras.callbacks.CSVLogger(path, append=True)
+    stock.on_train_begin()
+    stock.on_epoch_end(1, {"a": 1.0, "b": 2.0})
+    stock.on_train_end()
+    with pytest.raises(ValueError, match=r"log\.csv: its line 3 has more fields than its header"):
+        callbacks.CSVLogger(path, append=True).on_train_begin()
+
+
+def test_a_loop_without_on_epoch_begin_has_its_epochs(path):
+    logger = callbacks.CSVLogger(path, update_freq="batch")
+    logger.on_train_begin()
+    for epoch in range(2):
+        for batch in range(2):
+            logger.on_train_batch_end(batch, {"loss": 0.5})
+        logger.on_epoch_end(epoch, {"loss": 0.5})
+    logger.on_train_end()
+    assert [row[0] for row in read(path)[1:]] == ["0"] * 3 + ["1"] * 3

@@ -253,3 +253,14 @@ def test_the_bar_can_be_added_to(monkeypatch):
 def test_what_is_not_shown_may_be_anything(capsys):
     run(callbacks.ProgbarLogger(), epochs=1, steps=100, verbose=0, logs={"phase": "warm-up"})
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("verbose", [None, "1", 3, True, 1.0])
+def test_verbosities_that_keras_takes(verbose, clock):
+    printed = []
+    for module in (callbacks, keras.callbacks):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdout", Terminal())
+            run(module.ProgbarLogger(), 1, 100, verbose=verbose, clock=clock, pause=0.25)
+            printed.append(sys.stdout.getvalue())
+    assert printed[0] == printed[1]

@@ -256,3 +256,19 @@ def test_batches_that_wait_are_in_the_state():
     other = callbacks.LossHistory()
     other.load_state_dict(history.state_dict())
     assert other.losses.tolist() == [0.5] * 5
+
+
+@pytest.mark.parametrize("name", ["History", "LossHistory", "LearningRateScheduler"])
+def test_loops_that_count_with_numpy(name, model):
+    callback = MAKERS[name]()
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch in np.arange(2):
+        callback.on_epoch_begin(epoch)
+        for batch in np.arange(3):
+            callback.on_train_batch_begin(batch)
+            callback.on_train_batch_end(batch, {"loss": np.float32(0.5)})
+        callback.on_epoch_end(epoch, {"loss": np.float32(0.5)})
+    other = MAKERS[name]()
+    other.load_state_dict(json.loads(json.dumps(callback.state_dict())))
+    assert other.state_dict() == callback.state_dict()

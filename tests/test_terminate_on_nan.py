@@ -274,3 +274,34 @@ def test_a_list_of_ones_own_that_was_made_before_an_evaluation(tmp_path):
         model.fit(**arguments, epochs=1, callbacks=own)
     assert not path.exists()
     assert other.callbacks
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["watcher first", "watcher last"])
+def test_a_backup_of_an_epoch_whose_validation_is_spoiled(on, tmp_path, first):
+    folder = tmp_path / "backup"
+    listed = [
+        callbacks.BackupAndRestore(str(folder)),
+        callbacks.TerminateOnNaN(monitor=["loss", "val_loss"]),
+    ]
+    arguments = good_then_bad(1.0)
+    with on(), pytest.warns(UserWarning, match="BackupAndRestore: the model is not saved"):
+        spoiled_model().fit(
+            **arguments,
+            epochs=2,
+            validation_data=(arguments["x"][:4], np.full(4, np.nan)),
+            callbacks=listed[::-1] if first else listed,
+        )
+    assert not folder.exists()
+
+
+def test_no_save_is_announced_that_does_not_happen(on, tmp_path, capsys):
+    checkpoint = callbacks.ModelCheckpoint(
+        tmp_path / "x.weights.h5", "loss", save_best_only=True, save_weights_only=True, verbose=1
+    )
+    arguments = {**good_then_bad(), "y": np.full(40, 9.0), "batch_size": 40}
+    with on(), pytest.warns(UserWarning, match="not saved"):
+        spoiled_model(learning_rate=3e38).fit(
+            **arguments, epochs=1, callbacks=[callbacks.TerminateOnNaN(), checkpoint]
+        )
+    assert "saving model" not in capsys.readouterr().out
+    assert checkpoint.best is None

@@ -70,6 +70,8 @@ class EventFiles:
     def flush(self) -> None:
         """Hands everything to the operating system."""
         for folder, file in self._open.items():
+            if folder in self.failed:
+                continue
             try:
                 file.flush()
             except OSError as error:

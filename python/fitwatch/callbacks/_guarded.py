@@ -30,8 +30,7 @@ class Guarded:
         has none. Weights that are not trained are as they were made: infinite on purpose, perhaps.
         """
         weights = self.model.trainable_variables if _watchers(self) else ()  # type: ignore[attr-defined]
-        finite = all(bool(keras.ops.all(keras.ops.isfinite(weight))) for weight in weights)
-        return self._fitwatch_withhold(not finite)
+        return self._fitwatch_withhold(not all(map(_is_finite, weights)))
 
     def _fitwatch_withhold(self, spoiled: bool) -> bool:
         if spoiled and not self._fitwatch_withheld:
@@ -42,6 +41,12 @@ class Guarded:
                 stacklevel=2,
             )
         return spoiled
+
+
+def _is_finite(weight: Any) -> bool:
+    if "complex" in str(weight.dtype):
+        weight = keras.ops.abs(weight)
+    return bool(keras.ops.all(keras.ops.isfinite(weight)))
 
 
 def _watchers(callback: Any) -> list[TerminateOnNaN]:

@@ -21,10 +21,14 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
             terminal nor a notebook, 1 shows plain lines.
     """
 
-    def __init__(self, progress: _core.Progress, target: int | None, verbose: int) -> None:
+    def __init__(self, progress: _core.Progress, target: int | None, verbose: Any) -> None:
         self._progress = progress
         super().__init__(target, verbose=verbose, unit_name="step", stateless_metrics=set())
-        style = {1: "live" if _is_live() else "plain", 2: "summary"}.get(int(verbose), "silent")
+        style = "silent"
+        if verbose == 1:
+            style = "live" if _is_live() else "plain"
+        elif verbose == 2:
+            style = "summary"
         progress.begin(style, time.time())
 
     @property
@@ -47,7 +51,7 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
         if finalize is None:
             finalize = self.target is not None and current >= self.target
         self._seen_so_far = current
-        if not self.verbose:
+        if self.verbose not in (1, 2):
             return
         now = time.time()
         self._set(values or ())

@@ -39,7 +39,7 @@ def prepare(callback: Any) -> None:
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return
-    if hasattr(optimizer, "optimizers") and not optimizer.built and model.built:
+    if hasattr(optimizer, "optimizers") and not getattr(optimizer, "built", True) and model.built:
         _keras.build_optimizer(model)
     if any(_keras.has_schedule(inner) for inner, _ in optimizers(optimizer)):
         warnings.warn(

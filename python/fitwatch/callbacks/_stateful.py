@@ -1,6 +1,7 @@
 """State of a callback that can be taken, kept as JSON, and set."""
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -128,8 +129,10 @@ def optional_number(value: Any) -> float | None:
 
 def to_json(value: Any) -> Any:
     """A value as JSON knows it: text for what is no finite number, lists for arrays."""
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, numbers.Integral):  # NumPy's are
+        return int(value)
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -20,10 +20,21 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
 
     delete_checkpoint: bool
 
+    # Those of the hook that is running, for `_save_model`, which gets none.
+    _fitwatch_logs: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Backs up, if `save_freq` is `"epoch"`."""
+        self._fitwatch_logs = logs
+        super().on_epoch_end(epoch, logs)
+        self._fitwatch_logs = None
+
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` counts batches and enough have passed."""
+        self._fitwatch_logs = logs
         super().on_train_batch_end(batch, logs)
+        self._fitwatch_logs = None
 
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
@@ -35,7 +46,7 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
             self.delete_checkpoint = delete
 
     def _save_model(self) -> None:
-        if not self._fitwatch_is_spoiled(None):
+        if not self._fitwatch_is_spoiled(self._fitwatch_logs):
             super()._save_model()
 
     def _fitwatch_is_spoiled(self, logs: Any) -> bool:

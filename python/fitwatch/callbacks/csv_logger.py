@@ -19,7 +19,7 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
     `csv` writes them, and the file is UTF-8: read it with `newline=""` and `encoding="utf-8"`.
 
     Args:
-        filename: Where to write. A missing folder is made.
+        filename: Where to write. A missing folder is made. A file of its own for each logger.
         separator: The character between two fields.
         append: Whether to go on with a file that is there, instead of replacing it.
         update_freq: `"epoch"`; `"batch"` for a row after every batch; or a number of batches (1 or
@@ -37,12 +37,14 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
         - A metric that turns up late gets a column of its own at the end, with `NA` in the rows
           before. Keras drops it.
         - Appending to a file with other columns adds those that are missing, and fills in each row
-          by name. Keras writes the values under the wrong names.
+          by name; a file with a row that is longer than its header is refused. Keras writes the
+          values under the wrong names.
         - Appending after a last line without an end, as a crash leaves it, takes that line out and
           shows it in a warning: its last number may be cut short. Keras writes the next row behind
           it.
         - A file that cannot be written any more is reported once, and training goes on; what is
-          kept back is written when there is space again. In Keras it ends the training.
+          kept back (1 MiB at most) is written when there is space again. In Keras it ends the
+          training.
         - `keys` are the metrics that have columns; `writer` and `csv_file` stay None.
         - A remote file (`gs://...`) is written anew, as a whole, at the end of every epoch, through
           TensorFlow as Keras does it; where that is not installed, it is refused at once. With
@@ -143,6 +145,8 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
             raise RuntimeError("CSVLogger: on_train_begin must be called before there are rows.")
         self._fitwatch_table.write({"epoch": epoch}, logs or {})
         self._fitwatch_flush()
+        if self._fitwatch_rows is not None:
+            self._fitwatch_rows.epoch = epoch + 1  # in a loop that has no `on_epoch_begin`
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes the file."""

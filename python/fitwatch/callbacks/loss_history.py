@@ -14,7 +14,7 @@ from fitwatch import _check, _core, _files
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._stateful import Stateful, optional_whole, whole
+from fitwatch.callbacks._stateful import Stateful, optional_whole, to_json, whole
 
 
 def _losses(value: Any) -> bytes:
@@ -178,7 +178,7 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
         return {
             "first": first,
             "losses": base64.b64encode(losses).decode(),
-            "epochs": epochs,
+            "epochs": to_json(epochs),
         }
 
     def _fitwatch_set(self, values: dict[str, Any]) -> None:

@@ -139,13 +139,12 @@ class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metacla
         if self.save_best_only and (logs or {}).get(self.monitor) is None:
             self._report_missing(logs or {})
             return not self._checkpoint_exists(filepath)
-        # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
-        best = self.best
-        decided = bool(super()._should_save_model(epoch, batch, logs, filepath))
-        if decided and self._fitwatch_spoiled_weights():
-            self.best = best
+        current = (logs or {}).get(self.monitor)
+        saves = not self.save_best_only or self._is_improvement(current, self.best)
+        if saves and self._fitwatch_spoiled_weights():
             return False
-        return decided
+        # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
+        return bool(super()._should_save_model(epoch, batch, logs, filepath))
 
     def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
         logs = logs or {}

@@ -97,13 +97,11 @@ impl AppendFile {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        let before = self.file.metadata().map(|facts| facts.len());
         let written = self.write();
         self.failing = written.is_err();
         if self.failing {
-            let length = self.file.metadata().map(|facts| facts.len());
-            let whole = length.is_ok_and(|length| length == self.length)
-                || self.file.set_len(self.length).is_ok();
-            self.torn |= !whole;
+            self.torn |= before.is_ok_and(|before| self.cut_back(before).is_err());
             if self.torn || self.buffer.len() > PATIENCE {
                 self.buffer.clear();
             }
@@ -112,6 +110,16 @@ impl AppendFile {
             self.buffer.clear();
         }
         written
+    }
+
+    /// Cuts off what a failed write has left of a piece in a file that had this length before.
+    fn cut_back(&self, before: u64) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        // More than was to be written is somebody else's.
+        if length > before && length - before < self.buffer.len() as u64 {
+            self.file.set_len(before)?;
+        }
+        Ok(())
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -236,7 +244,6 @@ mod tests {
         assert_eq!(fs::read(file.path()).expect("the file"), b"one\ntwo\n");
         let disk = File::options().write(true).open("/dev/full");
         file.file = disk.expect("a full disk");
-        file.length = 0;
         file.buffer().resize(PATIENCE + 1, b'x');
         assert!(file.flush(3.0).is_err());
         assert!(file.buffer.is_empty());

@@ -18,6 +18,8 @@ pub enum Refused {
     NotText,
     /// Its quotes do not match.
     Unbalanced,
+    /// The record at this line has more fields than the header has names.
+    TooLong(u64),
     /// Its first record has a name twice.
     Twice(String),
     /// Its first record, which is no header of ours.
@@ -52,34 +54,56 @@ pub struct Survey {
 pub fn survey(path: &Path, separator: char, first: &str) -> Result<Survey, Refused> {
     let mut records = Records::new(BufReader::new(File::open(path)?), separator);
     let mut found = Survey::default();
-    let mut offset = 0;
+    let (mut offset, mut lines) = (0, 0);
     while records.next()? {
         let line = &records.record;
-        if records.quotes.are_open() && line.contains(&b'\n') {
+        let open = records.quotes.are_open();
+        if open && swallows_rows(line, separator, found.columns.len()) {
             return Err(Refused::Unbalanced);
         }
-        if !line.ends_with(b"\n") {
-            let text = String::from_utf8_lossy(line).into_owned();
-            if offset == 0 && !begins_like(&text, first) {
-                return Err(Refused::NoHeader(vec![text]));
-            }
-            // Half of an end proves that the line is whole; without any, its last number may not be.
-            let kept = offset > 0 && line.ends_with(b"\r") && !records.quotes.are_open();
-            found.torn = Some((Repair { text, kept }, offset));
-            break;
-        }
-        if offset == 0 {
+        // Half of an end proves that the line is whole; without any, its last number may not be.
+        let half = line
+            .strip_suffix(b"\r")
+            .is_some_and(|body| !body.contains(&b'\r'));
+        let ended = !open && (line.ends_with(b"\n") || half);
+        if offset == 0 && ended {
             found.columns = header(without_end(line), separator, first)?;
         }
+        if !ended || !line.ends_with(b"\n") {
+            let text = String::from_utf8_lossy(line).into_owned();
+            if offset == 0 && !ended && !begins_like(&text, separator, first) {
+                return Err(Refused::NoHeader(vec![text]));
+            }
+            found.torn = Some((Repair { text, kept: ended }, offset));
+            break;
+        }
+        if records.fields() > found.columns.len() && !without_end(line).is_empty() {
+            return Err(Refused::TooLong(lines + 1));
+        }
+        lines += line
+            .iter()
+            .fold(0, |count, byte| count + u64::from(*byte == b'\n'));
         offset += line.len() as u64;
     }
     Ok(found)
 }
 
 /// Whether `text` is the beginning of a header whose first column is `first`.
-fn begins_like(text: &str, first: &str) -> bool {
+fn begins_like(text: &str, separator: char, first: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}');
-    !text.contains('\r') && (text.starts_with(first) || first.starts_with(text))
+    let rest = text.strip_prefix(first);
+    !text.contains('\r') && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
+}
+
+/// Whether a record whose quotes are open at the end of the file has rows in it: then a quote is in
+/// the wrong place, and no row cut short.
+fn swallows_rows(record: &[u8], separator: char, columns: usize) -> bool {
+    let lines = record.split_inclusive(|byte| *byte == b'\n').skip(1);
+    lines.filter(|line| line.ends_with(b"\n")).any(|line| {
+        let mut quotes = Quotes::default();
+        quotes.read(line, separator);
+        quotes.fields == columns
+    })
 }
 
 fn header(record: &[u8], separator: char, first: &str) -> Result<Vec<String>, Refused> {

@@ -98,14 +98,9 @@ impl CsvFile {
     pub fn add_columns(&mut self, names: &[String], now: f64) -> io::Result<()> {
         let mut columns = self.columns.clone();
         columns.extend_from_slice(names);
-        let mut header = String::new();
-        let fields = columns.iter().map(|name| Field::Text(name));
-        text::push_record(&mut header, self.separator, fields);
-        if self.file.is_empty() {
-            self.file.buffer().extend(header.as_bytes());
-        } else {
+        if !self.file.is_empty() {
             self.file.flush(now)?;
-            self.widen(&header, columns.len())?;
+            self.widen(&columns)?;
             let path = self.file.path().to_owned();
             let file = File::options().append(true).open(&path)?;
             self.file = AppendFile::new(file, path, now)?;
@@ -114,19 +109,19 @@ impl CsvFile {
         Ok(())
     }
 
-    fn widen(&self, header: &str, columns: usize) -> io::Result<()> {
+    fn widen(&self, columns: &[String]) -> io::Result<()> {
         let reader = BufReader::new(File::open(self.file.path())?);
         let mut records = Records::new(reader, self.separator);
         records.next()?;
         let mut missing = String::from(self.separator);
         missing.push_str(text::MISSING);
         replace(self.file.path(), |writer| {
-            writer.write_all(header.as_bytes())?;
+            writer.write_all(header(columns, self.separator).as_bytes())?;
             while records.next()? {
                 let body = append::without_end(&records.record);
                 writer.write_all(body)?;
                 if !body.is_empty() {
-                    for _ in records.fields()..columns {
+                    for _ in records.fields()..columns.len() {
                         writer.write_all(missing.as_bytes())?;
                     }
                 }
@@ -146,6 +141,10 @@ impl CsvFile {
         now: f64,
     ) -> io::Result<()> {
         self.row.clear();
+        if self.file.is_empty() {
+            // It was given up, with everything that could not be written for long.
+            self.row.push_str(&header(&self.columns, self.separator));
+        }
         text::push_record(&mut self.row, self.separator, fields);
         self.file.buffer().extend_from_slice(self.row.as_bytes());
         self.file.flush_if_due(now)
@@ -158,6 +157,13 @@ impl CsvFile {
     pub fn flush(&mut self, now: f64) -> io::Result<()> {
         self.file.flush(now)
     }
+}
+
+fn header(columns: &[String], separator: char) -> String {
+    let mut header = String::new();
+    let fields = columns.iter().map(|name| Field::Text(name));
+    text::push_record(&mut header, separator, fields);
+    header
 }
 
 #[cfg(test)]
@@ -236,6 +242,7 @@ mod tests {
             ("1,0.2", false, ""),
             ("1", false, ""),
             ("1,\"[0.2, 0", false, ""),
+            ("1,\"[[0.2\n [0.3", false, ""),
             ("1,0.2\0\0\0", false, ""),
             ("\0\0\0", false, ""),
             ("1,0.2\r", true, "1,0.2\r\n"),
@@ -247,6 +254,16 @@ mod tests {
             drop(file);
             assert_eq!(folder.read(), format!("epoch,loss\r\n0,0.5\r\n{expected}"));
         }
+    }
+
+    #[test]
+    fn a_header_with_half_an_end_is_one() {
+        let folder = Folder::with("epoch,loss\r");
+        let (file, repair) = folder.append();
+        assert!(repair.is_some_and(|repair| repair.kept));
+        assert_eq!(file.columns(), ["epoch", "loss"]);
+        drop(file);
+        assert_eq!(folder.read(), "epoch,loss\r\n");
     }
 
     #[test]
@@ -269,12 +286,18 @@ mod tests {
             let refused = Folder::with(&format!("epoch,loss\r\n0,\"\r\n{rows}")).refused();
             assert!(matches!(refused, Refused::Unbalanced));
         }
-        for content in ["{\"a\": 1}", "epoch,loss\r0,0.5\r", "e,p,o"] {
-            assert!(matches!(
-                Folder::with(content).refused(),
-                Refused::NoHeader(_)
-            ));
+        for content in [
+            "{\"a\": 1}",
+            "epoch,loss\r0,0.5\r",
+            "e,p,o",
+            "epoch-making thoughts",
+            "e",
+        ] {
+            let refused = Folder::with(content).refused();
+            assert!(matches!(refused, Refused::NoHeader(_)));
         }
+        let refused = Folder::with("epoch,loss\r\n0,0.5\r\n\r\n1,2,3\r\n").refused();
+        assert!(matches!(refused, Refused::TooLong(4)));
         let folder = Folder::new();
         fs::write(folder.path(), b"epoch,\xff\xfe\r\n").expect("a file");
         assert!(matches!(folder.refused(), Refused::NotText));
@@ -296,6 +319,7 @@ mod tests {
     fn what_is_no_file_is_never_replaced() {
         let mut file = CsvFile::create(Path::new("/dev/null"), ',', 1.0).expect("a device");
         file.add_columns(&names(&["epoch"]), 1.0).expect("a header");
+        file.add_row([Field::Int(0)], 1.0).expect("a row");
         file.flush(1.0).expect("written");
         assert!(file.add_columns(&names(&["late"]), 1.0).is_err());
         assert!(!fs::metadata("/dev/null").expect("facts").is_file());
