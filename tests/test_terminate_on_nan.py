@@ -305,3 +305,16 @@ def test_no_save_is_announced_that_does_not_happen(on, tmp_path, capsys):
         )
     assert "saving model" not in capsys.readouterr().out
     assert checkpoint.best is None
+
+
+def test_a_metric_that_is_an_array_is_saved_on_as_without_a_watcher(stand_in, tmp_path):
+    checkpoint = callbacks.ModelCheckpoint(
+        tmp_path / "x.keras", monitor="each", mode="min", save_best_only=True
+    )
+    model = stand_in()
+    model.trainable_variables = []
+    callback_list = callbacks.CallbackList([checkpoint, callbacks.TerminateOnNaN()], model=model)
+    callback_list.on_train_begin()
+    with pytest.warns(UserWarning, match="each"):
+        callback_list.on_epoch_end(0, {"loss": 0.5, "each": np.array([1.0, 2.0])})
+    assert len(model.saved) == 1

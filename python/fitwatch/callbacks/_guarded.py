@@ -18,6 +18,10 @@ class Guarded:
         self._fitwatch_withheld = False
         super().on_train_begin(logs)  # type: ignore[misc]
 
+    def _fitwatch_watched(self) -> bool:
+        """Whether there is anybody who may object."""
+        return bool(_watchers(self))
+
     def _fitwatch_spoiled_metrics(self, logs: Any) -> bool:
         """Whether a watched metric has not been finite, in this fit or in these logs."""
         spoiled = any(watcher.has_seen_nan(logs) for watcher in _watchers(self))
@@ -29,7 +33,7 @@ class Guarded:
         The step whose gradients were too large has a finite loss itself: it is the next one that
         has none. Weights that are not trained are as they were made: infinite on purpose, perhaps.
         """
-        weights = self.model.trainable_variables if _watchers(self) else ()  # type: ignore[attr-defined]
+        weights = self.model.trainable_variables if self._fitwatch_watched() else ()  # type: ignore[attr-defined]
         return self._fitwatch_withhold(not all(map(_is_finite, weights)))
 
     def _fitwatch_withhold(self, spoiled: bool) -> bool:

@@ -139,12 +139,17 @@ class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metacla
         if self.save_best_only and (logs or {}).get(self.monitor) is None:
             self._report_missing(logs or {})
             return not self._checkpoint_exists(filepath)
-        current = (logs or {}).get(self.monitor)
-        saves = not self.save_best_only or self._is_improvement(current, self.best)
-        if saves and self._fitwatch_spoiled_weights():
+        # Before Keras's method, which says that it saves and takes the value as the best.
+        watched = self._fitwatch_watched() and self._fitwatch_saves(logs)
+        if watched and self._fitwatch_spoiled_weights():
             return False
         # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
         return bool(super()._should_save_model(epoch, batch, logs, filepath))
+
+    def _fitwatch_saves(self, logs: Any) -> bool:
+        current = (logs or {}).get(self.monitor)
+        judged = self.save_best_only and getattr(current, "shape", ()) == ()
+        return not judged or bool(self._is_improvement(current, self.best))
 
     def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
         logs = logs or {}

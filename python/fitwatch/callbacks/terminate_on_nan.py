@@ -34,7 +34,8 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
     Differs from Keras:
         - fitwatch's `ModelCheckpoint` and `BackupAndRestore` in the same list save nothing any more
           once a watched metric, or a trained weight, is not finite, and the backup is not
-          deleted at the end. Keras overwrites both, and then deletes the backup.
+          deleted at the end. Keras overwrites both, and then deletes the backup. (What a callback
+          of your own calls by itself, and is not in the list, is not found.)
         - What is wrong is printed once in an epoch.
 
     Example:

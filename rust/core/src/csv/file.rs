@@ -142,7 +142,7 @@ impl CsvFile {
     ) -> io::Result<()> {
         self.row.clear();
         if self.file.is_empty() {
-            // It was given up, with everything that could not be written for long.
+            // With the first row; and again, if it was given up with all that could not be written.
             self.row.push_str(&header(&self.columns, self.separator));
         }
         text::push_record(&mut self.row, self.separator, fields);
