@@ -315,6 +315,6 @@ def test_a_metric_that_is_an_array_is_saved_on_as_without_a_watcher(stand_in, tm
     model.trainable_variables = []
     callback_list = callbacks.CallbackList([checkpoint, callbacks.TerminateOnNaN()], model=model)
     callback_list.on_train_begin()
-    with pytest.warns(UserWarning, match="each"):
+    with pytest.warns(UserWarning, match="is a scalar value"):
         callback_list.on_epoch_end(0, {"loss": 0.5, "each": np.array([1.0, 2.0])})
     assert len(model.saved) == 1
