@@ -84,7 +84,8 @@ CASES = [
     pytest.param(tensorboard, batches, 0.1, id="TensorBoard, batch"),
     pytest.param(tensorboard_by_batch, batches, 0.1, id='TensorBoard(update_freq="batch"), batch'),
     pytest.param(csv_logger, epoch_ends, 2.0, id="CSVLogger, epoch end"),
-    pytest.param(csv_rows, batches, 4.0, id='CSVLogger(update_freq="batch") (stock: csv), batch'),
+    # Called directly, ours hands each row to the operating system; in a compiled list it does not.
+    pytest.param(csv_rows, batches, 10.0, id='CSVLogger(update_freq="batch") (stock: csv), batch'),
     pytest.param(history, epoch_ends, 2.0, id="History, epoch end"),
     pytest.param(learning_rate, epoch_begins, 2.0, id="LearningRateScheduler, epoch begin"),
     pytest.param(loss_history, batches, 2.5, id="LossHistory (stock: a list), batch"),
