@@ -67,6 +67,15 @@ def frequency(name: str, value: Any) -> int:
     return int(count(name, value))
 
 
+def update_frequency(name: str, value: Any) -> Any:
+    """`"epoch"`, `"batch"`, or a number of batches."""
+    if value in ("epoch", "batch"):
+        return value
+    if isinstance(value, str):
+        raise _refuse(ValueError, name, "'epoch', 'batch' or a whole number of 1 or more", value)
+    return count(name, value, minimum=1)
+
+
 def verbosity(name: str, value: Any) -> Any:
     """How much is printed: 0, 1, 2, or a bool."""
     return value if isinstance(value, bool) else count(name, value)

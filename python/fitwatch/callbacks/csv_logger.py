@@ -77,12 +77,7 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
             separator=_check_separator(separator),
             append=_check.flag("append", append),
         )
-        if not isinstance(update_freq, str):
-            update_freq = _check.count("update_freq", update_freq, minimum=1)
-        elif update_freq not in ("epoch", "batch"):
-            allowed = "'epoch', 'batch' or a whole number of 1 or more"
-            raise ValueError(f"update_freq must be {allowed}; got {update_freq!r}.")
-        self.update_freq = update_freq
+        self.update_freq = _check.update_frequency("update_freq", update_freq)
         remote = _files.is_remote(self.filename)
         self._fitwatch_remote = _files.RemoteFile(self.filename) if remote else None
 

@@ -87,11 +87,7 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
                 f"log_dir must be a local folder; got {log_dir!r}. "
                 "Remote storage needs keras.callbacks.TensorBoard."
             )
-        if update_freq not in ("epoch", "batch"):
-            if isinstance(update_freq, str):
-                allowed = "'epoch', 'batch' or a whole number of 1 or more"
-                raise ValueError(f"update_freq must be {allowed}; got {update_freq!r}.")
-            update_freq = _check.count("update_freq", update_freq, minimum=1)
+        update_freq = _check.update_frequency("update_freq", update_freq)
         histogram_freq = _check.frequency("histogram_freq", histogram_freq)
         if histogram_freq:
             _rare_events.require_tensorboard("histogram_freq")

@@ -1,6 +1,6 @@
 //! A file that grows at its end, by whole pieces.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -97,11 +97,11 @@ impl AppendFile {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let before = self.file.metadata().map(|facts| facts.len());
-        let written = self.write();
+        let before = self.file.metadata();
+        let written = self.write(before.as_ref().is_ok_and(is_deleted));
         self.failing = written.is_err();
         if self.failing {
-            self.torn |= before.is_ok_and(|before| self.cut_back(before).is_err());
+            self.torn |= before.is_ok_and(|before| self.cut_back(before.len()).is_err());
             if self.torn || self.buffer.len() > PATIENCE {
                 self.buffer.clear();
             }
@@ -122,11 +122,11 @@ impl AppendFile {
         Ok(())
     }
 
-    fn write(&mut self) -> io::Result<()> {
+    fn write(&mut self, deleted: bool) -> io::Result<()> {
         if self.torn {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        if is_deleted(&self.file) {
+        if deleted {
             return Err(io::Error::from_raw_os_error(ENOENT));
         }
         self.file.write_all(&self.buffer)
@@ -151,14 +151,13 @@ const ENOENT: i32 = 2;
 
 /// Whether an open file has no name any more: writing to it would succeed, and keep nothing.
 #[cfg(unix)]
-fn is_deleted(file: &File) -> bool {
+fn is_deleted(facts: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    file.metadata()
-        .is_ok_and(|facts| facts.is_file() && facts.nlink() == 0)
+    facts.is_file() && facts.nlink() == 0
 }
 
 #[cfg(not(unix))]
-fn is_deleted(_: &File) -> bool {
+fn is_deleted(_: &Metadata) -> bool {
     false
 }
 

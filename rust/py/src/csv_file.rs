@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fitwatch_core::csv::{self, Field};
 use pyo3::prelude::*;
@@ -76,12 +76,6 @@ impl CsvFile {
             }
             Err(refused) => Err(Error::Csv(path, refused)),
         }
-    }
-
-    /// Where the file lies.
-    #[getter]
-    fn path(&self) -> &Path {
-        self.0.path()
     }
 
     /// The names of the columns, in order.

@@ -42,6 +42,11 @@ impl Row<'_> {
         &self.cells[at]
     }
 
+    /// Whether all values are numbers.
+    pub fn is_numeric(&self) -> bool {
+        (0..self.schema.len()).all(|at| matches!(self.cells[at], Cell::Number(_)))
+    }
+
     /// The row as a dict; what was not read is read now, and what nobody wanted is None.
     fn logs<'py>(&self, py: Python<'py>, reader: &Reader) -> PyResult<Bound<'py, PyDict>> {
         let logs = PyDict::new(py);

@@ -126,8 +126,7 @@ impl Progress {
             return Act::Nothing;
         };
         let names: Option<Vec<&str>> = row.schema.texts().collect();
-        let numbers = (0..row.schema.len()).all(|at| matches!(row.cell(at), Cell::Number(_)));
-        let (Some(names), true) = (names, numbers) else {
+        let (Some(names), true) = (names, row.is_numeric()) else {
             return Act::Batch;
         };
         for (at, name) in names.into_iter().enumerate() {

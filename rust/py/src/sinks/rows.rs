@@ -112,7 +112,7 @@ impl Rows {
                 None => return Act::Batch,
             }
         }
-        if !(0..row.schema.len()).all(|at| matches!(row.cell(at), Cell::Number(_))) {
+        if !row.is_numeric() {
             return Act::Batch;
         }
         let epoch = this.epoch;

@@ -91,8 +91,7 @@ impl Scalars {
             this.templates = Some((row.schema.id, texts.into_iter().map(template).collect()));
         }
         let templates = this.templates.iter().flat_map(|known| &known.1);
-        let numbers = (0..row.schema.len()).all(|at| matches!(row.cell(at), Cell::Number(_)));
-        if !numbers {
+        if !row.is_numeric() {
             return Act::Step(step);
         }
         let mut file = this.file.borrow_mut(py);
