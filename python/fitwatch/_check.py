@@ -3,6 +3,7 @@
 Every error names the argument, what is allowed and what it got.
 """
 
+import datetime
 import math
 import numbers
 import operator
@@ -65,6 +66,44 @@ def frequency(name: str, value: Any) -> int:
     if value is None or isinstance(value, bool):
         return int(bool(value))
     return int(count(name, value))
+
+
+def choice(name: str, value: Any, *allowed: str) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in allowed:
+        words = " or ".join(repr(word) for word in allowed)
+        raise _refuse(ValueError if isinstance(value, str) else TypeError, name, words, value)
+    return value
+
+
+def unit(value: Any, metrics: list[str]) -> str:
+    """`"epoch"` or `"batch"`; batches have no validation metrics."""
+    unit = choice("unit", value, "epoch", "batch")
+    validation = [metric for metric in metrics if metric.startswith("val_")]
+    if unit == "batch" and validation:
+        raise ValueError(
+            "monitor must be a training metric, such as 'loss', with unit='batch'; got "
+            f"{validation[0]!r}."
+        )
+    return unit
+
+
+def halflife(value: Any) -> float | None:
+    """A number above 0, or None."""
+    allowed = "a number above 0, or None"
+    if value is not None and not 0 < number("halflife", value, allowed) < math.inf:
+        raise _refuse(ValueError, "halflife", allowed, value)
+    return None if value is None else float(value)
+
+
+def seconds(name: str, value: Any) -> float | None:
+    """A time above 0, in seconds or as a `timedelta`, or None."""
+    allowed = "a number of seconds above 0, a timedelta, or None"
+    if isinstance(value, datetime.timedelta):
+        value = value.total_seconds()
+    if value is not None and not number(name, value, allowed) > 0:
+        raise _refuse(ValueError, name, allowed, value)
+    return None if value is None else float(value)
 
 
 def update_frequency(name: str, value: Any) -> Any:

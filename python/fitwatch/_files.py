@@ -4,6 +4,8 @@ import os
 import re
 import string
 import tempfile
+from collections.abc import Callable
+from typing import BinaryIO
 
 from fitwatch import _keras
 
@@ -58,6 +60,31 @@ def ensure_writable_folder(argument: str, folder: str) -> None:
     except OSError as error:
         reason = f"{argument}: the folder {folder!r} cannot be made or written"
         raise OSError(error.errno, f"{reason} ({error.strerror})") from error
+
+
+def write_whole(path: str, write: Callable[[BinaryIO], None]) -> None:
+    """Puts a file in its place once it is written and synced: there is never half of one.
+
+    Raises:
+        OSError: That failed; an old file is as it was.
+    """
+    folder = os.path.dirname(path) or "."
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False, suffix=".tmp") as file:
+        try:
+            write(file)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o666 & ~_umask())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 class RemoteFile:

@@ -4,7 +4,8 @@ Nothing else in fitwatch imports `keras.src` or reads a private attribute of a m
 """
 
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -122,6 +123,64 @@ def sync_state(model: Any) -> None:
     """Brings the training state that JAX's trainer holds back to the model's variables."""
     if keras.config.backend() == "jax" and hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
+
+
+def loss_tracker(model: Any) -> Any:
+    """The metric that a train step hands the loss of its batch to; None if there is none."""
+    return getattr(model, "_loss_tracker", None)
+
+
+def is_fitting(model: Any) -> bool:
+    """Whether a `fit()` of this model is calling, and no loop of somebody's own."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def is_train_on_batch(frame: FrameType) -> bool:
+    """Whether a frame is that of the trainer's `train_on_batch`."""
+    return frame.f_code.co_name == "train_on_batch"
+
+
+def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
+    """A train function as `fit()` makes it for a model, but of another step; the model stays as is.
+
+    Args:
+        model: A compiled model.
+        train_step: Takes the place of `model.train_step`.
+        around: Wraps the function that carries out one step, which is compiled already where steps
+            are compiled one by one: JAX's, of state and data, and TensorFlow's, of data.
+    """
+    name = "_make_function" if keras.config.backend() == "jax" else "_autoconvert_optionals"
+    make = getattr(model, name, None)
+    if make is None:
+        raise _unsupported(f"a trainer with {name}")
+    # TensorFlow's gives a function for a step; JAX's a function that takes steps.
+    changed = (lambda f: make(around(f))) if name == "_make_function" else lambda f: around(make(f))
+    before = model.train_function
+    try:
+        with replaced(model, train_step=train_step, **{name: changed}):
+            model.make_train_function(force=True)
+        return model.train_function
+    finally:
+        model.train_function = before
+
+
+@contextmanager
+def replaced(instance: Any, **attributes: Any) -> Iterator[None]:
+    """Gives an instance other attributes for a while, past whatever its class does about that."""
+    own = vars(instance)
+    before = {name: own[name] for name in attributes if name in own}
+    own.update(attributes)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            own.pop(name, None)
+        own.update(before)
 
 
 # The public modules that hand callbacks on: Keras's, and what `tf.keras` and `tensorflow.keras` are

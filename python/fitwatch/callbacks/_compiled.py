@@ -83,7 +83,7 @@ class Compiled:
         state = super().__getstate__()
         attributes, slots = state if isinstance(state, tuple) else (state, {})
         # A copy belongs to no callback list.
-        bound = ("_fitwatch_recorder", "_fitwatch_run")
+        bound = ("_fitwatch_recorder", "_fitwatch_run", "_fitwatch_losses", "_fitwatch_batches")
         return {k: v for k, v in (attributes or {}).items() if k not in bound}, slots
 
 

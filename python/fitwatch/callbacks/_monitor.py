@@ -80,6 +80,8 @@ class Monitor(Stateful, Base):
     _core_compares = False
     _foreign: dict[str, Any]
     _missing_reported = False
+    # Whether the rule is one that Keras does not have.
+    _fitwatch_extended = False
 
     monitor: str
     min_delta = CoreAttribute[float]()
@@ -103,7 +105,8 @@ class Monitor(Stateful, Base):
         self._monitor_op = op
         self._core_compares = False
         if op is keras.ops.less or op is keras.ops.greater:
-            comparison = _keras.comparison()
+            # What Keras has not is compared exactly.
+            comparison = (True, False) if self._fitwatch_extended else _keras.comparison()
             if comparison is not None and not self._attribute_redefined():
                 self._fitwatch_core.compare(op is keras.ops.greater, *comparison)
                 self._core_compares = True
@@ -141,12 +144,27 @@ class Monitor(Stateful, Base):
             return _number(monitor_value) != worst.get(self.monitor_op, math.nan)
         return super()._is_improvement(monitor_value, reference_value)  # type: ignore[misc]
 
-    def _report_missing(self, logs: dict[str, Any]) -> None:
-        """Warns, once in a fit, that the monitored metric is not among the logs."""
+    def _require_core(self) -> None:
+        """Sees to it that the core decides, where Keras's own code could not.
+
+        Raises:
+            ValueError: A subclass has a rule of its own.
+        """
+        if not self._core_decides():
+            own = [f"{name}()" for name in self._rule if self._overridden(name)]
+            foreign = [f"{name} = {value!r}" for name, value in self._foreign.items()]
+            raise ValueError(
+                f"{type(self).__name__}: unit='batch', halflife and whatever else Keras does not "
+                "have cannot be joined with a rule of its own: "
+                f"{', '.join([*own, *foreign]) or 'monitor_op'}."
+            )
+
+    def _report_missing(self, logs: dict[str, Any], name: str | None = None) -> None:
+        """Warns, once in a fit, that a monitored metric is not among the logs."""
         if self._missing_reported:
             return
         self._missing_reported = True
-        warnings.warn(missing(self, self.monitor, logs), stacklevel=2)
+        warnings.warn(missing(self, name or self.monitor, logs), stacklevel=2)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""

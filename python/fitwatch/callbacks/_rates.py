@@ -23,6 +23,22 @@ def rate_of(optimizer: Any) -> float:
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
+def first_rate(model: Any) -> float | None:
+    """The learning rate of a model's optimizer, or of the first of several; None without one."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return None
+    return next((rate_of(inner) for inner, _ in optimizers(optimizer)), None)
+
+
+def announce(callback: Any, batch: int, before: float | None, after: float | None) -> None:
+    """Tells those in the list who keep a record that the rate has changed before a batch."""
+    for companion in callback._fitwatch_companions():
+        note = getattr(companion, "_fitwatch_note_rate", None)
+        if note is not None:
+            note(batch, before, after)
+
+
 def log_rates(logs: dict[str, Any], optimizer: Any) -> None:
     """Adds the learning rates to the logs of an epoch."""
     for inner, name in optimizers(optimizer):

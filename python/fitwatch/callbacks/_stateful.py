@@ -127,6 +127,32 @@ def optional_number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def time(value: Any) -> float:
+    """Seconds, 0 or more."""
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise ValueError("a number of seconds")
+    return float(value)
+
+
+def mean(value: Any) -> tuple[float, float] | None:
+    """A sum of values and the sum of their weights, or None."""
+    try:
+        return None if value is None else (float(value[0]), float(value[1]))
+    except (TypeError, ValueError, IndexError):
+        raise ValueError("two numbers or None") from None
+
+
+def progress(value: Any) -> list[tuple[float | None, int, bool, float, float]]:
+    """What metrics have come to: best value, wait, whether it is over, and two sums for each."""
+    try:
+        return [
+            (optional_number(best), int(wait), bool(over), float(total), float(weight))
+            for best, wait, over, total, weight in value
+        ]
+    except (TypeError, ValueError):
+        raise ValueError("a list with five numbers for each metric") from None
+
+
 def to_json(value: Any) -> Any:
     """A value as JSON knows it: text for what is no finite number, lists for arrays."""
     if value is None or isinstance(value, (bool, str)):

@@ -9,9 +9,10 @@ from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._csv_table import Table
+from fitwatch.callbacks._own_losses import OwnLosses
 
 
-class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ignore[misc]
+class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ignore[misc]
     r"""Writes the logs of every epoch to a CSV file, and of batches where asked.
 
     Same arguments, columns and text as `keras.callbacks.CSVLogger`: `epoch`, then the metrics by
@@ -26,6 +27,10 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
             more), counted in each epoch. Rows of batches have a column `batch`, counted from 0;
             the row of an epoch has `NA` in it. They reach the file within a tenth of a second while
             batches go on, and when the epoch ends.
+        loss: What `loss` is in the rows of batches: Keras's `"running"` mean over the epoch so far;
+            or with `"batch"` the loss that each batch really had (see `LossHistory`). Then every
+            batch has its row, also where `steps_per_execution=N` trains N of them in one call; the
+            other metrics are in the last row of the call, and `NA` in those before.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins with
@@ -71,6 +76,7 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
         append: bool = False,
         *,
         update_freq: str | int = "epoch",
+        loss: str = "running",
     ) -> None:
         super().__init__(
             _check.path("filename", filename),
@@ -78,6 +84,7 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
             append=_check.flag("append", append),
         )
         self.update_freq = _check.update_frequency("update_freq", update_freq)
+        self.loss = _check.choice("loss", loss, "batch", "running")
         remote = _files.is_remote(self.filename)
         self._fitwatch_remote = _files.RemoteFile(self.filename) if remote else None
 
@@ -115,8 +122,15 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
         self._fitwatch_table = table
         self.append_header = not table.file.columns
         if by_batch:
-            every = 1 if self.update_freq == "batch" else int(self.update_freq)
-            self._fitwatch_rows = _core.Rows(every, table.file, table.report)
+            self._fitwatch_watch()
+            losses = self._fitwatch_losses
+            self._fitwatch_rows = _core.Rows(
+                1 if self.update_freq == "batch" else int(self.update_freq),
+                table.file,
+                table.report,
+                losses,
+                1 if losses is None else losses.steps,
+            )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes the epoch, for the rows of its batches."""
@@ -128,8 +142,11 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes a row, if one is due."""
-        if self._fitwatch_rows is not None and self._fitwatch_rows.due(int(batch)):
-            self._fitwatch_write_batch(batch, logs)
+        if self._fitwatch_rows is None:
+            return
+        losses = self._fitwatch_own_losses()
+        if losses or self._fitwatch_rows.due(int(batch)):
+            self._fitwatch_write_batch(batch, logs, losses)
             if self._fitwatch_table is not None:
                 # Without a compiled list nobody flushes when training ends in an exception.
                 self._fitwatch_table.flush(publish=False)
@@ -148,10 +165,19 @@ class CSVLogger(Idle, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # typ
         super().on_train_end(logs)
         self._fitwatch_close()
 
-    def _fitwatch_write_batch(self, batch: Any, logs: Any) -> None:
-        if self._fitwatch_table is not None and self._fitwatch_rows is not None:
-            row = {"epoch": self._fitwatch_rows.epoch, "batch": batch}
-            self._fitwatch_table.write(row, logs or {})
+    def _fitwatch_write_batch(self, batch: int, logs: Any, losses: list[float]) -> None:
+        table, rows = self._fitwatch_table, self._fitwatch_rows
+        if table is None or rows is None:
+            return
+        if not losses:
+            table.write({"epoch": rows.epoch, "batch": batch}, logs or {})
+            return
+        due = rows.due_in_call(int(batch), len(losses))
+        first = int(batch) - rows.steps + 1
+        for number in due:
+            own = {"loss": losses[number - first]}
+            known = logs or {} if number == due[-1] else dict.fromkeys(logs or {}, "NA")
+            table.write({"epoch": rows.epoch, "batch": number}, {**known, **own})
 
     def _fitwatch_close(self) -> None:
         self._fitwatch_drain()

@@ -7,30 +7,56 @@ import keras
 from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
 from fitwatch._drop_in import DropIn
+from fitwatch.callbacks._by_batch import ByBatch
+from fitwatch.callbacks._ending import Ending
+from fitwatch.callbacks._metrics import directions, watched
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._stateful import optional_number, whole
+from fitwatch.callbacks._stateful import optional_number, optional_whole, progress, time, whole
 
 
-class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  # type: ignore[misc]
+class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, metaclass=DropIn):  # type: ignore[misc]
     """Stops training when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.EarlyStopping`.
 
     Args:
-        monitor: Name of the metric to watch.
+        monitor: Name of the metric to watch; or a list of names, the first of which is the one that
+            `best` and the restored weights refer to.
         min_delta: How much better a value must be to count as an improvement; its sign is ignored.
-        patience: Epochs without improvement after which training stops. `inf` never stops it,
-            which is of use with `restore_best_weights`.
+            One for all metrics, or a list with one for each.
+        patience: Units (epochs) without improvement after which training stops. `inf` never stops
+            it, which is of use with `restore_best_weights`.
         verbose: 1 prints a line when training is stopped and when weights are restored.
         mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
-            warns and counts as `"auto"`.
+            warns and counts as `"auto"`. One for all metrics, or a list.
         baseline: A value that must be beaten, besides the best so far, before the wait starts over.
-        restore_best_weights: Whether to end with the weights of the best epoch.
-        start_from_epoch: Epochs (from 0) before this one do not count.
+            For several metrics a list, with None where there is none.
+        restore_best_weights: Whether to end with the weights of the best epoch. With
+            `unit="batch"` those after the call of the train step that had the best batch: they are
+            copied at every improvement, and JAX waits for every batch.
+        start_from_epoch: Units (from 0) before this one do not count.
+        unit: What is counted: `"epoch"`, or `"batch"` for each batch, across epochs. Batches are
+            judged by the loss that each of them really had, and by the other training metrics as
+            Keras logs them, means over the epoch so far. With `steps_per_execution=N` such a metric
+            is known once in N batches, and counts for N.
+        halflife: Smooths the values by a bias-corrected exponential mean before they are judged:
+            in units, as `pandas.Series.ewm(halflife=...)` has it. Values that are not finite are
+            left out. None for no smoothing.
+        min_delta_mode: `"abs"`, or `"rel"`: `min_delta` is a fraction of the best value's size.
+        combine: With several metrics, whether `"all"` have to stop improving or `"any"`.
+        max_time: Time after which training stops, in seconds or as a `timedelta`: checked after
+            every batch, with a hundredth of a second or 64 batches to spare.
+        divergence_threshold: Stops at once when the (smoothed) value is worse than this, or a value
+            is not finite. For several metrics a list, with None where there is none.
+
+    Attributes:
+        best_batch: With `unit="batch"`, the batch of the best value, from 0 and across epochs.
+        stopped_batch: The same for the batch that stopped the training; None if none has.
+        stop_reason: Why training was stopped, in words; None if it was not.
 
     Raises:
-        ValueError: An argument has a value that is not allowed; or, at the end of the first epoch,
-            `mode="auto"` and the metric's direction is not known.
+        ValueError: An argument has a value that is not allowed; or, at the end of the first epoch
+            or batch, `mode="auto"` and the metric's direction is not known.
         TypeError: An argument has the wrong type.
 
     Differs from Keras:
@@ -38,11 +64,13 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
           first epoch does, and then no epoch ever improves on it.
         - Arguments that make no sense (a negative patience, a NaN) are refused at once.
         - A metric that is missing is reported once in a fit, with the nearest name there is.
+        - What only fitwatch has is compared in double precision, and cannot be joined with a rule
+          of a subclass's own.
 
     Example:
         >>> from fitwatch.callbacks import EarlyStopping
-        >>> EarlyStopping(monitor="loss", patience=3).patience
-        3
+        >>> EarlyStopping("loss", patience=2000, unit="batch", halflife=100).patience
+        2000
     """
 
     _core_type = _core.EarlyStopping
@@ -51,7 +79,12 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
         "wait": whole,
         "best": optional_number,
         "best_epoch": whole,
+        "best_batch": optional_whole,
         "stopped_epoch": whole,
+        "stopped_batch": optional_whole,
+        "_fitwatch_seen": whole,
+        "_fitwatch_elapsed": time,
+        "_fitwatch_progress": progress,
     }
 
     best_weights: Any
@@ -60,40 +93,81 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
     baseline = CoreAttribute[float | None]()
     start_from_epoch = CoreAttribute[int]()
     best_epoch = CoreAttribute[int]()
+    best_batch = CoreAttribute[int | None]()
     stopped_epoch = CoreAttribute[int]()
+    stopped_batch = CoreAttribute[int | None]()
 
     def __init__(
         self,
-        monitor: str = "val_loss",
-        min_delta: float = 0,
+        monitor: Any = "val_loss",
+        min_delta: Any = 0,
         patience: float = 0,
         verbose: int = 0,
-        mode: str = "auto",
-        baseline: float | None = None,
+        mode: Any = "auto",
+        baseline: Any = None,
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
+        *,
+        unit: str = "epoch",
+        halflife: float | None = None,
+        min_delta_mode: str = "abs",
+        combine: str = "all",
+        max_time: Any = None,
+        divergence_threshold: Any = None,
     ) -> None:
+        metrics = watched(monitor, mode, min_delta, baseline, divergence_threshold)
+        self.unit = _check.unit(unit, [metric.name for metric in metrics])
+        self.halflife = _check.halflife(halflife)
+        self.min_delta_mode = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel")
+        self.combine = _check.choice("combine", combine, "all", "any")
+        self.max_time = _check.seconds("max_time", max_time)
+        self.divergence_threshold = divergence_threshold
+        self._fitwatch_watched = metrics
+        self._fitwatch_extended = (
+            len(metrics) > 1
+            or self.unit == "batch"
+            or self.halflife is not None
+            or self.min_delta_mode == "rel"
+            or metrics[0].divergence_threshold is not None
+        )
+        first = metrics[0]
         super().__init__(
-            monitor=_check.text("monitor", monitor),
-            min_delta=_check.number("min_delta", min_delta),
+            monitor=first.name,
+            min_delta=first.min_delta,
             patience=_check.count("patience", patience, endless=True),
             verbose=_check.verbosity("verbose", verbose),
-            mode=mode,
-            baseline=_check.optional_number("baseline", baseline),
+            mode=first.mode,
+            baseline=first.baseline,
             restore_best_weights=_check.flag("restore_best_weights", restore_best_weights),
             start_from_epoch=_check.count("start_from_epoch", start_from_epoch),
         )
+        self._fitwatch_core.watch(len(metrics), self.combine == "any", self.halflife)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts over."""
+        self.stop_reason = None
+        self._fitwatch_own_words = self._fitwatch_extended
+        self._fitwatch_core.reset()
+        self._fitwatch_begin_batches(prompt=self.restore_best_weights)
+        super().on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Lets the core decide on the epoch's value, and does what it says."""
+        """Lets the core decide on the epoch's values, and does what it says."""
+        if self.unit == "batch":
+            return
         if self.monitor_op is None:
             self._set_monitor_op()
+        if self._fitwatch_extended:
+            self._require_core()
+            values = [self._fitwatch_value(name, logs) for name in self._fitwatch_metrics()]
+            self._apply(self._fitwatch_core.update(int(epoch), values), epoch)
+            return
         if not self._core_decides():
             super().on_epoch_end(epoch, logs)
             return
         current = self.get_monitor_value(logs)
         if type(current) is float:
-            self._apply(self._fitwatch_core.update(int(epoch), current), epoch)
+            self._apply(self._fitwatch_core.update(int(epoch), [current]), epoch)
         elif current is not None:
             super().on_epoch_end(epoch, logs)
 
@@ -104,25 +178,84 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping, metaclass=DropIn):  
             self._report_missing(logs or {})
         return value
 
-    def _apply(self, decision: Decision, epoch: int) -> None:
+    def _fitwatch_value(self, name: str, logs: Any) -> float | None:
+        number = _keras.to_number((logs or {}).get(name))
+        if isinstance(number, float):
+            return number
+        self._report_missing(logs or {}, name)
+        return None
+
+    def _fitwatch_metrics(self) -> list[str]:
+        return [metric.name for metric in self._fitwatch_watched]
+
+    def _set_monitor_op(self) -> None:
+        if not self._fitwatch_extended:
+            super()._set_monitor_op()
+            return
+        metrics = self._fitwatch_watched
+        larger = directions(self, metrics, super()._set_monitor_op)
+        rules = [
+            (up, abs(metric.min_delta) * (1 if up else -1), metric.baseline, bound)
+            for up, metric, bound in zip(
+                larger, metrics, (metric.divergence_threshold for metric in metrics), strict=True
+            )
+        ]
+        # The first one may have been assigned to since.
+        up, _, _, bound = rules[0]
+        rules[0] = (up, self.min_delta, self.baseline, bound)
+        self._fitwatch_core.judge(rules, self.min_delta_mode == "rel")
+
+    def _apply(self, decision: Decision, epoch: int, batch: int | None = None) -> None:
         if decision == Decision.IGNORE:
             return
-        if self.restore_best_weights and (
-            decision == Decision.IMPROVED or self.best_weights is None
-        ):
+        improved = decision in (Decision.IMPROVED, Decision.STOP_ON_BEST)
+        if self.restore_best_weights and (improved or self.best_weights is None):
             self.best_weights = self.model.get_weights()
             self.best_epoch = epoch
-        if decision == Decision.STOP:
-            _keras.model_of(self).stop_training = True
+            if batch is not None:
+                self._fitwatch_best_at = self._fitwatch_where(batch)
+        if decision in (Decision.STOP, Decision.STOP_ON_BEST):
+            self._fitwatch_stop(epoch, batch, self._fitwatch_why())
+
+    def _fitwatch_act(self, decision: Decision, batch: int) -> None:
+        self._apply(decision, self._fitwatch_epoch(), batch)
+
+    def _fitwatch_time_is_over(self) -> None:
+        if self.stop_reason is None:
+            self._fitwatch_own_words = True
+            batch = self._fitwatch_seen - 1 if self.unit == "batch" else None
+            self._fitwatch_core.stop(self._fitwatch_epoch(), batch)
+            why = f"{self.max_time:g} seconds have passed"
+            self._fitwatch_stop(self._fitwatch_epoch(), batch, why)
+
+    def _fitwatch_stop(self, epoch: int, batch: int | None, why: str) -> None:
+        self.stop_reason = why
+        where = f"Epoch {epoch + 1}" if batch is None else self._fitwatch_where(batch)
+        self._fitwatch_stopped_at = where
+        _keras.model_of(self).stop_training = True
+
+    def _fitwatch_why(self) -> str:
+        metrics = self._fitwatch_metrics()
+        diverged = self._fitwatch_core.diverged
+        if diverged is not None:
+            return f"{metrics[diverged]} has diverged"
+        names = [metrics[number] for number in self._fitwatch_core.stalled()]
+        have = "has" if len(names) == 1 else "have"
+        units = "batches" if self.unit == "batch" else "epochs"
+        return f"{', '.join(names)} {have} not improved for {self.patience:g} {units}"
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
         # Ctrl-C is a way to end the training; after an exception the weights are left as they are.
-        ended = fit and interrupted
-        if ended and self.restore_best_weights and self.best_weights is not None:
-            if self.verbose > 0:
-                epoch = self.best_epoch + 1
-                _keras.print_message(
-                    f"Restoring model weights from the end of the best epoch: {epoch}."
-                )
-            self.model.set_weights(self.best_weights)
+        if fit and interrupted:
+            self._fitwatch_restore()
+
+    # The state.
+
+    @property
+    def _fitwatch_progress(self) -> Any:
+        return self._fitwatch_core.progress
+
+    @_fitwatch_progress.setter
+    def _fitwatch_progress(self, progress: Any) -> None:
+        self._fitwatch_core.progress = progress

@@ -1,6 +1,5 @@
 """LossHistory."""
 
-import base64
 import copy
 import importlib.util
 import warnings
@@ -10,46 +9,38 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fitwatch import _check, _core, _files
+from fitwatch import _check, _core, _files, _keras
+from fitwatch.callbacks import _rates
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._loss_record import READERS, LossRecord
 from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._stateful import Stateful, optional_whole, to_json, whole
+from fitwatch.callbacks._own_losses import OwnLosses
+from fitwatch.callbacks._stateful import Stateful
 
 
-def _losses(value: Any) -> bytes:
-    """Base64 of float32 values."""
-    try:
-        losses = base64.b64decode(value, validate=True)
-    except (TypeError, ValueError):
-        losses = b"?"
-    if len(losses) % 4:
-        raise ValueError("base64 of float32 values")
-    return losses
+class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the loss that every batch really had, and plots it.
 
+    The loss is the one that the train step hands to Keras's loss tracker: all outputs, added losses
+    and regularisation, before loss scaling, the mean over devices, with sample weights. It is kept
+    as float32, 4 bytes a batch, for every batch that `steps_per_execution` trains in one call.
+    `logs["loss"]` in Keras's hooks is the mean over the epoch so far.
 
-def _epochs(value: Any) -> dict[int, tuple[int, int | None]]:
-    """A list with an epoch, its first batch and the batch behind its last in each item."""
-    try:
-        return {whole(epoch): (whole(start), optional_whole(stop)) for epoch, start, stop in value}
-    except (TypeError, ValueError):
-        raise ValueError("a list of epochs, first batches and last ones") from None
-
-
-class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the loss of every batch, and plots it after every epoch.
-
-    What a batch hook finds under `logs["loss"]` is kept as float32, 4 bytes a batch. In Keras that
-    is the mean over the epoch so far. With `steps_per_execution=N` a hook runs once in N batches.
+    Where it cannot be taken (a `train_step` of your own that never updates the loss tracker, two
+    losses in one step), one warning says so, and the running mean is kept. `kind` tells what it is.
+    In a loop of your own, `logs["loss"]` is kept as you hand it over.
 
     Args:
-        plot: Path of a picture of each epoch's batches, written when the epoch ends; None for none.
-            `{epoch}` is filled in and counts from 0, as `on_epoch_end` has it. Without a suffix
-            that matplotlib knows, `.png` is added. A missing folder is made. Needs matplotlib.
+        plot: Path of a picture, or None for none. With `{epoch}` in it, one of each epoch's batches
+            when that ends; the field is filled in and counts from 0, as `on_epoch_end` has it.
+            Without, one of the whole run when training ends. Without a suffix that matplotlib
+            knows, `.png` is added. A missing folder is made. Needs matplotlib.
         capacity: Keep only that many of the last losses; None keeps all.
-        title: Title of the picture; `{epoch}` is filled in.
+        title: Title of the picture; `{epoch}` is filled in. None for one that says what it shows.
         xlabel: What the horizontal axis shows.
         ylabel: What the vertical axis shows.
+        loss: `"batch"`; or `"running"` for what Keras logs, once in a call of the train step.
 
     Raises:
         ValueError: An argument has a value that is not allowed.
@@ -67,19 +58,21 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
         array([0.5], dtype=float32)
     """
 
-    _fitwatch_state: ClassVar = {"first": whole, "losses": _losses, "epochs": _epochs}
+    _fitwatch_state: ClassVar = READERS
     _missing_reported: bool
-    # First batch and the batch behind the last (None while it runs), by epoch.
-    _spans: dict[int, tuple[int, int | None]]
+    _record: LossRecord
+    # The learning rate when it was last looked at.
+    _rate: float | None = None
 
     def __init__(
         self,
         plot: Any = None,
         *,
         capacity: int | None = None,
-        title: str = "Loss in epoch {epoch}",
+        title: str | None = None,
         xlabel: str = "Batch",
         ylabel: str = "Loss",
+        loss: str = "batch",
     ) -> None:
         super().__init__()
         if plot is not None:
@@ -94,29 +87,93 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
                 raise ValueError(f"plot is no valid format string: {plot!r} ({error}).") from None
         self.plot = plot
         self.capacity = None if capacity is None else _check.count("capacity", capacity, minimum=1)
-        self.title = _check.text("title", title, empty=True)
+        self.title = None if title is None else _check.text("title", title, empty=True)
         self.xlabel = _check.text("xlabel", xlabel, empty=True)
         self.ylabel = _check.text("ylabel", ylabel, empty=True)
+        self.loss = _check.choice("loss", loss, "batch", "running")
         self._start_over()
 
     @property
     def losses(self) -> NDArray[np.float32]:
-        """The losses that are kept, in order: a read-only array, shape `(batches,)`."""
+        """The losses that are kept, in order: a read-only copy, shape `(batches,)`."""
         self._fitwatch_drain()
-        return self._read(0, len(self._series))
+        return self._record.losses()
+
+    @property
+    def kind(self) -> str:
+        """What is kept: losses of a `"batch"` each, `"running"` means, or a loop's own `"logs"`."""
+        self._fitwatch_drain()
+        return self._record.kind
 
     def epoch(self, epoch: int) -> NDArray[np.float32]:
-        """The losses of one epoch, counted from 0: a read-only array, shape `(batches,)`.
+        """The losses of one epoch, counted from 0: a read-only copy, shape `(batches,)`.
 
         Raises:
             IndexError: The epoch was not trained.
         """
         self._fitwatch_drain()
-        if epoch not in self._spans:
-            known = f"{min(self._spans)} to {max(self._spans)}" if self._spans else "none yet"
-            raise IndexError(f"no epoch {epoch!r}; there are: {known}.")
-        start, stop = self._spans[epoch]
-        return self._read(start, len(self._series) if stop is None else stop)
+        return self._record.losses(*self._record.span(epoch))
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with columns `epoch` and `loss`, by the number of the batch.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        self._fitwatch_drain()
+        return self._record.to_pandas()
+
+    def save(self, path: Any) -> None:
+        """Writes what was recorded into a file of NumPy's format `.npz`, whole or not at all.
+
+        `numpy.load` reads it: `losses`, the number `first` of the oldest one, `epochs` (epoch,
+        first batch, batch behind the last), `validation` (batch, value), `rate_drops` (batch, rate
+        before, rate after) and `kind`.
+
+        Raises:
+            OSError: It cannot be written; an old file is as it was.
+        """
+        self._fitwatch_drain()
+        self._record.save(_check.path("path", path))
+
+    @classmethod
+    def load(cls, path: Any) -> "LossHistory":
+        """A `LossHistory` with what was saved.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is none of `save()`.
+        """
+        record = LossRecord.load(_check.path("path", path))
+        history = cls(capacity=record.series.capacity)
+        history._record = record
+        return history
+
+    def save_plot(self, path: Any, *, epoch: int | None = None) -> None:
+        """Saves a picture of one epoch, counted from 0, or of the whole run.
+
+        Every spike is in it, however many batches there are: the light band reaches from the lowest
+        to the highest loss. The line is the smoothed loss.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            IndexError: The epoch was not trained.
+            OSError: The file cannot be written.
+        """
+        from fitwatch import _plot
+
+        self._fitwatch_drain()
+        curve = self._record.curve(epoch)
+        title = self.title
+        if title is None:
+            title = "Loss" if epoch is None else "Loss in epoch {epoch}"
+        _plot.save_curve(
+            _check.path("path", path),
+            curve,
+            title=title.replace("{epoch}", "" if epoch is None else str(epoch)),
+            xlabel=self.xlabel,
+            ylabel=self.ylabel,
+        )
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
@@ -125,69 +182,101 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
         super().on_train_begin(logs)
         if self.plot is not None:
             _files.ensure_writable("plot", self.plot)
+        self._fitwatch_watch()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes where the epoch begins."""
+        """Notes where the epoch begins, and whether the learning rate has come down."""
         super().on_epoch_begin(epoch, logs)
-        self._spans[epoch] = (len(self._series), None)
+        self._record.epochs[epoch] = (len(self._record.series), None)
+        self._look_at_rate()
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Keeps the loss."""
+        """Keeps the losses of the batches that were trained."""
         self._fitwatch_drain()
-        try:
-            self._series.append(logs["loss"])
-        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
-            self._report_missing(logs)
+        losses = self._fitwatch_own_losses()
+        for loss in losses:
+            self._record.series.append(loss)
+        if not losses:
+            self._keep_logged(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Notes where the epoch ends, and plots it."""
-        start, _ = self._spans.get(epoch, (0, None))
-        self._spans[epoch] = (start, len(self._series))
-        if self.plot is not None:
-            self._save_plot(epoch)
+        """Notes where the epoch ends, and plots it if a picture of each is asked for."""
+        validation = _keras.to_number((logs or {}).get("val_loss"))
+        self._record.end_epoch(epoch, validation if isinstance(validation, float) else None)
+        self._note_kind()
+        if self.plot is not None and self._plots_epochs():
+            self._try_plot(epoch)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Plots the run, if one picture of it is asked for."""
+        super().on_train_end(logs)
+        self._plot_run()
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         if not self._fitwatch_attach(recorder):
             return NotImplemented
-        return _core.Losses(self._series, "loss"), self.on_train_batch_end
+        sink = _core.Losses(self._record.series, "loss", self._fitwatch_losses)
+        return sink, self._keep_logged
 
-    def _save_plot(self, epoch: int) -> None:
-        from fitwatch import _plot
+    def _fitwatch_release(self) -> None:
+        self._note_kind()
+        super()._fitwatch_release()
 
-        start, _ = self._spans[epoch]
-        path = self.plot.format(epoch=epoch)
-        losses = self.epoch(epoch)
+    def _fitwatch_note_rate(self, batch: int, before: float | None, after: float | None) -> None:
+        self._rate = after
+        if before is not None and after is not None and after < before:
+            self._record.rate_drops.append((batch, before, after))
+
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
+        if fit and interrupted:
+            self._plot_run()
+
+    def _keep_logged(self, batch: int, logs: Any) -> None:
         try:
-            _plot.save_curve(
-                path,
-                losses,
-                first=max(start, self._series.first) - start,
-                title=self.title.replace("{epoch}", str(epoch)),
-                xlabel=self.xlabel,
-                ylabel=self.ylabel,
-            )
+            self._record.series.append(logs["loss"])
+        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
+            self._report_missing(logs)
+
+    def _note_kind(self) -> None:
+        if self._fitwatch_losses is not None:
+            self._record.kind = "batch" if self._fitwatch_losses.exact else "running"
+        elif self.loss == "running":
+            self._record.kind = "running"
+
+    def _look_at_rate(self) -> None:
+        model = _keras.model_of(self)
+        optimizer = getattr(model, "optimizer", None)
+        # What falls all the time has no drops to speak of.
+        if optimizer is None or _keras.has_schedule(optimizer):
+            return
+        rate = _rates.first_rate(model)
+        self._fitwatch_note_rate(len(self._record.series), self._rate, rate)
+
+    def _plots_epochs(self) -> bool:
+        return self.plot is not None and "epoch" in _files.fields("plot", self.plot)
+
+    def _plot_run(self) -> None:
+        if self.plot is not None and not self._plots_epochs():
+            self._try_plot(None)
+
+    def _try_plot(self, epoch: int | None) -> None:
+        try:
+            self.save_plot(self.plot.format(epoch=epoch), epoch=epoch)
         except Exception as error:
             # A picture is not worth a training run, whatever is wrong with it.
-            warnings.warn(f"LossHistory: no plot of epoch {epoch}: {error}", stacklevel=2)
+            what = "the run" if epoch is None else f"epoch {epoch}"
+            warnings.warn(f"LossHistory: no plot of {what}: {error}", stacklevel=2)
 
     def _fitwatch_take(self) -> dict[str, Any]:
-        first = self._series.first
-        epochs = [[epoch, start, stop] for epoch, (start, stop) in self._spans.items()]
-        losses = self._series.tobytes(first, len(self._series))
-        return {
-            "first": first,
-            "losses": base64.b64encode(losses).decode(),
-            "epochs": to_json(epochs),
-        }
+        return self._record.state()
 
     def _fitwatch_set(self, values: dict[str, Any]) -> None:
-        self._series = _core.Series(self.capacity)
-        self._series.__setstate__((values["first"], values["losses"]))
-        self._spans = dict(values["epochs"])
-
-    def _read(self, start: int, stop: int) -> NDArray[np.float32]:
-        return np.frombuffer(self._series.tobytes(start, stop), dtype=np.float32)
+        kind = self._record.kind
+        self._record = LossRecord(self.capacity)
+        self._record.restore(values)
+        self._record.kind = kind
 
     def _report_missing(self, logs: Any) -> None:
         if not self._missing_reported:
@@ -200,12 +289,11 @@ class LossHistory(Stateful, Base, keras.callbacks.Callback):  # type: ignore[mis
             )
 
     def _start_over(self) -> None:
-        self._series = _core.Series(self.capacity)
-        self._spans = {}
+        self._record = LossRecord(self.capacity)
+        self._rate = None
         self._missing_reported = False
 
     def __setstate__(self, state: Any) -> None:
         set_state(self, state)
         # `copy.copy` hands over the original's own.
-        self._series = copy.copy(self._series)
-        self._spans = dict(self._spans)
+        self._record = copy.copy(self._record)

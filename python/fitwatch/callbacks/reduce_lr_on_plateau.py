@@ -8,11 +8,12 @@ from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rates
+from fitwatch.callbacks._by_batch import ByBatch
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._stateful import optional_number, whole
+from fitwatch.callbacks._stateful import mean, optional_number, whole
 
 
-class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=DropIn):  # type: ignore[misc]
+class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=DropIn):  # type: ignore[misc]
     """Reduces the learning rate when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.ReduceLROnPlateau`.
@@ -20,13 +21,25 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
     Args:
         monitor: Name of the metric to watch.
         factor: What the learning rate is multiplied by, between 0 and 1 (both excluded).
-        patience: Epochs without improvement after which the rate is reduced.
+        patience: Units (epochs) without improvement after which the rate is reduced.
         verbose: 1 prints a line for every reduction.
         mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
             warns and counts as `"auto"`.
         min_delta: How much better a value must be to count as an improvement; its sign is ignored.
-        cooldown: Epochs after a reduction in which none follows.
+        cooldown: Units after a reduction in which none follows.
         min_lr: The lowest rate that is set, 0 or more.
+        unit: What is counted: `"epoch"`, or `"batch"` for each batch, across epochs. Batches are
+            judged by the loss that each of them really had, or by another training metric as Keras
+            logs it, a mean over the epoch so far. With `steps_per_execution=N` such a metric is
+            known once in N batches, and counts for N.
+        halflife: Smooths the values by a bias-corrected exponential mean before they are judged:
+            in units, as `pandas.Series.ewm(halflife=...)` has it. Values that are not finite are
+            left out. None for no smoothing.
+        min_delta_mode: `"abs"`, or `"rel"`: `min_delta` is a fraction of the best value's size.
+
+    Attributes:
+        reductions: With `unit="batch"`, the batches that brought a reduction about, from 0 and
+            across epochs.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, at the end of the first epoch,
@@ -39,6 +52,9 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
         - A `factor` of 0 or less, or NaN, is refused. Keras takes it and sets that learning rate.
         - NaN and the infinity on the wrong side never become the best value.
         - A metric that is missing is reported once in a fit, with the nearest name there is.
+        - With `unit="batch"`, a rate that is at its minimum already starts the wait over.
+        - What only fitwatch has is compared in double precision, and cannot be joined with a rule
+          of a subclass's own.
 
     Example:
         >>> from fitwatch.callbacks import ReduceLROnPlateau
@@ -48,7 +64,13 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
 
     _core_type = _core.Plateau
     _rule = ("_is_improvement", "in_cooldown")
-    _fitwatch_state: ClassVar = {"wait": whole, "best": optional_number, "cooldown_counter": whole}
+    _fitwatch_state: ClassVar = {
+        "wait": whole,
+        "best": optional_number,
+        "cooldown_counter": whole,
+        "_fitwatch_seen": whole,
+        "_fitwatch_mean": mean,
+    }
 
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()
@@ -56,6 +78,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
     cooldown_counter = CoreAttribute[int]()
     factor = CoreAttribute[float]()
     min_lr = CoreAttribute[float]()
+    _fitwatch_where_reduced = ""
 
     def __init__(
         self,
@@ -67,14 +90,25 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
+        *,
+        unit: str = "epoch",
+        halflife: float | None = None,
+        min_delta_mode: str = "abs",
     ) -> None:
         between = "a number between 0 and 1, both excluded"
         if not 0 < _check.number("factor", factor, between) < 1:
             raise ValueError(f"factor must be {between}; got {factor!r}.")
         if not _check.number("min_lr", min_lr, "a number of 0 or more") >= 0:
             raise ValueError(f"min_lr must be a number of 0 or more; got {min_lr!r}.")
+        self.unit = _check.unit(unit, [_check.text("monitor", monitor)])
+        self.halflife = _check.halflife(halflife)
+        self.min_delta_mode = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel")
+        relative = self.min_delta_mode == "rel"
+        self._fitwatch_extended = unit == "batch" or halflife is not None or relative
+        self._fitwatch_core.refine(relative, self.halflife)
+        self.reductions: list[int] = []
         super().__init__(
-            monitor=_check.text("monitor", monitor),
+            monitor=monitor,
             factor=factor,
             patience=_check.count("patience", patience, endless=True),
             verbose=_check.verbosity("verbose", verbose),
@@ -86,6 +120,9 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over; warns if the learning rate cannot be set."""
+        self.reductions = []
+        self._fitwatch_core.reset()
+        self._fitwatch_begin_batches(prompt=False)
         super().on_train_begin(logs)
         _rates.prepare(self)
 
@@ -95,7 +132,12 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
             self._set_monitor_op()
         logs = logs or {}
         _rates.log_rates(logs, self.model.optimizer)
+        if self.unit == "batch":
+            return
         current = logs.get(self.monitor)
+        if self._fitwatch_extended:
+            self._require_core()
+            current = _keras.to_number(current)
         if current is None:
             self._report_missing(logs)
         elif type(current) is float and self._core_decides():
@@ -103,15 +145,28 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
         else:
             super().on_epoch_end(epoch, logs)
 
-    def _apply(self, decision: Decision, epoch: int) -> None:
-        if decision == Decision.REDUCE_RATE:
-            reduced = [
-                # As Keras calls it: the name of a single optimizer is not passed.
-                self._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
-                for optimizer, name in _rates.optimizers(self.model.optimizer)
-            ]
-            if any(reduced):
-                self._fitwatch_core.acted()
+    def _fitwatch_metrics(self) -> list[str]:
+        return [self.monitor]
+
+    def _fitwatch_act(self, decision: Decision, batch: int) -> None:
+        self._apply(decision, self._fitwatch_epoch(), batch)
+
+    def _apply(self, decision: Decision, epoch: int, batch: int | None = None) -> None:
+        if decision != Decision.REDUCE_RATE:
+            return
+        self._fitwatch_where_reduced = self._fitwatch_where(batch)
+        before = _rates.first_rate(self.model)
+        reduced = [
+            # As Keras calls it: the name of a single optimizer is not passed.
+            self._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
+            for optimizer, name in _rates.optimizers(self.model.optimizer)
+        ]
+        if any(reduced) and batch is not None:
+            self.reductions.append(batch)
+            _rates.announce(self, batch + 1, before, _rates.first_rate(self.model))
+        # One batch after the other would ask in vain.
+        if any(reduced) or batch is not None:
+            self._fitwatch_core.acted()
 
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
         if self._foreign or self._attribute_redefined():
@@ -122,7 +177,18 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=Dr
         optimizer.learning_rate = rate
         if self.verbose > 0:
             whose = f" {name}" if name else ""
+            where = f"Epoch {epoch + 1}" if self.unit == "epoch" else self._fitwatch_where_reduced
             _keras.print_message(
-                f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing{whose} learning rate to {rate}."
+                f"\n{where}: ReduceLROnPlateau reducing{whose} learning rate to {rate}."
             )
         return True
+
+    # The state.
+
+    @property
+    def _fitwatch_mean(self) -> Any:
+        return self._fitwatch_core.mean
+
+    @_fitwatch_mean.setter
+    def _fitwatch_mean(self, mean: Any) -> None:
+        self._fitwatch_core.mean = mean

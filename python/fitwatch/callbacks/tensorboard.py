@@ -15,11 +15,12 @@ from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Form, compiled
 from fitwatch.callbacks._event_files import EventFiles
 from fitwatch.callbacks._nested import set_state
+from fitwatch.callbacks._own_losses import OwnLosses
 from fitwatch.callbacks._stateful import Stateful, whole
 from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
 
 
-class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn):  # type: ignore[misc]
+class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn):  # type: ignore[misc]
     """Writes scalars for TensorBoard, without TensorFlow.
 
     Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
@@ -44,6 +45,11 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
         embeddings_freq: Epochs between two snapshots of embedding layers; 0 for none.
         embeddings_metadata: File with the labels of the embeddings, or a dict of such files by
             layer name.
+        loss: What `batch_loss` shows: Keras's `"running"` mean over the epoch so far; or with
+            `"batch"` the loss that each batch really had (see `LossHistory`). Then steps count
+            batches, and so does `update_freq`, also where `steps_per_execution=N` trains N of them
+            in one call, each of which has its loss; other metrics are written with the last of
+            them that is due.
 
     Raises:
         ValueError: An argument has a value that is not allowed.
@@ -80,6 +86,8 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
         profile_batch: Any = 0,
         embeddings_freq: int = 0,
         embeddings_metadata: Any = None,
+        *,
+        loss: str = "running",
     ) -> None:
         log_dir = _check.path("log_dir", log_dir)
         if _files.is_remote(log_dir):
@@ -91,6 +99,7 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
         histogram_freq = _check.frequency("histogram_freq", histogram_freq)
         if histogram_freq:
             _rare_events.require_tensorboard("histogram_freq")
+        self.loss = _check.choice("loss", loss, "batch", "running")
         self.log_dir = log_dir
         self._is_set_up = False
         self._train_batches, self._test_batches = _core.Counter(), _core.Counter()
@@ -126,6 +135,8 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
             self._set_up(self._model)
         super().on_train_begin(logs)
         self._fitwatch_files.open("train")
+        if self.update_freq != "epoch":
+            self._fitwatch_watch()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes the files."""
@@ -187,15 +198,18 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the batch's values, if it is time."""
         self._fitwatch_drain()
+        losses = self._fitwatch_own_losses()
+        # The first batch of the call is counted already.
+        self._global_train_batch += max(len(losses) - 1, 0)
         step = self._global_train_batch
-        if self.update_freq != "epoch" and step % self.update_freq == 0:
+        if self._fitwatch_due(step, len(losses)):
             if self.write_steps_per_second:
                 seconds = time.time() - self._batch_start_time
                 self._fitwatch_files.add_scalar(
                     "train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step
                 )
             if isinstance(logs, dict):
-                self._write_batch(step, logs)
+                self._write_batch(step, logs, losses)
         if self._is_tracing:
             if self._batch_trace_context is not None:
                 _keras.stop_batch_trace(self._batch_trace_context)
@@ -212,16 +226,32 @@ class TensorBoard(Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn)
             return NotImplemented
         file = self._fitwatch_files.open("train")
         give_up = partial(self._fitwatch_files.give_up, "train")
-        scalars = _core.Scalars(self._train_batches, self.update_freq, file, "batch_", give_up)
+        scalars = _core.Scalars(
+            self._train_batches, self.update_freq, file, "batch_", give_up, self._fitwatch_losses
+        )
         return scalars, self._write_batch
 
     def _times_batches(self) -> bool:
         return bool(self.write_steps_per_second) and self.update_freq != "epoch"
 
-    def _write_batch(self, step: int, logs: Any) -> None:
+    def _fitwatch_due(self, last: int, losses: int) -> range:
+        """The steps of a call that are due, of which the last one is given."""
+        if self.update_freq == "epoch":
+            return range(0)
+        every = self.update_freq
+        first = last - max(losses - 1, 0)
+        return range(-(-first // every) * every, last + 1, every)
+
+    def _write_batch(self, step: int, logs: Any, losses: list[float]) -> None:
+        due = self._fitwatch_due(step, len(losses))
         for name, value in logs.items():
             tag = self._batch_tags.get(name) or self._batch_tags.setdefault(name, f"batch_{name}")
-            self._fitwatch_files.add_scalar("train", tag, value, step)
+            if losses and name == "loss":
+                for one in due:
+                    loss = losses[one - step - 1]
+                    self._fitwatch_files.add_scalar("train", tag, loss, one)
+            else:
+                self._fitwatch_files.add_scalar("train", tag, value, due[-1])
 
     @compiled("_fitwatch_compile_test_begin")
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:

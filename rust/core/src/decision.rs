@@ -9,8 +9,10 @@ pub enum Decision {
     Improved,
     /// No improvement, and nothing to do about it.
     Wait,
-    /// Patience is exhausted: end the training.
+    /// End the training.
     Stop,
+    /// End the training, though the value is the new best: of several metrics another one ends it.
+    StopOnBest,
     /// Patience is exhausted: reduce the learning rate.
     ReduceRate,
 }

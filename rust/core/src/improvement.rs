@@ -50,6 +50,8 @@ pub struct Improvement {
     /// Subtracted from the value, in float64, before it is rounded and compared. Keras keeps it
     /// signed: positive where larger is better, negative where smaller is.
     pub signed_delta: f64,
+    /// Whether the minimum change is a fraction of the reference's size.
+    pub relative: bool,
     /// The width both sides are rounded to.
     pub width: Width,
     /// Whether the backend treats subnormal numbers as zero in comparisons.
@@ -64,11 +66,21 @@ impl Improvement {
         let Some(reference) = reference.filter(|r| !r.is_nan()) else {
             return !value.is_nan() && value != self.direction.worst();
         };
-        let value = self.rounded(value - self.signed_delta);
+        let value = self.rounded(value - self.delta(reference));
         let reference = self.rounded(reference);
         match self.direction {
             Direction::Min => value < reference,
             Direction::Max => value > reference,
+        }
+    }
+
+    fn delta(&self, reference: f64) -> f64 {
+        if self.relative && reference.is_finite() {
+            self.signed_delta * reference.abs()
+        } else if self.relative {
+            0.0
+        } else {
+            self.signed_delta
         }
     }
 
@@ -119,6 +131,25 @@ mod tests {
         assert!(max(0.5).improves(0.75, Some(0.0)));
         assert!(!min(-0.5).improves(0.5, Some(1.0)));
         assert!(min(-0.5).improves(0.25, Some(1.0)));
+    }
+
+    #[test]
+    fn a_relative_change_is_a_fraction_of_the_reference() {
+        let relative = |rule: Improvement| Improvement {
+            relative: true,
+            ..rule
+        };
+        let down = relative(min(-0.1));
+        assert!(down.improves(8.9, Some(10.0)));
+        assert!(!down.improves(9.1, Some(10.0)));
+        assert!(down.improves(-11.1, Some(-10.0)));
+        assert!(!down.improves(-10.9, Some(-10.0)));
+        assert!(down.improves(-1e-9, Some(0.0)));
+        assert!(down.improves(1.0, Some(f64::INFINITY)));
+        assert!(!down.improves(1.0, Some(f64::NEG_INFINITY)));
+        let up = relative(max(0.1));
+        assert!(up.improves(11.1, Some(10.0)));
+        assert!(!up.improves(-9.1, Some(-10.0)));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The two counters of every monitor: how long to wait, and how long to rest.
+//! The two counters of every monitor: how long to wait, and how long to rest, in units: epochs or
+//! batches.
 //!
 //! Counters are signed: users may assign a negative wait to grant a grace period.
 
 use serde::{Deserialize, Serialize};
 
-/// Counts units (epochs) without improvement against a limit.
+/// Counts units without improvement against a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Patience {
     /// How many units without improvement are allowed. [`Patience::FOREVER`] never runs out.
@@ -17,9 +18,9 @@ impl Patience {
     /// A limit that is never reached.
     pub const FOREVER: i64 = i64::MAX;
 
-    /// One more unit has passed without improvement (or before it is known that there was one).
-    pub fn wait(&mut self) {
-        self.waited = self.waited.saturating_add(1);
+    /// Units have passed without improvement (or before it is known that there was one).
+    pub fn wait(&mut self, units: i64) {
+        self.waited = self.waited.saturating_add(units);
     }
 
     /// There was an improvement: start over.
@@ -55,9 +56,9 @@ impl Cooldown {
         self.remaining > 0
     }
 
-    /// One unit of rest has passed.
-    pub fn tick(&mut self) {
-        self.remaining = (self.remaining - 1).max(0);
+    /// Units of rest have passed.
+    pub fn tick(&mut self, units: i64) {
+        self.remaining = self.remaining.saturating_sub(units).max(0);
     }
 }
 
@@ -71,9 +72,9 @@ mod tests {
             limit: 2,
             waited: 0,
         };
-        patience.wait();
+        patience.wait(1);
         assert!(!patience.exhausted());
-        patience.wait();
+        patience.wait(1);
         assert!(patience.exhausted());
         patience.reset();
         assert!(!patience.exhausted());
@@ -90,7 +91,7 @@ mod tests {
             limit: Patience::FOREVER,
             waited: i64::MAX,
         };
-        patience.wait();
+        patience.wait(1);
         assert!(!patience.exhausted());
     }
 
@@ -102,10 +103,10 @@ mod tests {
         };
         assert!(!cooldown.active());
         cooldown.start();
-        cooldown.tick();
+        cooldown.tick(1);
         assert!(cooldown.active());
-        cooldown.tick();
-        cooldown.tick();
+        cooldown.tick(1);
+        cooldown.tick(1);
         assert!(!cooldown.active());
     }
 }

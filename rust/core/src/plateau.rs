@@ -2,21 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Best, Cooldown, Decision, Patience};
+use crate::{Best, Cooldown, Decision, Patience, Smoothing};
 
-/// The policy of `keras.callbacks.ReduceLROnPlateau`.
+/// The policy of `keras.callbacks.ReduceLROnPlateau`, in units: epochs or batches.
 ///
 /// Invariants:
 /// - no reduction is asked for while the cooldown is active;
 /// - a reduction that could not be made (the rate is at its minimum) starts no cooldown and keeps
-///   the wait, so that it is asked for again in the next epoch;
+///   the wait, so that it is asked for again with the next value;
 /// - a rate is never raised, and never set below `min_rate`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// The best value and what counts as better.
     pub best: Best,
-    /// Epochs without improvement, and how many are allowed.
+    /// Units without improvement, and how many are allowed.
     pub patience: Patience,
+    /// What the values are smoothed by, if they are.
+    pub smoothing: Option<Smoothing>,
     /// The rest after a reduction.
     pub cooldown: Cooldown,
     /// What the rate is multiplied by, in (0, 1).
@@ -26,11 +28,15 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// The value of one epoch. After [`Decision::ReduceRate`] the caller sets
+    /// The value that ends `units` units. After [`Decision::ReduceRate`] the caller sets
     /// [`reduced`](Self::reduced) rates and reports with [`acted`](Self::acted) if it set any.
-    pub fn update(&mut self, value: f64) -> Decision {
+    pub fn update(&mut self, value: f64, units: i64) -> Decision {
+        let value = match &mut self.smoothing {
+            Some(smoothing) => smoothing.update(value, units),
+            None => value,
+        };
         if self.cooldown.active() {
-            self.cooldown.tick();
+            self.cooldown.tick(units);
             self.patience.reset();
         }
         if self.best.offer(value) {
@@ -40,7 +46,7 @@ impl Plateau {
         if self.cooldown.active() {
             return Decision::Wait;
         }
-        self.patience.wait();
+        self.patience.wait(units);
         if self.patience.exhausted() {
             Decision::ReduceRate
         } else {
@@ -88,7 +94,7 @@ mod tests {
         losses
             .iter()
             .map(|&loss| {
-                let decision = policy.update(loss);
+                let decision = policy.update(loss, 1);
                 if decision == ReduceRate {
                     policy.acted();
                 }
@@ -124,9 +130,9 @@ mod tests {
     #[test]
     fn asks_again_when_nothing_could_be_reduced() {
         let mut p = policy(1, 5);
-        assert_eq!(p.update(1.0), Improved);
-        assert_eq!(p.update(1.0), ReduceRate);
-        assert_eq!(p.update(1.0), ReduceRate);
+        assert_eq!(p.update(1.0, 1), Improved);
+        assert_eq!(p.update(1.0, 1), ReduceRate);
+        assert_eq!(p.update(1.0, 1), ReduceRate);
         assert_eq!(p.patience.waited, 2);
     }
 

@@ -9,7 +9,7 @@ use crate::policy::best_methods;
 #[pyclass(module = "fitwatch._core")]
 pub struct Checkpoint(pub core::Checkpoint);
 
-best_methods!(Checkpoint);
+best_methods!(Checkpoint, best);
 
 #[pymethods]
 impl Checkpoint {

@@ -17,6 +17,7 @@ pub enum Decision {
     Improved,
     Wait,
     Stop,
+    StopOnBest,
     ReduceRate,
 }
 
@@ -27,6 +28,7 @@ impl From<core::Decision> for Decision {
             core::Decision::Improved => Self::Improved,
             core::Decision::Wait => Self::Wait,
             core::Decision::Stop => Self::Stop,
+            core::Decision::StopOnBest => Self::StopOnBest,
             core::Decision::ReduceRate => Self::ReduceRate,
         }
     }

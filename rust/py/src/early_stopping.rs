@@ -9,9 +9,16 @@ use crate::policy::best_methods;
 
 /// Stop when a metric has stopped improving.
 #[pyclass(module = "fitwatch._core")]
-pub struct EarlyStopping(core::EarlyStopping);
+pub struct EarlyStopping(pub core::EarlyStopping);
 
-best_methods!(EarlyStopping);
+/// What a metric has come to: best value, wait, whether it has stalled, and the sums of its
+/// smoothing.
+type Progress = (Option<f64>, i64, bool, f64, f64);
+
+/// A metric's direction (whether larger is better), signed minimum change, baseline and bound.
+type Rule = (bool, f64, Option<f64>, Option<f64>);
+
+best_methods!(EarlyStopping, first.best);
 
 #[pymethods]
 impl EarlyStopping {
@@ -22,32 +29,35 @@ impl EarlyStopping {
 
     #[getter]
     fn patience(&self) -> Limit {
-        self.0.patience.limit.into()
+        self.0.first.patience.limit.into()
     }
 
     #[setter]
     fn set_patience(&mut self, limit: Limit) {
-        self.0.patience.limit = limit.into();
+        let limit = limit.into();
+        for metric in self.0.metrics_mut() {
+            metric.patience.limit = limit;
+        }
     }
 
     #[getter]
     fn wait(&self) -> i64 {
-        self.0.patience.waited
+        self.0.first.patience.waited
     }
 
     #[setter]
     fn set_wait(&mut self, waited: i64) {
-        self.0.patience.waited = waited;
+        self.0.first.patience.waited = waited;
     }
 
     #[getter]
     fn baseline(&self) -> Option<f64> {
-        self.0.baseline
+        self.0.first.baseline
     }
 
     #[setter]
     fn set_baseline(&mut self, value: Option<f64>) {
-        self.0.baseline = value;
+        self.0.first.baseline = value;
     }
 
     #[getter]
@@ -80,8 +90,131 @@ impl EarlyStopping {
         self.0.stopped_epoch = epoch;
     }
 
-    /// The value of one epoch.
-    fn update(&mut self, epoch: i64, value: f64) -> Decision {
-        self.0.update(epoch, value).into()
+    #[getter]
+    fn best_batch(&self) -> Option<i64> {
+        self.0.best_batch
+    }
+
+    #[setter]
+    fn set_best_batch(&mut self, batch: Option<i64>) {
+        self.0.best_batch = batch;
+    }
+
+    #[getter]
+    fn stopped_batch(&self) -> Option<i64> {
+        self.0.stopped_batch
+    }
+
+    #[setter]
+    fn set_stopped_batch(&mut self, batch: Option<i64>) {
+        self.0.stopped_batch = batch;
+    }
+
+    /// Sets how many metrics are watched, how they make one decision, and what smooths them.
+    fn watch(&mut self, metrics: usize, either: bool, halflife: Option<f64>) {
+        self.0.combine = if either {
+            core::Combine::Any
+        } else {
+            core::Combine::All
+        };
+        let limit = self.0.first.patience.limit;
+        let others = metrics.saturating_sub(1);
+        self.0.others.resize(others, core::Metric::default());
+        for metric in self.0.metrics_mut() {
+            metric.patience.limit = limit;
+            metric.smoothing = halflife.map(core::Smoothing::new);
+        }
+    }
+
+    /// Sets the rules of all metrics, which are compared in double precision.
+    fn judge(&mut self, rules: Vec<Rule>, relative: bool) {
+        for (metric, rule) in self.0.metrics_mut().zip(rules) {
+            let (larger_is_better, signed_delta, baseline, threshold) = rule;
+            metric.best.rule = core::Improvement {
+                direction: if larger_is_better {
+                    core::Direction::Max
+                } else {
+                    core::Direction::Min
+                },
+                signed_delta,
+                relative,
+                width: core::Width::F64,
+                flush_subnormal: false,
+            };
+            metric.baseline = baseline;
+            metric.divergence_threshold = threshold;
+        }
+    }
+
+    /// Forgets what the metrics have come to.
+    fn reset(&mut self) {
+        self.0.best_batch = None;
+        self.0.stopped_batch = None;
+        self.0.diverged = None;
+        for metric in self.0.metrics_mut() {
+            metric.best.value = None;
+            metric.patience.waited = 0;
+            metric.stalled = false;
+            if let Some(smoothing) = &mut metric.smoothing {
+                *smoothing = core::Smoothing::new(smoothing.halflife);
+            }
+        }
+    }
+
+    /// What the metrics have come to.
+    #[getter]
+    fn progress(&self) -> Vec<Progress> {
+        let metrics = self.0.metrics();
+        let progress = metrics.map(|metric| {
+            let (sum, weight) = metric
+                .smoothing
+                .map_or((0.0, 0.0), |mean| (mean.sum, mean.weight));
+            (
+                metric.best.value,
+                metric.patience.waited,
+                metric.stalled,
+                sum,
+                weight,
+            )
+        });
+        progress.collect()
+    }
+
+    #[setter]
+    fn set_progress(&mut self, progress: Vec<Progress>) {
+        for (metric, (best, waited, stalled, sum, weight)) in self.0.metrics_mut().zip(progress) {
+            metric.best.value = best;
+            metric.patience.waited = waited;
+            metric.stalled = stalled;
+            if let Some(smoothing) = &mut metric.smoothing {
+                (smoothing.sum, smoothing.weight) = (sum, weight);
+            }
+        }
+    }
+
+    /// The numbers of the metrics that have stopped improving.
+    fn stalled(&self) -> Vec<usize> {
+        self.0.stalled().collect()
+    }
+
+    /// The number of the metric that has diverged.
+    #[getter]
+    fn diverged(&self) -> Option<usize> {
+        self.0.diverged
+    }
+
+    /// The value of one epoch, or those of several metrics.
+    fn update(&mut self, epoch: i64, values: Vec<Option<f64>>) -> Decision {
+        let at = core::Moment { epoch, batch: None };
+        let values: Vec<_> = values
+            .into_iter()
+            .map(|value| value.map(|value| core::Value { value, units: 1 }))
+            .collect();
+        self.0.update(at, &values).into()
+    }
+
+    /// Notes that the training is stopped for another reason.
+    fn stop(&mut self, epoch: i64, batch: Option<i64>) {
+        self.0.stop(core::Moment { epoch, batch });
     }
 }

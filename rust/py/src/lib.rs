@@ -41,7 +41,7 @@ mod _core {
     #[pymodule_export]
     use super::series::Series;
     #[pymodule_export]
-    use super::sinks::{Counter, Due, Finite, Losses, Progress, Rows, Scalars};
+    use super::sinks::{Counter, Due, Finite, Losses, Progress, Rows, Scalars, Watch};
 
     use pyo3::prelude::*;
 

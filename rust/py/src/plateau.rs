@@ -9,9 +9,9 @@ use crate::policy::best_methods;
 
 /// Reduce the learning rate when a metric has stopped improving.
 #[pyclass(module = "fitwatch._core")]
-pub struct Plateau(core::Plateau);
+pub struct Plateau(pub core::Plateau);
 
-best_methods!(Plateau);
+best_methods!(Plateau, best);
 
 #[pymethods]
 impl Plateau {
@@ -80,9 +80,37 @@ impl Plateau {
         self.0.min_rate = rate;
     }
 
+    /// Sets what is new beside Keras: a minimum change that is a fraction of the best value, and
+    /// smoothing.
+    fn refine(&mut self, relative: bool, halflife: Option<f64>) {
+        self.0.best.rule.relative = relative;
+        self.0.smoothing = halflife.map(core::Smoothing::new);
+    }
+
+    /// Forgets smoothed values.
+    fn reset(&mut self) {
+        if let Some(smoothing) = &mut self.0.smoothing {
+            *smoothing = core::Smoothing::new(smoothing.halflife);
+        }
+    }
+
+    /// The weighted sum of the values and the sum of the weights, where they are smoothed.
+    #[getter]
+    fn mean(&self) -> Option<(f64, f64)> {
+        let smoothing = self.0.smoothing?;
+        Some((smoothing.sum, smoothing.weight))
+    }
+
+    #[setter]
+    fn set_mean(&mut self, mean: Option<(f64, f64)>) {
+        if let (Some(smoothing), Some((sum, weight))) = (&mut self.0.smoothing, mean) {
+            (smoothing.sum, smoothing.weight) = (sum, weight);
+        }
+    }
+
     /// The value of one epoch.
     fn update(&mut self, value: f64) -> Decision {
-        self.0.update(value).into()
+        self.0.update(value, 1).into()
     }
 
     /// The rate that follows `rate`, or None at the minimum.

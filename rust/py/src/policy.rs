@@ -4,41 +4,42 @@ use pyo3::Bound;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 
 /// Changes with every change of a field: the encoding does not describe itself.
-pub const STATE_VERSION: u8 = 1;
+pub const STATE_VERSION: u8 = 2;
 
 /// What `__reduce__` gives.
 pub type Reduced<'py> = (Bound<'py, PyType>, Bound<'py, PyTuple>, Bound<'py, PyBytes>);
 
-/// Gives a class the attributes and methods of its core's `Best`, and the means to copy it.
+/// Gives a class the attributes and methods of its core's `Best`, which lies at a path of fields,
+/// and the means to copy it.
 macro_rules! best_methods {
-    ($class:ident) => {
+    ($class:ident, $($best:ident).+) => {
         #[pyo3::pymethods]
         impl $class {
             /// The best value so far.
             #[getter]
             fn best(&self) -> Option<f64> {
-                self.0.best.value
+                self.0.$($best).+.value
             }
 
             #[setter]
             fn set_best(&mut self, value: Option<f64>) {
-                self.0.best.value = value;
+                self.0.$($best).+.value = value;
             }
 
             /// What is subtracted from a value before it is compared: signed, as Keras keeps it.
             #[getter]
             fn min_delta(&self) -> f64 {
-                self.0.best.rule.signed_delta
+                self.0.$($best).+.rule.signed_delta
             }
 
             #[setter]
             fn set_min_delta(&mut self, value: f64) {
-                self.0.best.rule.signed_delta = value;
+                self.0.$($best).+.rule.signed_delta = value;
             }
 
             /// Sets how values are compared.
             fn compare(&mut self, larger_is_better: bool, double: bool, flush_subnormal: bool) {
-                let rule = &mut self.0.best.rule;
+                let rule = &mut self.0.$($best).+.rule;
                 rule.direction = if larger_is_better {
                     fitwatch_core::Direction::Max
                 } else {
@@ -73,7 +74,7 @@ macro_rules! best_methods {
 
             /// Whether `value` is better than `reference`.
             fn improves(&self, value: f64, reference: Option<f64>) -> bool {
-                self.0.best.rule.improves(value, reference)
+                self.0.$($best).+.rule.improves(value, reference)
             }
         }
     };

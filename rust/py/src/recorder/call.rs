@@ -12,7 +12,7 @@ use super::queue::Record;
 use super::schema::{Order, Schema};
 use crate::clock::now;
 use crate::reader::Cell;
-use crate::sinks::{Batch, Wish};
+use crate::sinks::{Batch, Decides, Wish};
 
 /// Batches whose hooks were measured when slow ones are reported, if the epoch lasts so long.
 const ENOUGH: u64 = 64;
@@ -66,6 +66,7 @@ impl<'a, 'py> Call<'a, 'py> {
                 number: batch,
                 ordinal: this.batches,
                 now,
+                clock_read,
             },
             source: logs,
             values: None,
@@ -175,10 +176,10 @@ impl<'a, 'py> Call<'a, 'py> {
             open.whole |= whole;
         }
         let decides = match &self.plan.entries[at].kind {
-            Kind::Sink { sink, .. } => sink.decides(),
+            Kind::Sink { sink, .. } => sink.decides(self.py()) > Decides::Nothing,
             Kind::Call => false,
         };
-        if decides && recorder.lag() == 0 {
+        if decides && recorder.lag(&self.plan) == 0 {
             // Before the callbacks that come later in the list.
             drop(recorder);
             Recorder::drain_to(self.recorder, 0)?;
@@ -192,9 +193,18 @@ impl<'a, 'py> Call<'a, 'py> {
         let Some((schema, values)) = &self.values else {
             return Ok(());
         };
+        let py = self.recorder.py();
         let reader = Recorder::reader(self.recorder)?;
-        let columns = self.recorder.borrow_mut().columns(&self.plan, schema);
-        let mut cells = Vec::with_capacity(values.len());
+        let losses = match &self.plan.losses {
+            Some(losses) => losses.bind(py).getattr(intern!(py, "values"))?.extract()?,
+            None => Vec::new(),
+        };
+        let known = !losses.is_empty();
+        let columns = self
+            .recorder
+            .borrow_mut()
+            .columns(&self.plan, schema, known);
+        let mut cells = Vec::with_capacity(values.len() + losses.len());
         for (place, value) in values.iter().enumerate() {
             cells.push(if self.plan.rows || columns.contains(&place) {
                 reader.get().capture(value)?
@@ -202,12 +212,16 @@ impl<'a, 'py> Call<'a, 'py> {
                 Cell::Unwanted
             });
         }
+        for loss in &losses {
+            cells.push(reader.get().capture(loss)?);
+        }
         let record = Record {
             plan: self.plan.clone(),
             entries: at..at,
             open: true,
             whole: false,
             columns,
+            losses: losses.len(),
             batch: self.batch.number.clone().unbind(),
             ordinal: self.batch.ordinal,
             now: self.batch.now,

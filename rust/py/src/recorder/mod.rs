@@ -22,6 +22,9 @@ use schema::{Order, Schema};
 /// Batches that wait for values at most, whoever wants them.
 const LONGEST: usize = 1024;
 
+/// What a batch's columns depend on: the plan, the schema, and whether its losses are known.
+type Wanted = (u64, u64, bool);
+
 /// The batch hooks, in the order of `Recorder::plans`.
 const HOOKS: [&str; 8] = [
     "on_train_batch_begin",
@@ -63,7 +66,7 @@ pub struct Recorder {
     /// The schema of logs that are in no such order.
     flat: Option<Arc<Schema>>,
     /// Where the plan's columns are in a schema.
-    columns: Option<(u64, u64, Arc<[usize]>)>,
+    columns: Option<(Wanted, Arc<[usize]>)>,
     queue: Queue,
     draining: bool,
     pace: Pace,

@@ -6,7 +6,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::sinks::Sink;
+use crate::sinks::{Decides, Sink};
 
 /// What a hook does for one callback.
 pub struct Entry {
@@ -32,10 +32,14 @@ pub struct Plan {
     pub entries: Vec<Entry>,
     /// The columns that are wanted where no whole row is.
     pub columns: Vec<String>,
+    /// The columns that are wanted only where the losses of batches could not be taken.
+    pub instead: Vec<String>,
+    /// Where the losses of a call's batches are found, if somebody wants them.
+    pub losses: Option<Py<PyAny>>,
     /// Whether a whole row may be wanted.
     pub rows: bool,
-    /// Whether a decision depends on rows.
-    pub decides: bool,
+    /// The most urgent thing that depends on rows.
+    pub decides: Decides,
     /// Whether a Python hook is called.
     pub calls: bool,
 }
@@ -60,9 +64,17 @@ impl Plan {
                 }
                 Some(pair) => {
                     let (sink, action): (Sink, Py<PyAny>) = pair.extract()?;
-                    plan.columns.extend(sink.columns(item.py()));
+                    let losses = sink.losses(item.py());
+                    for column in sink.columns(item.py()) {
+                        if losses.is_some() && column == "loss" {
+                            plan.instead.push(column);
+                        } else {
+                            plan.columns.push(column);
+                        }
+                    }
+                    plan.losses = plan.losses.take().or(losses);
                     plan.rows |= sink.wants_rows();
-                    plan.decides |= sink.decides();
+                    plan.decides = plan.decides.max(sink.decides(item.py()));
                     Kind::Sink { sink, action }
                 }
             };
@@ -76,6 +88,7 @@ impl Plan {
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.losses)?;
         for entry in &self.entries {
             visit.call(&entry.hook)?;
             if let Kind::Sink { sink, action } = &entry.kind {

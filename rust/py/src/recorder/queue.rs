@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat};
+use pyo3::types::{PyDict, PyFloat, PyList};
 
 use super::plan::{Kind, Plan};
 use super::schema::Schema;
@@ -23,6 +23,8 @@ pub struct Record {
     /// Whether all values are wanted, or those at `columns` only.
     pub whole: bool,
     pub columns: Arc<[usize]>,
+    /// The losses of a call's batches, whose cells follow those of the schema.
+    pub losses: usize,
     pub batch: Py<PyAny>,
     pub ordinal: u64,
     pub now: f64,
@@ -34,12 +36,30 @@ pub struct Row<'a> {
     pub schema: &'a Schema,
     pub ordinal: u64,
     pub now: f64,
+    losses: usize,
     cells: &'a VecDeque<Cell>,
+}
+
+impl Record {
+    /// How many cells it has.
+    fn cells(&self) -> usize {
+        self.schema.len() + self.losses
+    }
 }
 
 impl Row<'_> {
     pub fn cell(&self, at: usize) -> &Cell {
         &self.cells[at]
+    }
+
+    /// The losses of the call's batches, in order; none where they could not be taken. NaN stands
+    /// for a value that could not be read.
+    pub fn losses(&self) -> impl ExactSizeIterator<Item = f64> {
+        let first = self.schema.len();
+        (first..first + self.losses).map(|at| match self.cells[at] {
+            Cell::Number(number) => number,
+            _ => f64::NAN,
+        })
     }
 
     /// Whether all values are numbers.
@@ -109,8 +129,11 @@ impl Queue {
         while let Some(first) = self.records.front() {
             let wait = self.records.len() > may_wait;
             let columns = (!first.whole).then(|| first.columns.clone());
-            let count = first.schema.len();
-            if !self.read(py, reader, count, columns.as_deref(), wait)? {
+            let (count, named) = (first.cells(), first.schema.len());
+            let wanted = |at: usize| {
+                at >= named || columns.as_ref().is_none_or(|columns| columns.contains(&at))
+            };
+            if !self.read(py, reader, (0..count).filter(|&at| wanted(at)), wait)? {
                 return Ok(());
             }
             self.show(py, reader)?;
@@ -118,26 +141,21 @@ impl Queue {
                 return Ok(());
             }
             if let Some(first) = self.records.pop_front() {
-                self.cells.drain(..first.schema.len());
+                self.cells.drain(..first.cells());
             }
         }
         Ok(())
     }
 
-    /// Reads the wanted values of the first record, which has `count` values: all, or those at
-    /// `columns`. `false` if one is not there yet.
+    /// Reads the wanted values of the first record. `false` if one is not there yet.
     fn read(
         &mut self,
         py: Python<'_>,
         reader: &Reader,
-        count: usize,
-        columns: Option<&[usize]>,
+        wanted: impl Iterator<Item = usize>,
         wait: bool,
     ) -> PyResult<bool> {
-        for at in 0..count {
-            if columns.is_some_and(|columns| !columns.contains(&at)) {
-                continue;
-            }
+        for at in wanted {
             if let Cell::Array(_, Layout::Device) = &self.cells[at]
                 && !self.transfer(py, reader, wait)?
             {
@@ -201,6 +219,7 @@ impl Queue {
             schema: &first.schema,
             ordinal: first.ordinal,
             now: first.now,
+            losses: first.losses,
             cells: &self.cells,
         };
         for at in first.entries.by_ref() {
@@ -208,17 +227,25 @@ impl Queue {
             else {
                 continue;
             };
-            match sink.take(py, &row) {
-                Act::Nothing => {}
-                Act::Batch => {
-                    action.call1(py, (&first.batch, row.logs(py, reader)?))?;
+            loop {
+                match sink.take(py, &row) {
+                    Act::Nothing => {}
+                    Act::Batch => {
+                        action.call1(py, (&first.batch, row.logs(py, reader)?))?;
+                    }
+                    Act::Again => {
+                        action.call1(py, (&first.batch, row.logs(py, reader)?))?;
+                        continue;
+                    }
+                    Act::Losses(number) => {
+                        let losses = PyList::new(py, row.losses())?;
+                        action.call1(py, (number, row.logs(py, reader)?, losses))?;
+                    }
+                    Act::Print(print, text) => {
+                        print.call1(py, (text,))?;
+                    }
                 }
-                Act::Step(step) => {
-                    action.call1(py, (step, row.logs(py, reader)?))?;
-                }
-                Act::Print(print, text) => {
-                    print.call1(py, (text,))?;
-                }
+                break;
             }
         }
         Ok(())

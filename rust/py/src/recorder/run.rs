@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::schema::Schema;
 use super::{HOOKS, LONGEST, Recorder};
 use crate::reader::Reader;
+use crate::sinks::Decides;
 
 impl Recorder {
     /// One hook of one batch.
@@ -162,7 +163,10 @@ impl Recorder {
     }
 
     /// Batches whose values a decision may wait for.
-    pub(super) fn lag(&self) -> usize {
+    pub(super) fn lag(&self, plan: &Plan) -> usize {
+        if plan.decides == Decides::AtOnce {
+            return 0;
+        }
         match &self.reader {
             // Nobody has to wait where values are there with the batch.
             Some(reader) if reader.get().at_once() => 0,
@@ -177,7 +181,11 @@ impl Recorder {
             if waiting == 0 {
                 return Ok(());
             }
-            let lag = if plan.decides { this.lag() } else { LONGEST };
+            let lag = if plan.decides > Decides::Nothing {
+                this.lag(plan)
+            } else {
+                LONGEST
+            };
             if waiting <= lag && !clock_read {
                 return Ok(());
             }
@@ -220,20 +228,18 @@ impl Recorder {
         }
     }
 
-    /// Where the plan's columns are in a schema.
-    pub(super) fn columns(&mut self, plan: &Plan, schema: &Schema) -> Arc<[usize]> {
-        if let Some((known_plan, known_schema, columns)) = &self.columns
-            && *known_plan == plan.id
-            && *known_schema == schema.id
+    /// Where the plan's columns are in a schema, for a batch whose losses are known or not.
+    pub(super) fn columns(&mut self, plan: &Plan, schema: &Schema, losses: bool) -> Arc<[usize]> {
+        let key = (plan.id, schema.id, losses);
+        if let Some((known, columns)) = &self.columns
+            && *known == key
         {
             return columns.clone();
         }
-        let columns: Arc<[usize]> = plan
-            .columns
-            .iter()
-            .filter_map(|name| schema.position(name))
-            .collect();
-        self.columns = Some((plan.id, schema.id, columns.clone()));
+        let instead = if losses { &[][..] } else { &plan.instead };
+        let names = plan.columns.iter().chain(instead);
+        let columns: Arc<[usize]> = names.filter_map(|name| schema.position(name)).collect();
+        self.columns = Some((key, columns.clone()));
         columns
     }
 }

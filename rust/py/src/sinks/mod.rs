@@ -7,6 +7,7 @@ mod losses;
 mod progress;
 mod rows;
 mod scalars;
+mod watch;
 
 pub use counter::Counter;
 pub use due::Due;
@@ -15,14 +16,17 @@ pub use losses::Losses;
 pub use progress::Progress;
 pub use rows::Rows;
 pub use scalars::Scalars;
+pub use watch::Watch;
 
 use std::collections::VecDeque;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::error::Error;
 use crate::recorder::queue::Row;
+use crate::recorder::schema::Column;
 
 /// What a sink wants of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,13 +42,27 @@ pub enum Wish {
     Hook,
 }
 
+/// What depends on the rows of a sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decides {
+    #[default]
+    Nothing,
+    /// A decision, which may come late.
+    InTime,
+    /// A decision about the weights as they are.
+    AtOnce,
+}
+
 /// What is to be done about a row, if anything.
 pub enum Act {
     Nothing,
     /// The action is called with the batch and its logs.
     Batch,
-    /// The action is called with a step and the logs.
-    Step(i64),
+    /// The same, and then the sink is shown the row again.
+    Again,
+    /// The action is called with a number (of a batch, or a step), the logs, and the losses of the
+    /// call's batches.
+    Losses(i64),
     /// The function is called with the text.
     Print(Py<PyAny>, String),
 }
@@ -56,6 +74,8 @@ pub struct Batch<'a, 'py> {
     pub ordinal: u64,
     /// Seconds since 1970, estimated.
     pub now: f64,
+    /// Whether the clock was read for it.
+    pub clock_read: bool,
 }
 
 /// A sink, as a Python object that the callback may look into as well.
@@ -67,6 +87,7 @@ pub enum Sink {
     Progress(Py<Progress>),
     Rows(Py<Rows>),
     Scalars(Py<Scalars>),
+    Watch(Py<Watch>),
 }
 
 impl<'py> FromPyObject<'_, 'py> for Sink {
@@ -85,6 +106,8 @@ impl<'py> FromPyObject<'_, 'py> for Sink {
             Ok(Self::Progress(sink.to_owned().unbind()))
         } else if let Ok(sink) = value.cast::<Rows>() {
             Ok(Self::Rows(sink.to_owned().unbind()))
+        } else if let Ok(sink) = value.cast::<Watch>() {
+            Ok(Self::Watch(sink.to_owned().unbind()))
         } else {
             Ok(Self::Scalars(value.cast::<Scalars>()?.to_owned().unbind()))
         }
@@ -100,8 +123,9 @@ impl Sink {
             Self::Due(sink) => Due::wish(sink.bind(py), batch),
             Self::Finite(_) | Self::Losses(_) => Wish::Column,
             Self::Progress(sink) => sink.borrow_mut(py).wish(batch),
-            Self::Rows(sink) => sink.borrow_mut(py).wish(batch),
-            Self::Scalars(sink) => sink.borrow_mut(py).wish(batch),
+            Self::Rows(sink) => Rows::wish(sink.bind(py), batch),
+            Self::Scalars(sink) => Scalars::wish(sink.bind(py), batch),
+            Self::Watch(sink) => sink.borrow_mut(py).wish(batch),
         }
     }
 
@@ -114,21 +138,31 @@ impl Sink {
             Self::Progress(sink) => sink.borrow_mut(py).take(py, row),
             Self::Rows(sink) => Rows::take(sink.bind(py), row),
             Self::Scalars(sink) => Scalars::take(sink.bind(py), row),
+            Self::Watch(sink) => Watch::take(sink.bind(py), row),
         }
     }
 
     /// The names of the columns, where the sink never wants more than some values.
     pub fn columns(&self, py: Python<'_>) -> Vec<String> {
+        let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect();
         match self {
-            Self::Finite(sink) => {
-                let sink = sink.borrow(py);
-                sink.columns
-                    .iter()
-                    .map(|column| column.name.clone())
-                    .collect()
-            }
-            Self::Losses(sink) => vec![sink.borrow(py).column.name.clone()],
+            Self::Finite(sink) => names(&sink.borrow(py).columns),
+            Self::Losses(sink) => names(std::slice::from_ref(&sink.borrow(py).column)),
+            Self::Watch(sink) => names(&sink.borrow(py).columns),
             _ => Vec::new(),
+        }
+    }
+
+    /// Where the losses of a call's batches are found, if the sink wants them. They take the place
+    /// of its column `loss`.
+    pub fn losses(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let of = |losses: &Option<Py<PyAny>>| losses.as_ref().map(|losses| losses.clone_ref(py));
+        match self {
+            Self::Losses(sink) => of(&sink.borrow(py).source),
+            Self::Rows(sink) => of(&sink.borrow(py).losses),
+            Self::Scalars(sink) => of(&sink.borrow(py).losses),
+            Self::Watch(sink) => of(&sink.borrow(py).losses),
+            _ => None,
         }
     }
 
@@ -146,12 +180,29 @@ impl Sink {
             Self::Progress(sink) => visit.call(sink),
             Self::Rows(sink) => visit.call(sink),
             Self::Scalars(sink) => visit.call(sink),
+            Self::Watch(sink) => visit.call(sink),
         }
     }
 
-    /// Whether a decision depends on the rows.
-    pub fn decides(&self) -> bool {
-        matches!(self, Self::Finite(_))
+    /// What depends on the rows.
+    pub fn decides(&self, py: Python<'_>) -> Decides {
+        match self {
+            Self::Watch(sink) if sink.borrow(py).prompt => Decides::AtOnce,
+            Self::Watch(_) | Self::Finite(_) => Decides::InTime,
+            _ => Decides::Nothing,
+        }
+    }
+}
+
+/// How many losses the last call has left; 0 where nobody takes them.
+fn count_losses(py: Python<'_>, losses: Option<&Py<PyAny>>) -> i64 {
+    let count = losses.map(|losses| {
+        let values = losses.bind(py).getattr(intern!(py, "values"))?;
+        values.len()
+    });
+    match count {
+        Some(Ok(count)) => i64::try_from(count).unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -21,6 +21,9 @@ use crate::recorder::schema::Schema;
 ///     every: Batches between two rows.
 ///     file: Where to write.
 ///     failed: Called with the `OSError` when the file cannot be written.
+///     losses: Where the losses of a call's batches are found: each batch that is due has a row
+///         then, with its own `loss`, and the last of them has the other values.
+///     steps: Batches that a call trains.
 #[pyclass(module = "fitwatch._core")]
 pub struct Rows {
     every: i64,
@@ -29,6 +32,9 @@ pub struct Rows {
     epoch: i64,
     file: Py<CsvFile>,
     failed: Option<Py<PyAny>>,
+    pub losses: Option<Py<PyAny>>,
+    #[pyo3(get)]
+    steps: i64,
     /// The last batch, if there was one in this epoch.
     last: Option<i64>,
     /// The batches whose rows were wished.
@@ -49,12 +55,21 @@ enum Source {
 #[pymethods]
 impl Rows {
     #[new]
-    fn new(every: i64, file: Py<CsvFile>, failed: Py<PyAny>) -> Self {
+    #[pyo3(signature = (every, file, failed, losses=None, steps=1))]
+    fn new(
+        every: i64,
+        file: Py<CsvFile>,
+        failed: Py<PyAny>,
+        losses: Option<Py<PyAny>>,
+        steps: i64,
+    ) -> Self {
         Self {
             every,
             epoch: 0,
             file,
             failed: Some(failed),
+            losses,
+            steps,
             last: None,
             wished: VecDeque::new(),
             sources: None,
@@ -74,24 +89,41 @@ impl Rows {
         turn(batch) > before.map_or(0, turn)
     }
 
+    /// The batches of a call that are due, if the losses of all its batches are known: counted from
+    /// 0 in each epoch, like the call's own number, which is that of its last batch.
+    fn due_in_call(&self, batch: i64, losses: i64) -> Vec<i64> {
+        let first = batch - self.steps + 1;
+        let due = |batch: &i64| (batch + 1) % self.every.max(1) == 0;
+        (first..first + losses).filter(due).collect()
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.losses)?;
         visit.call(&self.failed)
     }
 
     fn __clear__(&mut self) {
         self.failed = None;
+        self.losses = None;
     }
 }
 
 impl Rows {
-    pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
+    pub fn wish(slf: &Bound<'_, Self>, batch: &Batch<'_, '_>) -> Wish {
         let Ok(number) = batch.number.extract() else {
             return Wish::Hook;
         };
-        if !self.due(number) {
+        let mut this = slf.borrow_mut();
+        let losses = super::count_losses(slf.py(), this.losses.as_ref());
+        let due = if losses > 0 {
+            !this.due_in_call(number, losses).is_empty()
+        } else {
+            this.due(number)
+        };
+        if !due {
             return Wish::Nothing;
         }
-        self.wished.push_back((batch.ordinal, number));
+        this.wished.push_back((batch.ordinal, number));
         Wish::Row
     }
 
@@ -109,25 +141,39 @@ impl Rows {
         if !known {
             match sources(columns, row.schema) {
                 Some(sources) => this.sources = Some((row.schema.id, sources)),
-                None => return Act::Batch,
+                None => return Act::Losses(batch),
             }
         }
         if !row.is_numeric() {
-            return Act::Batch;
+            return Act::Losses(batch);
         }
         let epoch = this.epoch;
-        let sources = this.sources.iter().flat_map(|known| &known.1);
-        let fields = sources.map(|source| match source {
-            Source::Epoch => Field::Int(epoch),
-            Source::Batch => Field::Int(batch),
-            Source::Cell(at) => match row.cell(*at) {
-                Cell::Number(number) => Field::Float(*number),
-                _ => Field::Missing,
-            },
-            Source::Nowhere => Field::Missing,
-        });
-        if let Err(error) = file.add(fields, row.now) {
-            drop(file);
+        let losses: Vec<f64> = row.losses().collect();
+        let first = batch - this.steps + 1;
+        let due = match i64::try_from(losses.len()) {
+            Ok(count) if count > 0 => this.due_in_call(batch, count),
+            _ => vec![batch],
+        };
+        let mut written = Ok(());
+        for &number in &due {
+            let loss = usize::try_from(number - first)
+                .ok()
+                .and_then(|at| losses.get(at));
+            let sources = this.sources.iter().flat_map(|known| &known.1);
+            let fields = sources.map(|source| match (source, loss) {
+                (Source::Epoch, _) => Field::Int(epoch),
+                (Source::Batch, _) => Field::Int(number),
+                (Source::Cell(at), Some(&loss)) if row.schema.is_loss(*at) => Field::Float(loss),
+                (Source::Cell(at), _) if Some(&number) == due.last() => match row.cell(*at) {
+                    Cell::Number(number) => Field::Float(*number),
+                    _ => Field::Missing,
+                },
+                (Source::Cell(_) | Source::Nowhere, _) => Field::Missing,
+            });
+            written = written.and(file.add(fields, row.now));
+        }
+        drop(file);
+        if let Err(error) = written {
             tell_failure(py, this.failed.as_ref(), error);
         }
         Act::Nothing

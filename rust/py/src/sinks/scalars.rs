@@ -22,6 +22,8 @@ use crate::recorder::queue::Row;
 ///     file: Where to write.
 ///     prefix: Stands before each metric's name.
 ///     failed: Called with the `OSError` when the file cannot be written any more.
+///     losses: Where the losses of a call's batches are found, which are written in the place of
+///         `loss`, each at its own step.
 #[pyclass(module = "fitwatch._core")]
 pub struct Scalars {
     counter: Py<Counter>,
@@ -29,6 +31,7 @@ pub struct Scalars {
     file: Py<EventFile>,
     prefix: String,
     failed: Option<Py<PyAny>>,
+    pub losses: Option<Py<PyAny>>,
     /// The batches whose rows were wished, and their steps.
     wished: VecDeque<(u64, i64)>,
     /// The tags of the names of the schema with this number.
@@ -38,12 +41,14 @@ pub struct Scalars {
 #[pymethods]
 impl Scalars {
     #[new]
+    #[pyo3(signature = (counter, every, file, prefix, failed, losses=None))]
     fn new(
         counter: Py<Counter>,
         every: i64,
         file: Py<EventFile>,
         prefix: String,
         failed: Py<PyAny>,
+        losses: Option<Py<PyAny>>,
     ) -> Self {
         Self {
             counter,
@@ -51,58 +56,85 @@ impl Scalars {
             file,
             prefix,
             failed: Some(failed),
+            losses,
             wished: VecDeque::new(),
             templates: None,
         }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.losses)?;
         visit.call(&self.failed)
     }
 
     fn __clear__(&mut self) {
         self.failed = None;
+        self.losses = None;
     }
 }
 
 impl Scalars {
-    pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
-        let step = self.counter.borrow(batch.number.py()).count;
-        if step % self.every.max(1) != 0 {
+    pub fn wish(slf: &Bound<'_, Self>, batch: &Batch<'_, '_>) -> Wish {
+        let py = slf.py();
+        let mut this = slf.borrow_mut();
+        // The first batch of the call is counted already.
+        let more = (super::count_losses(py, this.losses.as_ref()) - 1).max(0);
+        let last = {
+            let mut counter = this.counter.borrow_mut(py);
+            counter.count += more;
+            counter.count
+        };
+        if this.last_due(last) < last - more {
             return Wish::Nothing;
         }
-        self.wished.push_back((batch.ordinal, step));
+        this.wished.push_back((batch.ordinal, last));
         Wish::Row
+    }
+
+    /// The last step up to this one that is due.
+    fn last_due(&self, step: i64) -> i64 {
+        let every = self.every.max(1);
+        step.div_euclid(every) * every
     }
 
     pub fn take(slf: &Bound<'_, Self>, row: &Row<'_>) -> Act {
         let py = slf.py();
         let mut this = slf.borrow_mut();
         let this = &mut *this;
-        let Some(step) = super::wished(&mut this.wished, row.ordinal) else {
+        let Some(last) = super::wished(&mut this.wished, row.ordinal) else {
             return Act::Nothing;
         };
         if this.templates.as_ref().map(|known| known.0) != Some(row.schema.id) {
             let texts: Option<Vec<&str>> = row.schema.texts().collect();
             let Some(texts) = texts else {
-                return Act::Step(step);
+                return Act::Losses(last);
             };
             let template = |name| Template::new(&format!("{}{name}", this.prefix));
             this.templates = Some((row.schema.id, texts.into_iter().map(template).collect()));
         }
         let templates = this.templates.iter().flat_map(|known| &known.1);
         if !row.is_numeric() {
-            return Act::Step(step);
+            return Act::Losses(last);
         }
+        let count = i64::try_from(row.losses().len()).unwrap_or(0);
+        let steps = last - count + 1..=last;
         let mut file = this.file.borrow_mut(py);
+        let mut written = Ok(());
         for (at, template) in templates.enumerate() {
-            if let Cell::Number(value) = row.cell(at)
-                && let Err(error) = file.add(template, *value, step, row.now)
-            {
-                drop(file);
-                tell_failure(py, this.failed.take().as_ref(), error);
-                return Act::Nothing;
+            if count > 0 && row.schema.is_loss(at) {
+                let due = steps.clone().zip(row.losses());
+                let mut due = due.filter(|(step, _)| step % this.every.max(1) == 0);
+                written = due.try_for_each(|(step, loss)| file.add(template, loss, step, row.now));
+            } else if let Cell::Number(value) = row.cell(at) {
+                written = file.add(template, *value, this.last_due(last), row.now);
             }
+            if written.is_err() {
+                break;
+            }
+        }
+        drop(file);
+        if let Err(error) = written {
+            tell_failure(py, this.failed.take().as_ref(), error);
         }
         Act::Nothing
     }

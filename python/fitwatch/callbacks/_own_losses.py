@@ -1,0 +1,47 @@
+"""Callbacks that want the loss that each batch really had."""
+
+from typing import Any
+
+from fitwatch import _arrays, _batch_loss
+
+
+class OwnLosses:
+    """Mixin for a callback: takes the losses of batches while a `fit()` goes on, if `loss` says so.
+
+    The class calls `_fitwatch_watch()` when training begins.
+    """
+
+    loss: str = "batch"
+    # None outside a fit, and where the running mean is what is wanted.
+    _fitwatch_losses: _batch_loss.BatchLoss | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called when an epoch begins."""
+        if self._fitwatch_losses is not None:
+            self._fitwatch_watch()  # somebody may have made a new train function
+        super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called when `fit()` ends."""
+        super().on_train_end(logs)  # type: ignore[misc]
+        self._fitwatch_release()
+
+    def _fitwatch_watch(self) -> None:
+        self._fitwatch_losses = _batch_loss.watch(self) if self.loss == "batch" else None
+
+    def _fitwatch_own_losses(self) -> list[float]:
+        """The losses of the batches that the last call has trained; none if they are not taken."""
+        if self._fitwatch_losses is None:
+            return []
+        read = _arrays.reader().read
+        return [read(value) for value in self._fitwatch_losses.values]
+
+    def _fitwatch_release(self) -> None:
+        if self._fitwatch_losses is not None:
+            self._fitwatch_losses.release(self)
+            self._fitwatch_losses = None
+
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)  # type: ignore[misc]
+        if fit:
+            self._fitwatch_release()

@@ -1,0 +1,264 @@
+//! Values of batches for a policy.
+
+use std::time::Instant;
+
+use fitwatch_core as core;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use super::{Act, Batch, Wish};
+use crate::decision::Decision;
+use crate::early_stopping::EarlyStopping;
+use crate::plateau::Plateau;
+use crate::reader::Cell;
+use crate::recorder::queue::Row;
+use crate::recorder::schema::Column;
+
+/// Feeds the values of batches to a policy. What it decides is left in `verdict` and carried out by
+/// the action, before the next value is fed.
+///
+/// Args:
+///     policy: An `EarlyStopping` or a `Plateau`.
+///     metrics: The names of its metrics, in order; none to watch the time only.
+///     losses: Where the losses of a call's batches are found, which take the place of `loss`; None
+///         to take all values from the logs.
+///     steps: Batches that a call trains: what a value of the logs stands for.
+///     prompt: Whether an improvement is acted on too, and nothing may come late.
+///     `max_time`: Seconds after which the action is called.
+#[pyclass(module = "fitwatch._core")]
+pub struct Watch {
+    policy: Policy,
+    pub columns: Vec<Column>,
+    pub losses: Option<Py<PyAny>>,
+    steps: i64,
+    pub prompt: bool,
+    max_time: Option<f64>,
+    /// Seconds that had passed at a moment.
+    passed: (f64, Instant),
+    /// Batches so far.
+    #[pyo3(get, set)]
+    seen: i64,
+    /// The epoch that is running.
+    #[pyo3(get, set)]
+    epoch: i64,
+    /// What was decided last, and the number of the batch (from 0, across epochs) that decided it.
+    #[pyo3(get)]
+    verdict: Option<(Decision, i64)>,
+    /// The row that is fed, and the place in it from which to go on.
+    row: u64,
+    next: usize,
+    /// The last improvement in the row that was not acted on yet.
+    improved: Option<i64>,
+}
+
+enum Policy {
+    EarlyStopping(Py<EarlyStopping>),
+    Plateau(Py<Plateau>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Policy {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(policy) = value.cast::<EarlyStopping>() {
+            Ok(Self::EarlyStopping(policy.to_owned().unbind()))
+        } else {
+            Ok(Self::Plateau(value.cast::<Plateau>()?.to_owned().unbind()))
+        }
+    }
+}
+
+#[pymethods]
+impl Watch {
+    #[new]
+    #[pyo3(signature = (policy, metrics, losses=None, steps=1, prompt=false, max_time=None))]
+    fn new(
+        policy: Policy,
+        metrics: Vec<String>,
+        losses: Option<Py<PyAny>>,
+        steps: i64,
+        prompt: bool,
+        max_time: Option<f64>,
+    ) -> Self {
+        Self {
+            policy,
+            columns: metrics.into_iter().map(Column::new).collect(),
+            losses,
+            steps: steps.max(1),
+            prompt,
+            max_time,
+            passed: (0.0, Instant::now()),
+            seen: 0,
+            epoch: 0,
+            verdict: None,
+            row: 0,
+            next: 0,
+            improved: None,
+        }
+    }
+
+    /// Whether the time is over. It looks at the clock.
+    #[getter]
+    fn time_is_over(&self) -> bool {
+        self.max_time.is_some_and(|time| self.elapsed() >= time)
+    }
+
+    /// Seconds so far.
+    #[getter]
+    fn elapsed(&self) -> f64 {
+        let (before, since) = self.passed;
+        before + since.elapsed().as_secs_f64()
+    }
+
+    #[setter]
+    fn set_elapsed(&mut self, seconds: f64) {
+        self.passed = (seconds, Instant::now());
+    }
+
+    /// Takes the values of a call's batches: their losses, if they are known, and the metrics after
+    /// the last of them. Whether there is a verdict to be carried out; if so, it has to be called
+    /// again with the same values and `again=True`.
+    #[pyo3(signature = (losses, metrics, again=false))]
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 makes of a list
+    fn feed(
+        slf: &Bound<'_, Self>,
+        losses: Vec<f64>,
+        metrics: Vec<Option<f64>>,
+        again: bool,
+    ) -> bool {
+        let mut this = slf.borrow_mut();
+        if !again {
+            (this.next, this.improved) = (0, None);
+        }
+        this.advance(slf.py(), &losses, &metrics)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.losses)?;
+        match &self.policy {
+            Policy::EarlyStopping(policy) => visit.call(policy),
+            Policy::Plateau(policy) => visit.call(policy),
+        }
+    }
+
+    fn __clear__(&mut self) {
+        self.losses = None;
+    }
+}
+
+impl Watch {
+    pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
+        if batch.clock_read && self.time_is_over() {
+            self.verdict = None;
+            Wish::Act
+        } else if self.columns.is_empty() {
+            Wish::Nothing
+        } else {
+            Wish::Column
+        }
+    }
+
+    pub fn take(slf: &Bound<'_, Self>, row: &Row<'_>) -> Act {
+        let number = |cell: &Cell| match cell {
+            Cell::Number(number) => Some(*number),
+            _ => None,
+        };
+        let mut this = slf.borrow_mut();
+        if this.row != row.ordinal {
+            // An exception may have left the row before in the middle.
+            (this.row, this.next, this.improved) = (row.ordinal, 0, None);
+        }
+        let metrics: Vec<Option<f64>> = this
+            .columns
+            .iter_mut()
+            .map(|column| {
+                column
+                    .position(row.schema)
+                    .and_then(|at| number(row.cell(at)))
+            })
+            .collect();
+        let losses: Vec<f64> = match this.losses {
+            Some(_) => row.losses().collect(),
+            None => Vec::new(),
+        };
+        if metrics.iter().all(Option::is_none) && losses.is_empty() {
+            this.verdict = None;
+            return Act::Batch;
+        }
+        if this.advance(slf.py(), &losses, &metrics) {
+            Act::Again
+        } else {
+            Act::Nothing
+        }
+    }
+
+    /// Feeds values until there is something to carry out, or none is left.
+    fn advance(&mut self, py: Python<'_>, losses: &[f64], metrics: &[Option<f64>]) -> bool {
+        let count = losses.len().max(1);
+        // Without losses, the logs stand for all batches of the call.
+        let units = if losses.is_empty() {
+            self.steps
+        } else {
+            i64::try_from(count).unwrap_or(i64::MAX)
+        };
+        let each = if losses.is_empty() { self.steps } else { 1 };
+        while self.next < count {
+            let place = self.next;
+            self.next += 1;
+            self.seen = self.seen.saturating_add(each);
+            let last = self.next == count;
+            let values: Vec<Option<core::Value>> = self
+                .columns
+                .iter()
+                .zip(metrics)
+                .map(|(column, metric)| match losses.get(place) {
+                    Some(&value) if column.name == "loss" => Some(core::Value { value, units: 1 }),
+                    _ if last => metric.map(|value| core::Value { value, units }),
+                    _ => None,
+                })
+                .collect();
+            let batch = self.seen - 1;
+            match self.policy.update(py, self.epoch, batch, &values) {
+                core::Decision::Improved if self.prompt => self.improved = Some(batch),
+                core::Decision::Ignore | core::Decision::Improved | core::Decision::Wait => {}
+                decision => {
+                    self.improved = None;
+                    self.verdict = Some((decision.into(), batch));
+                    return true;
+                }
+            }
+        }
+        self.verdict = self
+            .improved
+            .take()
+            .map(|batch| (Decision::Improved, batch));
+        if self.verdict.is_none() {
+            self.next = 0;
+        }
+        self.verdict.is_some()
+    }
+}
+
+impl Policy {
+    fn update(
+        &self,
+        py: Python<'_>,
+        epoch: i64,
+        batch: i64,
+        values: &[Option<core::Value>],
+    ) -> core::Decision {
+        match self {
+            Self::EarlyStopping(policy) => {
+                let at = core::Moment {
+                    epoch,
+                    batch: Some(batch),
+                };
+                policy.borrow_mut(py).0.update(at, values)
+            }
+            Self::Plateau(policy) => match values.first() {
+                Some(Some(value)) => policy.borrow_mut(py).0.update(value.value, value.units),
+                _ => core::Decision::Ignore,
+            },
+        }
+    }
+}
