@@ -1,5 +1,6 @@
 """Bad input is refused at construction: argument, value and what is allowed are named."""
 
+import datetime
 import math
 import re
 
@@ -17,7 +18,14 @@ NOT_FLAGS = ["yes", 2, 0.5, [], np.array([1, 2])]
 NOT_TEXTS = ["", None, 3, ["loss"], b"loss"]
 NOT_PATHS = ["", None, 3, True, b"x.keras"]
 
+# What only fitwatch has.
+ADDED = {
+    "unit": ["step", "", None, 1],
+    "halflife": [0, -1, math.inf, *NOT_NUMBERS],
+    "min_delta_mode": ["relative", "", None, 1],
+}
 MONITORS = {
+    **ADDED,
     "monitor": NOT_TEXTS,
     "min_delta": [*NOT_NUMBERS, None],
     "patience": NOT_COUNTS,
@@ -26,6 +34,10 @@ MONITORS = {
 BAD = {
     callbacks.EarlyStopping: {
         **MONITORS,
+        "monitor": ["", None, 3, [], ["loss", ""], [3], ["loss", "loss"], b"loss"],
+        "combine": ["both", "", None, 1],
+        "max_time": [0, -1, datetime.timedelta(0), *NOT_NUMBERS],
+        "divergence_threshold": NOT_NUMBERS,
         "baseline": NOT_NUMBERS,
         "restore_best_weights": NOT_FLAGS,
         "start_from_epoch": [*NOT_COUNTS, math.inf],
@@ -46,6 +58,7 @@ BAD = {
         "initial_value_threshold": NOT_NUMBERS,
     },
     callbacks.TensorBoard: {
+        "loss": ["mean", "", None, 1],
         "log_dir": [*NOT_PATHS[:-1], "gs://bucket/logs", "hdfs://host/logs"],
         "update_freq": [0, -1, True, 2.5, NAN, None, "batches", ""],
         "histogram_freq": NOT_FREQUENCIES,
@@ -56,6 +69,7 @@ BAD = {
         "profile_batch": [-1, True, 1.5, "abc", ("a", "b"), (1.5, 2.5), (5, 2), (1, 2, 3), None],
     },
     callbacks.CSVLogger: {
+        "loss": ["mean", "", None, 1],
         "filename": NOT_PATHS[:-1],
         "separator": ["", ",,", '"', "\n", "\r", 3, None, b","],
         "append": NOT_FLAGS,
@@ -81,7 +95,8 @@ BAD = {
             "{epoch[0]}",
             "{epoch!z}",
         ],
-        "title": [None, 3],
+        "title": [3],
+        "loss": ["mean", "", None, 1],
         "xlabel": [None, 3],
         "capacity": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
     },
@@ -113,6 +128,29 @@ def test_is_refused(cls, argument, value):
 def test_a_misspelled_keyword_is_refused(cls):
     with pytest.raises(TypeError, match="unexpected"):
         cls(**REQUIRED.get(cls, {}), **{"unexpected": 1})
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("mode", ["min"]),
+        ("mode", ["min", "up"]),
+        ("min_delta", [0.1, "a"]),
+        ("min_delta", [0.1, 0.1, 0.1]),
+        ("baseline", 0.5),
+        ("divergence_threshold", 3),
+        ("divergence_threshold", [3, math.nan]),
+    ],
+)
+def test_several_metrics_have_one_value_each(argument, value):
+    with pytest.raises((TypeError, ValueError), match=f"{argument} must"):
+        callbacks.EarlyStopping(["loss", "acc"], **{argument: value})
+
+
+@pytest.mark.parametrize("cls", [callbacks.EarlyStopping, callbacks.ReduceLROnPlateau])
+def test_batches_have_no_validation(cls):
+    with pytest.raises(ValueError, match=r"monitor must be a training metric.*'val_loss'"):
+        cls(unit="batch")
 
 
 def test_weights_need_their_suffix():

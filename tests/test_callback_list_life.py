@@ -120,7 +120,7 @@ def test_an_exception_of_a_callback_is_its_own():
         callback_list.on_train_batch_end(0, {"loss": 1.0})
     assert caught.value is error
     assert caught.traceback[-1].name == "fail"
-    assert len(history._series) == 1  # without its being asked
+    assert len(history._record.series) == 1  # without its being asked
 
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_epoch_end", "on_train_end"])
@@ -235,7 +235,7 @@ def test_what_a_hook_sets_takes_effect_on_the_next_batch(make_model, data):
 
 def test_an_evaluation_inside_a_fit(make_model, data):
     """With the same callbacks in both, as a list of their own."""
-    history = callbacks.LossHistory()
+    history = callbacks.LossHistory(loss="running")
     seen = Seen()
 
     class Evaluates(keras.callbacks.Callback):

@@ -165,7 +165,7 @@ def test_patience_beyond_any_counter_is_endless():
 def test_a_state_that_is_none_is_refused():
     core = callbacks.EarlyStopping("loss")._fitwatch_core
     _, _, state = core.__reduce__()
-    for wrong in (b"", b"\xff", state[:-1], b"\x02" + state[1:]):
+    for wrong in (b"", b"\xff", state[:-1], b"\x01" + state[1:]):
         with pytest.raises(ValueError, match="no state of this class"):
             core.__setstate__(wrong)
     core.__setstate__(state)

@@ -113,7 +113,7 @@ def test_a_loss_history_of_ones_own(make_model, fit_arguments):
             self.per_batch_losses = []
 
     collected = []
-    in_one_line = callbacks.LossHistory(plot="ours/plot_at_epoch_{epoch}.png")
+    in_one_line = callbacks.LossHistory(plot="ours/plot_at_epoch_{epoch}.png", loss="running")
     make_model().fit(**fit_arguments, epochs=3, verbose=0, callbacks=[LossHistory(), in_one_line])
     names = [f"plot_at_epoch_{epoch}.png" for epoch in range(3)]
     assert sorted(name for name in os.listdir() if name.endswith("png")) == names

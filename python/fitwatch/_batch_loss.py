@@ -105,8 +105,6 @@ class BatchLoss:
     def begin(self, callback: Any, model: Any) -> None:
         """Takes the place of the model's train function."""
         self._forget(callback)
-        if not self._users:
-            self._reported = False
         # A stock list tells nobody of an exception, but it goes with the fit.
         run = getattr(callback, "_fitwatch_run", None)
         owner = None if run is None else run.callback_list
@@ -124,6 +122,7 @@ class BatchLoss:
     def restore(self, model: Any) -> None:
         """Puts the model's own train function back."""
         self.values = ()
+        self._reported = False
         if model.train_function is self._function:
             model.train_function = self._original
 

@@ -99,11 +99,13 @@ def halflife(value: Any) -> float | None:
 def seconds(name: str, value: Any) -> float | None:
     """A time above 0, in seconds or as a `timedelta`, or None."""
     allowed = "a number of seconds above 0, a timedelta, or None"
-    if isinstance(value, datetime.timedelta):
-        value = value.total_seconds()
-    if value is not None and not number(name, value, allowed) > 0:
+    if value is None:
+        return None
+    delta = isinstance(value, datetime.timedelta)
+    time = value.total_seconds() if delta else number(name, value, allowed)
+    if not time > 0:
         raise _refuse(ValueError, name, allowed, value)
-    return None if value is None else float(value)
+    return float(time)
 
 
 def update_frequency(name: str, value: Any) -> Any:

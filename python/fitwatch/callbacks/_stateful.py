@@ -135,7 +135,7 @@ def time(value: Any) -> float:
 
 
 def mean(value: Any) -> tuple[float, float] | None:
-    """A sum of values and the sum of their weights, or None."""
+    """A mean of values and the sum of their weights, or None."""
     try:
         return None if value is None else (float(value[0]), float(value[1]))
     except (TypeError, ValueError, IndexError):
@@ -143,11 +143,11 @@ def mean(value: Any) -> tuple[float, float] | None:
 
 
 def progress(value: Any) -> list[tuple[float | None, int, bool, float, float]]:
-    """What metrics have come to: best value, wait, whether it is over, and two sums for each."""
+    """What metrics have come to: best value, wait, whether it is over, mean and weight of each."""
     try:
         return [
-            (optional_number(best), int(wait), bool(over), float(total), float(weight))
-            for best, wait, over, total, weight in value
+            (optional_number(best), int(wait), bool(over), float(average), float(weight))
+            for best, wait, over, average, weight in value
         ]
     except (TypeError, ValueError):
         raise ValueError("a list with five numbers for each metric") from None

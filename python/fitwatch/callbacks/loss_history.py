@@ -102,7 +102,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     @property
     def kind(self) -> str:
         """What is kept: losses of a `"batch"` each, `"running"` means, or a loop's own `"logs"`."""
-        self._fitwatch_drain()
+        self._note_kind()
         return self._record.kind
 
     def epoch(self, epoch: int) -> NDArray[np.float32]:
@@ -204,7 +204,6 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         """Notes where the epoch ends, and plots it if a picture of each is asked for."""
         validation = _keras.to_number((logs or {}).get("val_loss"))
         self._record.end_epoch(epoch, validation if isinstance(validation, float) else None)
-        self._note_kind()
         if self.plot is not None and self._plots_epochs():
             self._try_plot(epoch)
 
@@ -240,6 +239,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             self._report_missing(logs)
 
     def _note_kind(self) -> None:
+        self._fitwatch_drain()
         if self._fitwatch_losses is not None:
             self._record.kind = "batch" if self._fitwatch_losses.exact else "running"
         elif self.loss == "running":

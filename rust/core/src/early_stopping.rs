@@ -55,6 +55,9 @@ pub struct Moment {
 impl EarlyStopping {
     /// The values of one unit, in the order of the metrics.
     pub fn update(&mut self, at: Moment, values: &[Option<Value>]) -> Decision {
+        if at.batch.is_some() && self.stopped_batch.is_some() {
+            return Decision::Ignore; // batches that were on their way when training was stopped
+        }
         let unit = at.batch.unwrap_or(at.epoch);
         let counts = unit >= self.start;
         let mut improved = false;

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Smoothing {
     /// Units after which a value counts half; more than 0.
     pub halflife: f64,
-    /// The weighted sum of the values.
-    pub sum: f64,
-    /// The sum of their weights.
+    /// The weighted mean of the values so far.
+    pub mean: f64,
+    /// The sum of their weights, of which the last one is 1; 0 before there is one.
     pub weight: f64,
 }
 
@@ -23,7 +23,7 @@ impl Smoothing {
     pub fn new(halflife: f64) -> Self {
         Self {
             halflife,
-            sum: 0.0,
+            mean: 0.0,
             weight: 0.0,
         }
     }
@@ -31,14 +31,18 @@ impl Smoothing {
     /// Takes the value that ends `units` units, and gives the mean; NaN before there is one.
     #[allow(clippy::cast_precision_loss)]
     pub fn update(&mut self, value: f64, units: i64) -> f64 {
-        let kept = (-(units as f64) / self.halflife).exp2();
-        self.sum *= kept;
-        self.weight *= kept;
+        self.weight *= (-(units as f64) / self.halflife).exp2();
         if value.is_finite() {
-            self.sum += value;
             self.weight += 1.0;
+            // By the difference: a series that does not change has a mean that does not, to the
+            // last place.
+            self.mean += (value - self.mean) / self.weight;
         }
-        self.sum / self.weight
+        if self.weight > 0.0 {
+            self.mean
+        } else {
+            f64::NAN
+        }
     }
 }
 
@@ -81,6 +85,14 @@ mod tests {
         mean.update(2.0, 1);
         for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!((mean.update(odd, 1) - 2.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn what_stays_the_same_has_the_same_mean() {
+        let mut mean = Smoothing::new(3.0);
+        for _ in 0..1000 {
+            assert_eq!(mean.update(0.1, 1).to_bits(), 0.1_f64.to_bits());
         }
     }
 

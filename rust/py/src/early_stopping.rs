@@ -11,8 +11,8 @@ use crate::policy::best_methods;
 #[pyclass(module = "fitwatch._core")]
 pub struct EarlyStopping(pub core::EarlyStopping);
 
-/// What a metric has come to: best value, wait, whether it has stalled, and the sums of its
-/// smoothing.
+/// What a metric has come to: best value, wait, whether it has stalled, and the mean and weight of
+/// its smoothing.
 type Progress = (Option<f64>, i64, bool, f64, f64);
 
 /// A metric's direction (whether larger is better), signed minimum change, baseline and bound.
@@ -166,14 +166,14 @@ impl EarlyStopping {
     fn progress(&self) -> Vec<Progress> {
         let metrics = self.0.metrics();
         let progress = metrics.map(|metric| {
-            let (sum, weight) = metric
+            let (mean, weight) = metric
                 .smoothing
-                .map_or((0.0, 0.0), |mean| (mean.sum, mean.weight));
+                .map_or((0.0, 0.0), |mean| (mean.mean, mean.weight));
             (
                 metric.best.value,
                 metric.patience.waited,
                 metric.stalled,
-                sum,
+                mean,
                 weight,
             )
         });
@@ -182,12 +182,12 @@ impl EarlyStopping {
 
     #[setter]
     fn set_progress(&mut self, progress: Vec<Progress>) {
-        for (metric, (best, waited, stalled, sum, weight)) in self.0.metrics_mut().zip(progress) {
+        for (metric, (best, waited, stalled, mean, weight)) in self.0.metrics_mut().zip(progress) {
             metric.best.value = best;
             metric.patience.waited = waited;
             metric.stalled = stalled;
             if let Some(smoothing) = &mut metric.smoothing {
-                (smoothing.sum, smoothing.weight) = (sum, weight);
+                (smoothing.mean, smoothing.weight) = (mean, weight);
             }
         }
     }

@@ -94,17 +94,17 @@ impl Plateau {
         }
     }
 
-    /// The weighted sum of the values and the sum of the weights, where they are smoothed.
+    /// The weighted mean of the values and the sum of the weights, where they are smoothed.
     #[getter]
     fn mean(&self) -> Option<(f64, f64)> {
         let smoothing = self.0.smoothing?;
-        Some((smoothing.sum, smoothing.weight))
+        Some((smoothing.mean, smoothing.weight))
     }
 
     #[setter]
     fn set_mean(&mut self, mean: Option<(f64, f64)>) {
-        if let (Some(smoothing), Some((sum, weight))) = (&mut self.0.smoothing, mean) {
-            (smoothing.sum, smoothing.weight) = (sum, weight);
+        if let (Some(smoothing), Some((mean, weight))) = (&mut self.0.smoothing, mean) {
+            (smoothing.mean, smoothing.weight) = (mean, weight);
         }
     }
 

@@ -52,11 +52,12 @@ impl Row<'_> {
         &self.cells[at]
     }
 
-    /// The losses of the call's batches, in order; none where they could not be taken. NaN stands
-    /// for a value that could not be read.
-    pub fn losses(&self) -> impl ExactSizeIterator<Item = f64> {
+    /// The losses of the call's batches, in order; none where they could not be taken, or are not
+    /// wanted. NaN stands for a value that could not be read.
+    pub fn losses(&self, wanted: bool) -> impl ExactSizeIterator<Item = f64> {
         let first = self.schema.len();
-        (first..first + self.losses).map(|at| match self.cells[at] {
+        let behind = if wanted { first + self.losses } else { first };
+        (first..behind).map(|at| match self.cells[at] {
             Cell::Number(number) => number,
             _ => f64::NAN,
         })
@@ -238,7 +239,7 @@ impl Queue {
                         continue;
                     }
                     Act::Losses(number) => {
-                        let losses = PyList::new(py, row.losses())?;
+                        let losses = PyList::new(py, row.losses(sink.losses(py).is_some()))?;
                         action.call1(py, (number, row.logs(py, reader)?, losses))?;
                     }
                     Act::Print(print, text) => {

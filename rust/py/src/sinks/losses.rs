@@ -47,9 +47,10 @@ impl Losses {
 impl Losses {
     #[allow(clippy::cast_possible_truncation)] // a series is float32
     pub fn take(&mut self, py: Python<'_>, row: &Row<'_>) -> Act {
-        if self.source.is_some() && row.losses().len() > 0 {
+        let losses = row.losses(self.source.is_some());
+        if losses.len() > 0 {
             let mut series = self.series.borrow_mut(py);
-            row.losses().for_each(|loss| series.0.push(loss as f32));
+            losses.for_each(|loss| series.0.push(loss as f32));
             return Act::Nothing;
         }
         match self.column.position(row.schema).map(|at| row.cell(at)) {

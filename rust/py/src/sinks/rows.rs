@@ -148,7 +148,7 @@ impl Rows {
             return Act::Losses(batch);
         }
         let epoch = this.epoch;
-        let losses: Vec<f64> = row.losses().collect();
+        let losses: Vec<f64> = row.losses(this.losses.is_some()).collect();
         let first = batch - this.steps + 1;
         let due = match i64::try_from(losses.len()) {
             Ok(count) if count > 0 => this.due_in_call(batch, count),

@@ -116,13 +116,14 @@ impl Scalars {
         if !row.is_numeric() {
             return Act::Losses(last);
         }
-        let count = i64::try_from(row.losses().len()).unwrap_or(0);
+        let wanted = this.losses.is_some();
+        let count = i64::try_from(row.losses(wanted).len()).unwrap_or(0);
         let steps = last - count + 1..=last;
         let mut file = this.file.borrow_mut(py);
         let mut written = Ok(());
         for (at, template) in templates.enumerate() {
             if count > 0 && row.schema.is_loss(at) {
-                let due = steps.clone().zip(row.losses());
+                let due = steps.clone().zip(row.losses(wanted));
                 let mut due = due.filter(|(step, _)| step % this.every.max(1) == 0);
                 written = due.try_for_each(|(step, loss)| file.add(template, loss, step, row.now));
             } else if let Cell::Number(value) = row.cell(at) {

@@ -177,10 +177,7 @@ impl Watch {
                     .and_then(|at| number(row.cell(at)))
             })
             .collect();
-        let losses: Vec<f64> = match this.losses {
-            Some(_) => row.losses().collect(),
-            None => Vec::new(),
-        };
+        let losses: Vec<f64> = row.losses(this.losses.is_some()).collect();
         if metrics.iter().all(Option::is_none) && losses.is_empty() {
             this.verdict = None;
             return Act::Batch;
