@@ -1,0 +1,73 @@
+"""What it costs in `fit()` that each batch's own loss is recorded, and a decision taken on it.
+
+The model is tiny. All kinds train the same model in turn, from compiled lists; an epoch counts from
+the end of `on_epoch_begin` to the beginning of `on_epoch_end`, what is still to be done for its
+batches included. Keras has nothing to compare with: the floor is the same fit without.
+"""
+
+import os
+import statistics
+
+import keras
+import numpy as np
+import pytest
+from conftest import TABLES
+from full_set import tiny_model
+from test_fit import EpochBegins, EpochEnds
+
+from fitwatch import callbacks
+
+ROUNDS = int(os.environ.get("FITWATCH_BENCH_ROUNDS", "100"))
+JAX = keras.config.backend() == "jax"
+
+
+def stopping():
+    return callbacks.EarlyStopping("loss", unit="batch", patience=10**9, halflife=100)
+
+
+def plateau():
+    return callbacks.ReduceLROnPlateau("loss", unit="batch", patience=10**9, halflife=100)
+
+
+KINDS = {
+    "without": list,
+    "without, once more": list,
+    'LossHistory(loss="running")': lambda: [callbacks.LossHistory(loss="running")],
+    "LossHistory()": lambda: [callbacks.LossHistory()],
+    "LossHistory(), EarlyStopping and ReduceLROnPlateau in batches": lambda: [
+        callbacks.LossHistory(),
+        stopping(),
+        plateau(),
+    ],
+}
+
+
+@pytest.mark.parametrize("steps", [1] if keras.config.backend() == "torch" else [1, 32])
+def test_own_losses(steps):
+    model = tiny_model()
+    model.compile("sgd", "mse", metrics=["mae"], steps_per_execution=steps)
+    batches = (512 if JAX else 128) * (1 if steps == 1 else 4)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batches * 8, 4)).astype("float32")
+    y = x.sum(axis=1, keepdims=True)
+    times = {kind: [] for kind in KINDS}
+    for round_ in range(ROUNDS + 1):
+        kinds = list(KINDS) if round_ % 2 else list(KINDS)[::-1]
+        for kind in kinds:
+            begins, ends = EpochBegins(), EpochEnds()
+            callback_list = callbacks.CallbackList(
+                [ends, *KINDS[kind](), begins], add_history=True, model=model
+            )
+            model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=callback_list)
+            if round_:  # the first one compiles
+                times[kind].append(ends.time - begins.time)
+    lines = ["| `fit()` | per batch | ratio to without (quartiles) |", "|---|---:|---:|"]
+    medians = {}
+    for kind, seconds in times.items():
+        ratios = sorted(a / b for a, b in zip(seconds, times["without"], strict=True))
+        medians[kind] = statistics.median(ratios)
+        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        batch = statistics.median(seconds) / batches * 1e6
+        lines.append(f"| {kind} | {batch:.1f} µs | {medians[kind]:.3f} ({low:.3f} to {high:.3f}) |")
+    TABLES.append((f"each batch's own loss, steps_per_execution={steps}", lines))
+    assert medians["LossHistory()"] < 1.3
