@@ -19,8 +19,10 @@ export PIP_QUIET := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
-.PHONY: help demo test test-rust test-python test-keras test-torch lint format bench clean tools
+endif
+.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-keras test-torch lint format bench clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,9 +43,15 @@ lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 test-rust: | tools ## the tests of the core
 	cargo test --quiet --locked --package fitwatch-core
 
-test-python: $(VENV)/dev.stamp ## the tests of the package, on each backend
+test-python: $(VENV)/dev.stamp ## the tests of the package, on each backend, side by side
+	+$(MAKE) SIDE_BY_SIDE=1 -j2 test-tensorflow test-jax
+
+test-tensorflow: $(VENV)/dev.stamp ## the same on TensorFlow
 	KERAS_BACKEND=tensorflow $(PY) -m pytest $(ARGS)
-	KERAS_BACKEND=jax $(PY) -m pytest $(ARGS)
+
+test-jax: $(VENV)/dev.stamp ## the same on JAX; what it says comes in one piece, when it is done
+	@KERAS_BACKEND=jax $(PY) -m pytest $(ARGS) >$(VENV)/jax.log 2>&1; \
+	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
 test-keras: $(VENV)/dev.stamp ## Keras's own tests of its callbacks, run on ours
 	KERAS_BACKEND=tensorflow $(PY) tests/keras_own.py $(ARGS)

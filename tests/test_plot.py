@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
-from fitwatch import _plot
+from fitwatch import _plot, _sample
 from fitwatch._plot import Curve
 
 # Whoever plots in a training loop must not be warned.
@@ -60,12 +60,12 @@ def verticals(axes, color):
 @pytest.mark.parametrize("chunk", [1, 5000, 2**18])
 @pytest.mark.parametrize("count", [1, 7, 2000, 2001, 4000, 12_345])
 def test_bins_hold_what_a_plain_loop_finds(monkeypatch, count, chunk):
-    monkeypatch.setattr(_plot, "CHUNK", chunk)
+    monkeypatch.setattr(_sample, "CHUNK", chunk)
     losses = noise(count)
     losses[::5] = np.nan
     losses[1::11] = np.inf
     losses[40:60] = -np.inf
-    bins = _plot.sample(losses, 100)
+    bins = _sample.sample(losses, 100)
     assert len(bins.low) <= 2000
     size = math.ceil(count / 2000)
     for i, start in enumerate(range(0, count, size)):
@@ -82,7 +82,7 @@ def test_bins_hold_what_a_plain_loop_finds(monkeypatch, count, chunk):
 def test_sampling_takes_little_memory():
     losses = noise(4 * 10**6)
     tracemalloc.start()
-    _plot.sample(losses)
+    _sample.sample(losses)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < losses.nbytes / 2
@@ -91,8 +91,8 @@ def test_sampling_takes_little_memory():
 def test_the_smoothed_loss_is_a_weighted_mean_without_a_pull_to_zero():
     losses = noise(12_345)
     losses[3000:3100] = np.nan
-    bins = _plot.sample(losses)
-    smoothed = _plot.smooth(bins)
+    bins = _sample.sample(losses)
+    smoothed = _sample.smooth(bins)
     assert smoothed[0] == pytest.approx(losses[:7].mean())
     half_life = len(bins.low) / 100
     for i in (1, 50, 428, 800, len(smoothed) - 1):
@@ -104,8 +104,8 @@ def test_the_smoothed_loss_is_a_weighted_mean_without_a_pull_to_zero():
 
 
 def test_few_losses_are_smoothed_over_five():
-    step = _plot.sample(np.r_[np.zeros(100), np.ones(100)].astype(np.float32))
-    assert _plot.smooth(step)[104] == pytest.approx(0.5, abs=1e-5)
+    step = _sample.sample(np.r_[np.zeros(100), np.ones(100)].astype(np.float32))
+    assert _sample.smooth(step)[104] == pytest.approx(0.5, abs=1e-5)
 
 
 @pytest.mark.parametrize("spike", [100, -100])

@@ -25,10 +25,14 @@ KEY = "fitwatch: the loss of the batch"
 Function = Callable[..., Any]
 
 
-def watch(callback: Any) -> "BatchLoss | None":
+def watch(callback: Any, *, quiet: bool = False) -> "BatchLoss | None":
     """Has losses taken in the `fit()` that is calling the callback, until `release(callback)`.
 
     Called again when an epoch begins, it takes care of a train function that was changed.
+
+    Args:
+        callback: The callback.
+        quiet: Whether it can do without, so that nothing is said where they cannot be taken.
 
     Returns:
         Where they are found: the same for all callbacks of a model. None if no `fit()` is calling.
@@ -42,7 +46,7 @@ def watch(callback: Any) -> "BatchLoss | None":
         losses = _KINDS.get(keras.config.backend(), BatchLoss)(model)
         # It lives as long as the function that it stands for: until the model is compiled anew.
         function._fitwatch_batch_loss = losses
-    losses.begin(callback, model)
+    losses.begin(callback, model, quiet=quiet)
     return losses
 
 
@@ -60,16 +64,18 @@ class BatchLoss:
         model: A compiled model in a `fit()`.
     """
 
-    values: Sequence[Any] = ()
-    """In order, as numbers or as the backend has them; none if they could not be taken."""
-
     steps: int
     """Batches that a call trains. The last call of an epoch may have fewer."""
 
     exact = True
     """False once a step's loss could not be taken; from then on there are no values."""
 
+    trained = 0
+    """Batches whose losses were taken in this `fit()`."""
+
     def __init__(self, model: Any) -> None:
+        self._model = weakref.ref(model)
+        self._values: Sequence[Any] = ()
         self.steps = int(model.steps_per_execution)
         self._name = type(model).__name__
         self._original = model.train_function
@@ -80,6 +86,7 @@ class BatchLoss:
         self._caught = threading.local()
         self._lock = threading.Lock()
         self._stepping = 0
+        self._quiet = True
         self._reported = False
         try:
             make = self._build(model)
@@ -96,15 +103,30 @@ class BatchLoss:
                 return self._original(*args)
             logs = make(*args)
             if not self.exact:
-                self._report()
+                self._give_up()
+            self.trained += len(self._values)
             return logs
 
         train_function._fitwatch_batch_loss = self  # type: ignore[attr-defined]
         self._function = train_function
 
-    def begin(self, callback: Any, model: Any) -> None:
+    @property
+    def values(self) -> Sequence[Any]:
+        """In order, as numbers or as the backend has them; none if they could not be taken."""
+        model = self._model()
+        if model is None or not self._users:
+            return ()
+        if model.train_function is not self._function:
+            self._reason = "its train function was made anew in the middle of an epoch"
+            self._give_up()
+        return self._values
+
+    def begin(self, callback: Any, model: Any, *, quiet: bool) -> None:
         """Takes the place of the model's train function."""
-        self._forget(callback)
+        if not self._users:
+            self.trained, self._quiet = 0, True
+        self._quiet = self._quiet and quiet
+        self.leave(callback)
         # A stock list tells nobody of an exception, but it goes with the fit.
         run = getattr(callback, "_fitwatch_run", None)
         owner = None if run is None else run.callback_list
@@ -116,20 +138,27 @@ class BatchLoss:
     def release(self, callback: Any) -> None:
         """Ends the use of one callback; with the last one, the model has its own function back."""
         model = _keras.model_of(callback)
-        if self._forget(callback) and not self._users and model is not None:
+        self.leave(callback)
+        if not self._users and model is not None:
             self.restore(model)
 
     def restore(self, model: Any) -> None:
         """Puts the model's own train function back."""
-        self.values = ()
+        self._values = ()
         self._reported = False
         if model.train_function is self._function:
             model.train_function = self._original
 
-    def _report(self) -> None:
+    def leave(self, callback: Any) -> None:
+        """Ends the use of one callback."""
+        gone = self._users.pop(id(callback), None)
+        if gone is not None:
+            gone.detach()
+
+    def _give_up(self) -> None:
         """Warns, once in a fit, that there are no losses of batches."""
-        self.values = ()
-        if not self._reported:
+        self.exact, self._values = False, ()
+        if not self._reported and not self._quiet:
             self._reported = True
             warnings.warn(
                 f"fitwatch: the loss of each batch of this {self._name} cannot be taken: "
@@ -137,12 +166,8 @@ class BatchLoss:
                 stacklevel=2,
             )
 
-    def _forget(self, callback: Any) -> bool:
-        gone = self._users.pop(id(callback), None)
-        return gone is not None and gone.detach() is not None
-
     def _build(self, model: Any) -> Function:
-        """A train function that leaves `values` behind."""
+        """A train function that leaves the values behind."""
         raise NotImplementedError(f"the backend {keras.config.backend()!r} is not known")
 
     def _step(self, *args: Any) -> Any:
@@ -215,7 +240,7 @@ class JaxLoss(BatchLoss):
 
         def train_function(state: Any, iterator: Any) -> Any:
             values.clear()
-            self.values = values
+            self._values = values
             return make(state, iterator)
 
         return train_function
@@ -262,7 +287,7 @@ class TensorFlowLoss(BatchLoss):
 
         def train_function(iterator: Any) -> Any:
             values.clear()
-            self.values = values
+            self._values = values
             try:
                 logs = make(iterator)
             finally:
@@ -300,11 +325,11 @@ class TorchLoss(BatchLoss):
         original, model = self._original, weakref.ref(model)
 
         def train_function(data: Any) -> Any:
-            self.values = ()
+            self._values = ()
             with _keras.replaced(model(), train_step=self._step):
                 logs = original(data)
             if KEY in logs:
-                self.values = (logs.pop(KEY),)
+                self._values = (logs.pop(KEY),)
             return logs
 
         return train_function

@@ -25,7 +25,10 @@ def number(name: str, value: Any, allowed: str = "a number") -> float:
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number:
         raise _refuse(TypeError, name, allowed, value)
-    as_float = float(value)
+    try:
+        as_float = float(value)
+    except OverflowError:
+        raise _refuse(ValueError, name, allowed, value) from None
     if math.isnan(as_float):
         raise _refuse(ValueError, name, allowed, value)
     return as_float

@@ -238,6 +238,7 @@ class Rows:
     """Writes the values of every so many batches of an epoch to a CSV file."""
 
     epoch: int
+    losses: Any
     def __new__(
         cls,
         every: int,
@@ -272,6 +273,7 @@ class Watch:
     seen: int
     epoch: int
     elapsed: float
+    losses: Any
     @property
     def verdict(self) -> tuple[Decision, int] | None: ...
     @property

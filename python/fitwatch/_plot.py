@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-BINS = 2000  # about two for each pixel of the picture's width
-CHUNK = 2**18  # so many losses are sampled at a time: a few megabytes, whatever the run's length
+from fitwatch._sample import BINS, Bins, sample, smooth
+
 SMOOTHED_FROM = 50  # fewer losses than that are seen well enough as they are
 BORDERS = 25  # epoch borders at most
 
@@ -33,17 +33,6 @@ class Curve:
     validation: Sequence[tuple[int, float]] = ()  # the batch where it was measured, and the value
     rate_drops: Sequence[tuple[int, float, float]] = ()  # batch, learning rate before and after
     best: tuple[int, int, float] | None = None  # the best epoch, its batch and value
-
-
-@dataclass(frozen=True)
-class Bins:
-    """Losses in bins of equal size; only finite ones count."""
-
-    batches: NDArray[np.float64]  # the middle of each bin
-    low: NDArray[np.float64]  # NaN in a bin without a finite loss
-    high: NDArray[np.float64]
-    sums: NDArray[np.float64]
-    counts: NDArray[np.int64]
 
 
 def save_curve(path: str, curve: Curve, *, title: str, xlabel: str, ylabel: str) -> None:
@@ -92,45 +81,6 @@ def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Figure:
         # Below the axes it covers no data.
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
-
-
-def sample(losses: NDArray[np.float32], first: int = 0) -> Bins:
-    """Puts losses into at most `BINS` bins: one loss into each where there are no more."""
-    size = max(1, -(-len(losses) // BINS))
-    starts = np.arange(0, len(losses), size)
-    ends = np.minimum(starts + size, len(losses))
-    low, high, sums = (np.empty(len(starts)) for _ in range(3))
-    counts = np.empty(len(starts), dtype=np.int64)
-    step = max(1, CHUNK // size)
-    for begin in range(0, len(starts), step):
-        some = slice(begin, begin + step)
-        chunk = losses[begin * size : (begin + step) * size]
-        within = starts[some] - starts[begin]
-        finite = np.isfinite(chunk)
-        counts[some] = np.add.reduceat(finite, within, dtype=np.int64)
-        sums[some] = np.add.reduceat(np.where(finite, chunk, 0), within, dtype=np.float64)
-        chunk = np.where(finite, chunk, np.float32(np.nan))
-        low[some] = np.fmin.reduceat(chunk, within)
-        high[some] = np.fmax.reduceat(chunk, within)
-    return Bins(first + (starts + ends - 1) / 2, low, high, sums, counts)
-
-
-def smooth(bins: Bins) -> NDArray[np.float64]:
-    """The exponentially weighted mean of all finite losses up to each bin; NaN in an empty bin.
-
-    It goes over the bins, not over single losses. The weight of a loss halves with every 1% of the
-    shown range that it is older, with every five bins at least. The weights add up to one from the
-    beginning (bias correction): the line starts at the mean of the first bin, not at zero.
-    """
-    decay = 0.5 ** (1 / max(5.0, len(bins.counts) / 100))
-    smoothed = np.full(len(bins.counts), np.nan)
-    total = weight = 0.0
-    for i, (added, count) in enumerate(zip(bins.sums, bins.counts, strict=True)):
-        total = total * decay + added
-        weight = weight * decay + count
-        if count:
-            smoothed[i] = total / weight
-    return smoothed
 
 
 def short(number: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fitwatch import _core, _keras
+from fitwatch import _batch_loss, _core, _keras
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._own_losses import OwnLosses
 
@@ -12,10 +12,12 @@ class ByBatch(Idle, OwnLosses):
     """Mixin for a `Monitor`: what it does with batches, if it does anything.
 
     The core has the values of every batch and decides; what it decided comes to `_fitwatch_act`.
+    Batches are counted from 0 and across epochs.
     """
 
-    unit: str
-    max_time: float | None = None
+    # As the constructor was told: a subclass may have attributes of these names for its own use.
+    _fitwatch_unit = "epoch"
+    _fitwatch_max_time: float | None = None
     # What a `Monitor` has.
     monitor_op: Any
     _fitwatch_core: Any
@@ -27,43 +29,49 @@ class ByBatch(Idle, OwnLosses):
     _set_monitor_op: Callable[[], None]
 
     _fitwatch_batches: _core.Watch | None = None
-    # The number of the epoch's first batch, across epochs.
+    # The number of the epoch's first batch.
     _fitwatch_first = 0
+    # Batches and seconds, outside a fit.
+    _fitwatch_before: tuple[int, float] = (0, 0.0)
 
     def _fitwatch_metrics(self) -> list[str]:
-        """The names of the metrics whose batch values are watched."""
+        """The names of the metrics that are watched."""
         raise NotImplementedError
 
     def _fitwatch_act(self, decision: _core.Decision, batch: int) -> None:
-        """Carries out a decision that a batch has brought about, counted from 0 across epochs."""
+        """Carries out a decision that a batch has brought about."""
         raise NotImplementedError
 
-    def _fitwatch_time_is_over(self) -> None:
-        """Ends the training."""
+    def _fitwatch_time_is_over(self, batch: int) -> None:
+        """Ends the training after a batch, which is counted from 0 in its epoch."""
 
     def _fitwatch_begin_batches(self, *, prompt: bool) -> None:
         """Called when training begins.
 
         Args:
-            prompt: Whether something is done about the weights at once.
+            prompt: Whether something is done about the weights when a batch is the best one.
         """
         self._fitwatch_detach()
-        self._fitwatch_first = 0
+        self._fitwatch_first, self._fitwatch_before = 0, (0, 0.0)
         self._fitwatch_batches = None
         if self._fitwatch_is_idle():
             return
-        metrics = self._fitwatch_metrics() if self.unit == "batch" else []
-        if "loss" in metrics:
+        by_batch = self._fitwatch_unit == "batch"
+        if by_batch:
             self._fitwatch_watch()
-        model = _keras.model_of(self)
         self._fitwatch_batches = _core.Watch(
             self._fitwatch_core,
-            metrics,
+            self._fitwatch_metrics() if by_batch else [],
             self._fitwatch_losses,
-            getattr(model, "steps_per_execution", 1),
-            prompt,
-            self.max_time,
+            getattr(_keras.model_of(self), "steps_per_execution", 1),
+            prompt and by_batch,
+            self._fitwatch_max_time,
         )
+
+    def _fitwatch_take_losses(self) -> None:
+        # Whatever is watched: they tell how many batches a call has trained.
+        quiet = "loss" not in self._fitwatch_metrics()
+        self._fitwatch_losses = _batch_loss.watch(self, quiet=quiet)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch begins."""
@@ -71,36 +79,46 @@ class ByBatch(Idle, OwnLosses):
         if self._fitwatch_batches is not None:
             self._fitwatch_drain()
             self._fitwatch_batches.epoch = epoch
+            self._fitwatch_batches.losses = self._fitwatch_losses
             self._fitwatch_first = self._fitwatch_batches.seen
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Lets the core decide on the values of the batch, and does what it says."""
+        super().on_train_batch_end(batch, logs)  # type: ignore[misc]
         watch = self._fitwatch_batches
         if watch is None:
             return
         self._fitwatch_drain()
+        if self._fitwatch_unit == "batch":
+            self._fitwatch_observe(watch, logs or {})
         if watch.time_is_over:
-            self._fitwatch_time_is_over()
-        if self.unit == "epoch":
-            return
+            self._fitwatch_time_is_over(batch)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called when `fit()` ends."""
+        super().on_train_end(logs)
+        self._fitwatch_end_batches()
+
+    def _fitwatch_observe(self, watch: _core.Watch, logs: dict[str, Any]) -> None:
         self._fitwatch_prepare()
         losses = self._fitwatch_own_losses()
-        metrics = [_number((logs or {}).get(name)) for name in self._fitwatch_metrics()]
+        names = self._fitwatch_metrics()
+        metrics = [_number(logs.get(name)) for name in names]
+        self._fitwatch_report(logs)
         if not losses and all(value is None for value in metrics):
-            self._report_missing(logs or {})
             return
         again = False
         while watch.feed(losses, metrics, again):
             again = True
-            self._fitwatch_carry_out()
+            self._fitwatch_carry_out(watch)
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         if self._fitwatch_is_idle():
             return None
         if self._fitwatch_batches is None or not self._fitwatch_attach(recorder):
             return NotImplemented
-        if self.unit == "batch":
+        if self._fitwatch_unit == "batch":
             self._fitwatch_prepare()
         return self._fitwatch_batches, self._fitwatch_on_verdict
 
@@ -109,16 +127,22 @@ class ByBatch(Idle, OwnLosses):
         if watch is None:
             return
         if watch.verdict is not None:
-            self._fitwatch_carry_out()
+            self._fitwatch_carry_out(watch)
         elif watch.time_is_over:
-            self._fitwatch_time_is_over()
-        else:
-            self._report_missing(logs)
+            self._fitwatch_time_is_over(batch)
+        if self._fitwatch_unit == "batch":
+            self._fitwatch_report(logs)
 
-    def _fitwatch_carry_out(self) -> None:
-        watch = self._fitwatch_batches
-        if watch is not None and watch.verdict is not None:
+    def _fitwatch_carry_out(self, watch: _core.Watch) -> None:
+        if watch.verdict is not None:
             self._fitwatch_act(*watch.verdict)
+
+    def _fitwatch_report(self, logs: dict[str, Any]) -> None:
+        """Warns of the first metric that is missing."""
+        own = self._fitwatch_losses is not None and self._fitwatch_losses.exact
+        for name in self._fitwatch_metrics():
+            if name not in logs and not (own and name == "loss"):
+                self._report_missing(logs, name)
 
     def _fitwatch_prepare(self) -> None:
         """Finds out what counts as better, once the metrics are known."""
@@ -127,26 +151,36 @@ class ByBatch(Idle, OwnLosses):
         self._require_core()
 
     def _fitwatch_is_idle(self) -> bool:
-        return self.unit == "epoch" and self.max_time is None
+        return self._fitwatch_unit == "epoch" and self._fitwatch_max_time is None
 
-    def _fitwatch_where(self, batch: int | None) -> str:
+    def _fitwatch_where(self, batch: int) -> str:
         """A batch in the words of a message: counted from 1 within its epoch, like the epoch."""
-        where = f"Epoch {self._fitwatch_epoch() + 1}"
-        return where if batch is None else f"{where}, batch {batch - self._fitwatch_first + 1}"
+        return f"Epoch {self._fitwatch_epoch() + 1}, batch {batch - self._fitwatch_first + 1}"
 
     def _fitwatch_epoch(self) -> int:
         """The epoch that is running."""
         return 0 if self._fitwatch_batches is None else self._fitwatch_batches.epoch
+
+    def _fitwatch_end_batches(self) -> None:
+        self._fitwatch_before = (self._fitwatch_seen, self._fitwatch_elapsed)
+        self._fitwatch_batches = None
+
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
+        if fit:
+            self._fitwatch_end_batches()
 
     # The state.
 
     @property
     def _fitwatch_seen(self) -> int:
         """Batches so far."""
-        return 0 if self._fitwatch_batches is None else self._fitwatch_batches.seen
+        watch = self._fitwatch_batches
+        return self._fitwatch_before[0] if watch is None else watch.seen
 
     @_fitwatch_seen.setter
     def _fitwatch_seen(self, batches: int) -> None:
+        self._fitwatch_before = (batches, self._fitwatch_before[1])
         if self._fitwatch_batches is not None:
             self._fitwatch_batches.seen = batches
 
@@ -154,12 +188,20 @@ class ByBatch(Idle, OwnLosses):
     def _fitwatch_elapsed(self) -> float:
         """Seconds so far, where they count."""
         watch = self._fitwatch_batches
-        return 0.0 if watch is None or self.max_time is None else watch.elapsed
+        if watch is None or self._fitwatch_max_time is None:
+            return self._fitwatch_before[1]
+        return watch.elapsed
 
     @_fitwatch_elapsed.setter
     def _fitwatch_elapsed(self, seconds: float) -> None:
+        self._fitwatch_before = (self._fitwatch_before[0], seconds)
         if self._fitwatch_batches is not None:
             self._fitwatch_batches.elapsed = seconds
+
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()  # a pair, as `Compiled` has it
+        before = (self._fitwatch_seen, self._fitwatch_elapsed)
+        return {**state[0], "_fitwatch_before": before}, state[1]
 
 
 def _number(value: Any) -> float | None:

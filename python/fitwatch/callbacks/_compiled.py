@@ -98,9 +98,25 @@ class Idle:
     def async_safe(self) -> bool:
         """Whether the batch hooks have nothing to do, and no subclass has any of its own."""
         kinds = ("on_batch_end", *(f"on_{kind}_batch_end" for kind in ("train", "test", "predict")))
-        hooks = [hook for name in kinds if not _keras.is_default(hook := getattr(self, name))]
-        forms = [getattr(hook, "_compiled_form", None) for hook in hooks]
-        return all(form is not None and getattr(self, form)(None) is None for form in forms)
+        hooks = {name: getattr(self, name) for name in kinds}
+        forms = {
+            name: getattr(hook, "_compiled_form", None)
+            for name, hook in hooks.items()
+            if not _keras.is_default(hook)
+        }
+        return all(
+            form is not None and not has_more(self, name) and getattr(self, form)(None) is None
+            for name, form in forms.items()
+        )
+
+
+def has_more(callback: Any, hook: str) -> bool:
+    """Whether somebody's own hook stands behind a compiled one, which calls it in its turn."""
+    alias = ALIASES.get(hook)
+    if alias is not None and not _keras.is_default(getattr(callback, alias)):
+        return True
+    own = (cls for cls in type(callback).__mro__ if hook in vars(cls))
+    return any(not cls.__module__.startswith(("fitwatch.", "keras.")) for cls in own)
 
 
 def plan(
@@ -122,7 +138,10 @@ def plan(
                 continue
             decisive = alias
         name = getattr(decisive, "_compiled_form", None)
-        form = NotImplemented if name is None else getattr(callback, name)(recorder)
+        if name is None or has_more(callback, hook):
+            form: Any = NotImplemented
+        else:
+            form = getattr(callback, name)(recorder)
         if form is not None:
             planned.append((place, bound, None if form is NotImplemented else form))
     return planned

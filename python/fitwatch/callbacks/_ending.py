@@ -11,13 +11,15 @@ class Ending:
     Keras's words know of one metric and of epochs: they are Keras's own where that is all there is.
     """
 
-    unit: str
+    _fitwatch_unit: str
     verbose: int
     restore_best_weights: bool
     best_weights: Any
     best_epoch: int
     model: Any
     stop_reason: str | None = None
+    # The same; a subclass may have an attribute of that name for its own use.
+    _fitwatch_stop_reason: str | None = None
     # Whether Keras's words will not do.
     _fitwatch_own_words = False
     # Where training was stopped, and where it was best, in words.
@@ -29,8 +31,10 @@ class Ending:
         if not self._fitwatch_own_words:
             super().on_train_end(logs)  # type: ignore[misc]
             return
-        if self.stop_reason is not None and self.verbose > 0:
-            _keras.print_message(f"{self._fitwatch_stopped_at}: early stopping, {self.stop_reason}")
+        if self._fitwatch_stop_reason is not None and self.verbose > 0:
+            _keras.print_message(
+                f"{self._fitwatch_stopped_at}: early stopping, {self._fitwatch_stop_reason}"
+            )
         self._fitwatch_restore()
 
     def _fitwatch_restore(self) -> None:
@@ -38,7 +42,7 @@ class Ending:
             return
         if self.verbose > 0:
             best = f"the end of the best epoch: {self.best_epoch + 1}."
-            if self.unit == "batch":
+            if self._fitwatch_unit == "batch":
                 best = f"the best batch: {self._fitwatch_best_at}."
             _keras.print_message(f"Restoring model weights from {best}")
         self.model.set_weights(self.best_weights)

@@ -27,6 +27,9 @@ def watched(
         TypeError: A value has the wrong type.
     """
     if not isinstance(monitor, (list, tuple)):
+        if not isinstance(monitor, str):
+            allowed = "the name of a metric, or a list of names"
+            raise TypeError(f"monitor must be {allowed}; got {monitor!r}.")
         name = _check.text("monitor", monitor)
         return [
             Watched(
@@ -69,6 +72,7 @@ def directions(callback: Any, metrics: list[Watched], find: Callable[[], None]) 
     before = callback.monitor, callback.mode, callback.min_delta
     for metric in metrics[::-1]:  # the first one last: it stays
         callback.monitor, callback.mode, callback.min_delta = metric.name, metric.mode, before[2]
+        callback.monitor_op = None
         try:
             find()
         finally:

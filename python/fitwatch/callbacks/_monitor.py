@@ -43,19 +43,27 @@ class CoreAttribute(Generic[T]):
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
+        instance._fitwatch_drain()
         if self.name in instance._foreign:
             return instance._foreign[self.name]
         return getattr(instance._fitwatch_core, self.core_name)
 
     def __set__(self, instance: Any, value: Any) -> None:
+        instance._fitwatch_drain()
         instance._foreign.pop(self.name, None)
-        if self._plain and not (value is None or type(value) in (float, int)):
+        extended = instance._fitwatch_extended
+        if self._plain and not extended and not (value is None or type(value) in (float, int)):
             instance._foreign[self.name] = value
             return
         whole = isinstance(value, float) and value.is_integer()
         try:
             setattr(instance._fitwatch_core, self.core_name, int(value) if whole else value)
         except (TypeError, OverflowError):
+            if extended:
+                raise ValueError(
+                    f"{self.name} must be a number that the core can hold, where something is "
+                    f"asked for that Keras does not have; got {value!r}."
+                ) from None
             instance._foreign[self.name] = value
 
 

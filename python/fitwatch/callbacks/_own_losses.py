@@ -14,11 +14,17 @@ class OwnLosses:
     loss: str = "batch"
     # None outside a fit, and where the running mean is what is wanted.
     _fitwatch_losses: _batch_loss.BatchLoss | None = None
+    # Whether some losses of this fit could not be taken.
+    _fitwatch_inexact = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Called when an epoch begins."""
-        if self._fitwatch_losses is not None:
-            self._fitwatch_watch()  # somebody may have made a new train function
+        """Called when an epoch begins: somebody may have made a new train function."""
+        before = self._fitwatch_losses
+        if before is not None:
+            self._fitwatch_inexact = self._fitwatch_inexact or not before.exact
+            self._fitwatch_take_losses()
+            if self._fitwatch_losses is not before:
+                before.leave(self)
         super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -27,6 +33,10 @@ class OwnLosses:
         self._fitwatch_release()
 
     def _fitwatch_watch(self) -> None:
+        self._fitwatch_inexact = False
+        self._fitwatch_take_losses()
+
+    def _fitwatch_take_losses(self) -> None:
         self._fitwatch_losses = _batch_loss.watch(self) if self.loss == "batch" else None
 
     def _fitwatch_own_losses(self) -> list[float]:

@@ -114,6 +114,13 @@ def whole(value: Any) -> int:
     return value
 
 
+def integer(value: Any) -> int:
+    """A whole number."""
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number")
+    return value
+
+
 def optional_whole(value: Any) -> int | None:
     """A whole number of 0 or more, or None."""
     return None if value is None else whole(value)
@@ -124,33 +131,47 @@ def optional_number(value: Any) -> float | None:
     value = from_json(value)
     if value is not None and type(value) not in (int, float):
         raise ValueError("a number or None")
-    return None if value is None else float(value)
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        raise ValueError("a number or None") from None
 
 
 def time(value: Any) -> float:
     """Seconds, 0 or more."""
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
+    if type(value) not in (int, float) or not 0 <= value < 1e18:
         raise ValueError("a number of seconds")
     return float(value)
 
 
 def mean(value: Any) -> tuple[float, float] | None:
     """A mean of values and the sum of their weights, or None."""
-    try:
-        return None if value is None else (float(value[0]), float(value[1]))
-    except (TypeError, ValueError, IndexError):
-        raise ValueError("two numbers or None") from None
+    if value is None:
+        return None
+    pair = [optional_number(part) for part in value] if isinstance(value, (list, tuple)) else []
+    if len(pair) != 2 or not all(part is not None and math.isfinite(part) for part in pair):
+        raise ValueError("two numbers or None")
+    average, weight = pair
+    if average is None or weight is None or weight < 0:
+        raise ValueError("two numbers or None")
+    return average, weight
 
 
 def progress(value: Any) -> list[tuple[float | None, int, bool, float, float]]:
     """What metrics have come to: best value, wait, whether it is over, mean and weight of each."""
     try:
-        return [
-            (optional_number(best), int(wait), bool(over), float(average), float(weight))
-            for best, wait, over, average, weight in value
-        ]
+        return [_progress(*one) for one in value]
     except (TypeError, ValueError):
-        raise ValueError("a list with five numbers for each metric") from None
+        raise ValueError("a list with five values for each metric") from None
+
+
+def _progress(
+    best: Any, wait: Any, over: Any, *smoothed: Any
+) -> tuple[float | None, int, bool, float, float]:
+    average = mean(smoothed)
+    if type(over) is not bool or average is None:
+        raise ValueError
+    return optional_number(best), integer(wait), over, *average
 
 
 def to_json(value: Any) -> Any:

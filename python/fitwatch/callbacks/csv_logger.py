@@ -138,10 +138,13 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
             self._fitwatch_drain()
             self._fitwatch_rows.epoch = epoch
         super().on_epoch_begin(epoch, logs)
+        if self._fitwatch_rows is not None:
+            self._fitwatch_rows.losses = self._fitwatch_losses
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes a row, if one is due."""
+        super().on_train_batch_end(batch, logs)
         if self._fitwatch_rows is None:
             return
         losses = self._fitwatch_own_losses()

@@ -11,7 +11,14 @@ from fitwatch.callbacks._by_batch import ByBatch
 from fitwatch.callbacks._ending import Ending
 from fitwatch.callbacks._metrics import directions, watched
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._stateful import optional_number, optional_whole, progress, time, whole
+from fitwatch.callbacks._stateful import (
+    integer,
+    optional_number,
+    optional_whole,
+    progress,
+    time,
+    whole,
+)
 
 
 class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, metaclass=DropIn):  # type: ignore[misc]
@@ -28,7 +35,8 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             it, which is of use with `restore_best_weights`.
         verbose: 1 prints a line when training is stopped and when weights are restored.
         mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
-            warns and counts as `"auto"`. One for all metrics, or a list.
+            warns and counts as `"auto"`; with several metrics it is refused. One for all metrics,
+            or a list.
         baseline: A value that must be beaten, besides the best so far, before the wait starts over.
             For several metrics a list, with None where there is none.
         restore_best_weights: Whether to end with the weights of the best epoch. With
@@ -65,7 +73,8 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
         - Arguments that make no sense (a negative patience, a NaN) are refused at once.
         - A metric that is missing is reported once in a fit, with the nearest name there is.
         - What only fitwatch has is compared in double precision, and cannot be joined with a rule
-          of a subclass's own.
+          of a subclass's own. It is set when the callback is made, and not by attributes.
+        - With `unit="batch"`, there are no best weights to restore before the first improvement.
 
     Example:
         >>> from fitwatch.callbacks import EarlyStopping
@@ -76,7 +85,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
     _core_type = _core.EarlyStopping
     _rule = ("_is_improvement", "get_monitor_value")
     _fitwatch_state: ClassVar = {
-        "wait": whole,
+        "wait": integer,
         "best": optional_number,
         "best_epoch": whole,
         "best_batch": optional_whole,
@@ -116,20 +125,21 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
         divergence_threshold: Any = None,
     ) -> None:
         metrics = watched(monitor, mode, min_delta, baseline, divergence_threshold)
-        self.unit = _check.unit(unit, [metric.name for metric in metrics])
-        self.halflife = _check.halflife(halflife)
-        self.min_delta_mode = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel")
-        self.combine = _check.choice("combine", combine, "all", "any")
-        self.max_time = _check.seconds("max_time", max_time)
-        self.divergence_threshold = divergence_threshold
         self._fitwatch_watched = metrics
+        self._fitwatch_unit = _check.unit(unit, [metric.name for metric in metrics])
+        self._fitwatch_max_time = _check.seconds("max_time", max_time)
+        relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
+        self._fitwatch_relative = relative
+        halflife = _check.halflife(halflife)
         self._fitwatch_extended = (
             len(metrics) > 1
-            or self.unit == "batch"
-            or self.halflife is not None
-            or self.min_delta_mode == "rel"
+            or unit == "batch"
+            or halflife is not None
+            or relative
             or metrics[0].divergence_threshold is not None
         )
+        either = _check.choice("combine", combine, "all", "any") == "any"
+        self._fitwatch_core.watch(len(metrics), either, halflife)
         first = metrics[0]
         super().__init__(
             monitor=first.name,
@@ -141,11 +151,11 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             restore_best_weights=_check.flag("restore_best_weights", restore_best_weights),
             start_from_epoch=_check.count("start_from_epoch", start_from_epoch),
         )
-        self._fitwatch_core.watch(len(metrics), self.combine == "any", self.halflife)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        self.stop_reason = None
+        if self._fitwatch_stop_reason is not None:
+            self.stop_reason = self._fitwatch_stop_reason = None
         self._fitwatch_own_words = self._fitwatch_extended
         self._fitwatch_core.reset()
         self._fitwatch_begin_batches(prompt=self.restore_best_weights)
@@ -153,7 +163,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Lets the core decide on the epoch's values, and does what it says."""
-        if self.unit == "batch":
+        if self._fitwatch_unit == "batch" or self._fitwatch_timed_out():
             return
         if self.monitor_op is None:
             self._set_monitor_op()
@@ -193,45 +203,63 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             super()._set_monitor_op()
             return
         metrics = self._fitwatch_watched
-        larger = directions(self, metrics, super()._set_monitor_op)
         rules = [
-            (up, abs(metric.min_delta) * (1 if up else -1), metric.baseline, bound)
-            for up, metric, bound in zip(
-                larger, metrics, (metric.divergence_threshold for metric in metrics), strict=True
+            (
+                larger,
+                abs(of.min_delta) * (1 if larger else -1),
+                of.baseline,
+                of.divergence_threshold,
+            )
+            for larger, of in zip(
+                directions(self, metrics, super()._set_monitor_op), metrics, strict=True
             )
         ]
         # The first one may have been assigned to since.
-        up, _, _, bound = rules[0]
-        rules[0] = (up, self.min_delta, self.baseline, bound)
-        self._fitwatch_core.judge(rules, self.min_delta_mode == "rel")
+        larger, _, _, threshold = rules[0]
+        rules[0] = (larger, self.min_delta, self.baseline, threshold)
+        self._fitwatch_core.judge(rules, self._fitwatch_relative)
 
     def _apply(self, decision: Decision, epoch: int, batch: int | None = None) -> None:
         if decision == Decision.IGNORE:
             return
         improved = decision in (Decision.IMPROVED, Decision.STOP_ON_BEST)
-        if self.restore_best_weights and (improved or self.best_weights is None):
+        # As Keras has it, the first epoch that counts is better than none.
+        first = self.best_weights is None and batch is None
+        if self.restore_best_weights and (improved or first):
             self.best_weights = self.model.get_weights()
             self.best_epoch = epoch
             if batch is not None:
                 self._fitwatch_best_at = self._fitwatch_where(batch)
         if decision in (Decision.STOP, Decision.STOP_ON_BEST):
-            self._fitwatch_stop(epoch, batch, self._fitwatch_why())
+            where = f"Epoch {epoch + 1}" if batch is None else self._fitwatch_where(batch)
+            self._fitwatch_stop(where, self._fitwatch_why())
 
     def _fitwatch_act(self, decision: Decision, batch: int) -> None:
         self._apply(decision, self._fitwatch_epoch(), batch)
 
-    def _fitwatch_time_is_over(self) -> None:
-        if self.stop_reason is None:
-            self._fitwatch_own_words = True
-            batch = self._fitwatch_seen - 1 if self.unit == "batch" else None
-            self._fitwatch_core.stop(self._fitwatch_epoch(), batch)
-            why = f"{self.max_time:g} seconds have passed"
-            self._fitwatch_stop(self._fitwatch_epoch(), batch, why)
+    def _fitwatch_time_is_over(self, batch: int) -> None:
+        if self._fitwatch_stop_reason is not None:
+            return
+        epoch = self._fitwatch_epoch()
+        if self._fitwatch_unit == "batch":
+            last = self._fitwatch_seen - 1
+            where = self._fitwatch_where(last)
+            self._fitwatch_core.stop(epoch, last)
+        else:
+            where = f"Epoch {epoch + 1}, batch {batch + 1}"
+            self._fitwatch_core.stop(epoch, None)
+        self._fitwatch_own_words = True
+        self._fitwatch_stop(where, f"{self._fitwatch_max_time:g} seconds have passed")
 
-    def _fitwatch_stop(self, epoch: int, batch: int | None, why: str) -> None:
-        self.stop_reason = why
-        where = f"Epoch {epoch + 1}" if batch is None else self._fitwatch_where(batch)
-        self._fitwatch_stopped_at = where
+    def _fitwatch_timed_out(self) -> bool:
+        """Whether the epoch was cut short, and says nothing."""
+        reason = self._fitwatch_stop_reason
+        return reason is not None and reason.endswith("have passed")
+
+    def _fitwatch_stop(self, where: str, why: str) -> None:
+        if self._fitwatch_stop_reason is None:
+            self.stop_reason = self._fitwatch_stop_reason = why
+            self._fitwatch_stopped_at = where
         _keras.model_of(self).stop_training = True
 
     def _fitwatch_why(self) -> str:
@@ -241,7 +269,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             return f"{metrics[diverged]} has diverged"
         names = [metrics[number] for number in self._fitwatch_core.stalled()]
         have = "has" if len(names) == 1 else "have"
-        units = "batches" if self.unit == "batch" else "epochs"
+        units = "batches" if self._fitwatch_unit == "batch" else "epochs"
         return f"{', '.join(names)} {have} not improved for {self.patience:g} {units}"
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
@@ -251,6 +279,16 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             self._fitwatch_restore()
 
     # The state.
+
+    def _fitwatch_checked(self, state: Any) -> dict[str, Any]:
+        values = super()._fitwatch_checked(state)
+        found, metrics = len(values["_fitwatch_progress"]), self._fitwatch_metrics()
+        if found != len(metrics):
+            raise ValueError(
+                f"state of EarlyStopping is one of {found} metrics; this one has "
+                f"{len(metrics)}: {', '.join(metrics)}."
+            )
+        return values
 
     @property
     def _fitwatch_progress(self) -> Any:

@@ -193,6 +193,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keeps the losses of the batches that were trained."""
+        super().on_train_batch_end(batch, logs)
         self._fitwatch_drain()
         losses = self._fitwatch_own_losses()
         for loss in losses:
@@ -241,7 +242,8 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     def _note_kind(self) -> None:
         self._fitwatch_drain()
         if self._fitwatch_losses is not None:
-            self._record.kind = "batch" if self._fitwatch_losses.exact else "running"
+            inexact = self._fitwatch_inexact or not self._fitwatch_losses.exact
+            self._record.kind = "running" if inexact else "batch"
         elif self.loss == "running":
             self._record.kind = "running"
 

@@ -10,7 +10,7 @@ from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rates
 from fitwatch.callbacks._by_batch import ByBatch
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._stateful import mean, optional_number, whole
+from fitwatch.callbacks._stateful import integer, mean, optional_number, whole
 
 
 class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=DropIn):  # type: ignore[misc]
@@ -31,7 +31,9 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
         unit: What is counted: `"epoch"`, or `"batch"` for each batch, across epochs. Batches are
             judged by the loss that each of them really had, or by another training metric as Keras
             logs it, a mean over the epoch so far. With `steps_per_execution=N` such a metric is
-            known once in N batches, and counts for N.
+            known once in N batches, and counts for N. The rate changes when the call of the train
+            step that has the batch has ended, or up to `max_lag` batches later; what is decided
+            meanwhile comes on top.
         halflife: Smooths the values by a bias-corrected exponential mean before they are judged:
             in units, as `pandas.Series.ewm(halflife=...)` has it. Values that are not finite are
             left out. None for no smoothing.
@@ -54,7 +56,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
         - A metric that is missing is reported once in a fit, with the nearest name there is.
         - With `unit="batch"`, a rate that is at its minimum already starts the wait over.
         - What only fitwatch has is compared in double precision, and cannot be joined with a rule
-          of a subclass's own.
+          of a subclass's own. It is set when the callback is made, and not by attributes.
 
     Example:
         >>> from fitwatch.callbacks import ReduceLROnPlateau
@@ -65,7 +67,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
     _core_type = _core.Plateau
     _rule = ("_is_improvement", "in_cooldown")
     _fitwatch_state: ClassVar = {
-        "wait": whole,
+        "wait": integer,
         "best": optional_number,
         "cooldown_counter": whole,
         "_fitwatch_seen": whole,
@@ -100,13 +102,13 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
             raise ValueError(f"factor must be {between}; got {factor!r}.")
         if not _check.number("min_lr", min_lr, "a number of 0 or more") >= 0:
             raise ValueError(f"min_lr must be a number of 0 or more; got {min_lr!r}.")
-        self.unit = _check.unit(unit, [_check.text("monitor", monitor)])
-        self.halflife = _check.halflife(halflife)
-        self.min_delta_mode = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel")
-        relative = self.min_delta_mode == "rel"
+        self._fitwatch_unit = _check.unit(unit, [_check.text("monitor", monitor)])
+        halflife = _check.halflife(halflife)
+        relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
         self._fitwatch_extended = unit == "batch" or halflife is not None or relative
-        self._fitwatch_core.refine(relative, self.halflife)
-        self.reductions: list[int] = []
+        self._fitwatch_core.refine(relative, halflife)
+        if unit == "batch":
+            self.reductions: list[int] = []
         super().__init__(
             monitor=monitor,
             factor=factor,
@@ -120,7 +122,8 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over; warns if the learning rate cannot be set."""
-        self.reductions = []
+        if self._fitwatch_unit == "batch":
+            self.reductions = []
         self._fitwatch_core.reset()
         self._fitwatch_begin_batches(prompt=False)
         super().on_train_begin(logs)
@@ -132,7 +135,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
             self._set_monitor_op()
         logs = logs or {}
         _rates.log_rates(logs, self.model.optimizer)
-        if self.unit == "batch":
+        if self._fitwatch_unit == "batch":
             return
         current = logs.get(self.monitor)
         if self._fitwatch_extended:
@@ -148,25 +151,27 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
     def _fitwatch_metrics(self) -> list[str]:
         return [self.monitor]
 
-    def _fitwatch_act(self, decision: Decision, batch: int) -> None:
-        self._apply(decision, self._fitwatch_epoch(), batch)
-
-    def _apply(self, decision: Decision, epoch: int, batch: int | None = None) -> None:
-        if decision != Decision.REDUCE_RATE:
-            return
-        self._fitwatch_where_reduced = self._fitwatch_where(batch)
-        before = _rates.first_rate(self.model)
+    def _apply(self, decision: Decision, epoch: int) -> bool:
         reduced = [
             # As Keras calls it: the name of a single optimizer is not passed.
             self._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
             for optimizer, name in _rates.optimizers(self.model.optimizer)
+            if decision == Decision.REDUCE_RATE
         ]
-        if any(reduced) and batch is not None:
-            self.reductions.append(batch)
-            _rates.announce(self, batch + 1, before, _rates.first_rate(self.model))
-        # One batch after the other would ask in vain.
-        if any(reduced) or batch is not None:
+        if any(reduced):
             self._fitwatch_core.acted()
+        return any(reduced)
+
+    def _fitwatch_act(self, decision: Decision, batch: int) -> None:
+        self._fitwatch_where_reduced = self._fitwatch_where(batch)
+        before = _rates.first_rate(self.model)
+        if self._apply(decision, self._fitwatch_epoch()):
+            self.reductions.append(batch)
+            losses = self._fitwatch_losses
+            next_one = batch + 1 if losses is None else max(losses.trained, batch + 1)
+            _rates.announce(self, next_one, before, _rates.first_rate(self.model))
+        else:
+            self._fitwatch_core.wait = 0  # or else every batch would ask in vain
 
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
         if self._foreign or self._attribute_redefined():
@@ -177,7 +182,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
         optimizer.learning_rate = rate
         if self.verbose > 0:
             whose = f" {name}" if name else ""
-            where = f"Epoch {epoch + 1}" if self.unit == "epoch" else self._fitwatch_where_reduced
+            where = self._fitwatch_where_reduced or f"Epoch {epoch + 1}"
             _keras.print_message(
                 f"\n{where}: ReduceLROnPlateau reducing{whose} learning rate to {rate}."
             )

@@ -31,6 +31,8 @@ pub struct EarlyStopping {
     pub stopped_batch: Option<i64>,
     /// Which metric has diverged.
     pub diverged: Option<usize>,
+    /// Whether a batch of this training has stopped it: those that were on their way do not count.
+    pub ended: bool,
 }
 
 /// How several metrics make one decision.
@@ -55,8 +57,8 @@ pub struct Moment {
 impl EarlyStopping {
     /// The values of one unit, in the order of the metrics.
     pub fn update(&mut self, at: Moment, values: &[Option<Value>]) -> Decision {
-        if at.batch.is_some() && self.stopped_batch.is_some() {
-            return Decision::Ignore; // batches that were on their way when training was stopped
+        if self.ended {
+            return Decision::Ignore;
         }
         let unit = at.batch.unwrap_or(at.epoch);
         let counts = unit >= self.start;
@@ -95,6 +97,7 @@ impl EarlyStopping {
     pub fn stop(&mut self, at: Moment) {
         self.stopped_epoch = at.epoch;
         self.stopped_batch = at.batch;
+        self.ended = at.batch.is_some();
     }
 
     /// The numbers of the metrics that have stopped improving.

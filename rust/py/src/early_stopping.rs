@@ -151,6 +151,7 @@ impl EarlyStopping {
         self.0.best_batch = None;
         self.0.stopped_batch = None;
         self.0.diverged = None;
+        self.0.ended = false;
         for metric in self.0.metrics_mut() {
             metric.best.value = None;
             metric.patience.waited = 0;

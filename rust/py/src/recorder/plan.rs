@@ -40,6 +40,8 @@ pub struct Plan {
     pub rows: bool,
     /// The most urgent thing that depends on rows.
     pub decides: Decides,
+    /// How many batches a row stands for.
+    pub steps: usize,
     /// Whether a Python hook is called.
     pub calls: bool,
 }
@@ -74,6 +76,7 @@ impl Plan {
                     }
                     plan.losses = plan.losses.take().or(losses);
                     plan.rows |= sink.wants_rows();
+                    plan.steps = plan.steps.max(sink.steps(item.py()));
                     plan.decides = plan.decides.max(sink.decides(item.py()));
                     Kind::Sink { sink, action }
                 }

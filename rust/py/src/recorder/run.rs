@@ -162,7 +162,7 @@ impl Recorder {
         Ok(reader)
     }
 
-    /// Batches whose values a decision may wait for.
+    /// Rows that a decision may wait for.
     pub(super) fn lag(&self, plan: &Plan) -> usize {
         if plan.decides == Decides::AtOnce {
             return 0;
@@ -170,7 +170,11 @@ impl Recorder {
         match &self.reader {
             // Nobody has to wait where values are there with the batch.
             Some(reader) if reader.get().at_once() => 0,
-            _ => self.max_lag,
+            _ => {
+                // A call that trains several batches makes their decisions late by itself.
+                let steps = plan.steps.max(1);
+                self.max_lag.saturating_sub(steps - 1) / steps
+            }
         }
     }
 

@@ -184,9 +184,18 @@ impl Sink {
         }
     }
 
+    /// How many batches a row stands for, as far as the sink knows.
+    pub fn steps(&self, py: Python<'_>) -> usize {
+        match self {
+            Self::Watch(sink) => usize::try_from(sink.borrow(py).steps).unwrap_or(1),
+            _ => 1,
+        }
+    }
+
     /// What depends on the rows.
     pub fn decides(&self, py: Python<'_>) -> Decides {
         match self {
+            Self::Watch(sink) if sink.borrow(py).columns.is_empty() => Decides::Nothing,
             Self::Watch(sink) if sink.borrow(py).prompt => Decides::AtOnce,
             Self::Watch(_) | Self::Finite(_) => Decides::InTime,
             _ => Decides::Nothing,

@@ -32,6 +32,7 @@ pub struct Rows {
     epoch: i64,
     file: Py<CsvFile>,
     failed: Option<Py<PyAny>>,
+    #[pyo3(get, set)]
     pub losses: Option<Py<PyAny>>,
     #[pyo3(get)]
     steps: i64,

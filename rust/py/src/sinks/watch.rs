@@ -24,13 +24,15 @@ use crate::recorder::schema::Column;
 ///         to take all values from the logs.
 ///     steps: Batches that a call trains: what a value of the logs stands for.
 ///     prompt: Whether an improvement is acted on too, and nothing may come late.
-///     `max_time`: Seconds after which the action is called.
+///     `max_time`: Seconds after which the action is called, without a verdict; so it is, once, when
+///         a metric is missing.
 #[pyclass(module = "fitwatch._core")]
 pub struct Watch {
     policy: Policy,
     pub columns: Vec<Column>,
+    #[pyo3(get, set)]
     pub losses: Option<Py<PyAny>>,
-    steps: i64,
+    pub steps: i64,
     pub prompt: bool,
     max_time: Option<f64>,
     /// Seconds that had passed at a moment.
@@ -49,6 +51,12 @@ pub struct Watch {
     next: usize,
     /// The last improvement in the row that was not acted on yet.
     improved: Option<i64>,
+    /// What was decided after that improvement.
+    pending: Option<(Decision, i64)>,
+    /// Whether the time was over when a batch ended.
+    over: bool,
+    /// Whether the action was called because of that, and because a metric is missing.
+    said: (bool, bool),
 }
 
 enum Policy {
@@ -94,6 +102,9 @@ impl Watch {
             row: 0,
             next: 0,
             improved: None,
+            pending: None,
+            over: false,
+            said: (false, false),
         }
     }
 
@@ -128,7 +139,7 @@ impl Watch {
     ) -> bool {
         let mut this = slf.borrow_mut();
         if !again {
-            (this.next, this.improved) = (0, None);
+            this.begin_row();
         }
         this.advance(slf.py(), &losses, &metrics)
     }
@@ -148,13 +159,11 @@ impl Watch {
 
 impl Watch {
     pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
-        if batch.clock_read && self.time_is_over() {
-            self.verdict = None;
-            Wish::Act
-        } else if self.columns.is_empty() {
-            Wish::Nothing
-        } else {
-            Wish::Column
+        self.over = self.over || batch.clock_read && self.time_is_over();
+        match (self.columns.is_empty(), self.over) {
+            (true, true) => Wish::Act,
+            (true, false) => Wish::Nothing,
+            (false, _) => Wish::Column,
         }
     }
 
@@ -166,7 +175,8 @@ impl Watch {
         let mut this = slf.borrow_mut();
         if this.row != row.ordinal {
             // An exception may have left the row before in the middle.
-            (this.row, this.next, this.improved) = (row.ordinal, 0, None);
+            this.row = row.ordinal;
+            this.begin_row();
         }
         let metrics: Vec<Option<f64>> = this
             .columns
@@ -178,15 +188,30 @@ impl Watch {
             })
             .collect();
         let losses: Vec<f64> = row.losses(this.losses.is_some()).collect();
-        if metrics.iter().all(Option::is_none) && losses.is_empty() {
+        let mut given = this.columns.iter().zip(&metrics);
+        let missing = |(column, metric): (&Column, &Option<f64>)| {
+            metric.is_none() && (losses.is_empty() || column.name != "loss")
+        };
+        if given.any(missing) && !std::mem::replace(&mut this.said.1, true) {
             this.verdict = None;
-            return Act::Batch;
+            return Act::Again;
+        }
+        if metrics.iter().all(Option::is_none) && losses.is_empty() {
+            return Act::Nothing;
         }
         if this.advance(slf.py(), &losses, &metrics) {
-            Act::Again
-        } else {
-            Act::Nothing
+            return Act::Again;
         }
+        if this.over && !std::mem::replace(&mut this.said.0, true) {
+            return Act::Batch;
+        }
+        Act::Nothing
+    }
+
+    fn begin_row(&mut self) {
+        self.next = 0;
+        self.improved = None;
+        self.pending = None;
     }
 
     /// Feeds values until there is something to carry out, or none is left.
@@ -199,6 +224,10 @@ impl Watch {
             i64::try_from(count).unwrap_or(i64::MAX)
         };
         let each = if losses.is_empty() { self.steps } else { 1 };
+        if let Some(pending) = self.pending.take() {
+            self.verdict = Some(pending);
+            return true;
+        }
         while self.next < count {
             let place = self.next;
             self.next += 1;
@@ -219,8 +248,10 @@ impl Watch {
                 core::Decision::Improved if self.prompt => self.improved = Some(batch),
                 core::Decision::Ignore | core::Decision::Improved | core::Decision::Wait => {}
                 decision => {
-                    self.improved = None;
                     self.verdict = Some((decision.into(), batch));
+                    if let Some(improved) = self.improved.take() {
+                        self.pending = self.verdict.replace((Decision::Improved, improved));
+                    }
                     return true;
                 }
             }
