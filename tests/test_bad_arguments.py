@@ -147,6 +147,12 @@ def test_several_metrics_have_one_value_each(argument, value):
         callbacks.EarlyStopping(["loss", "acc"], **{argument: value})
 
 
+@pytest.mark.parametrize("cls", [callbacks.CSVLogger, callbacks.TensorBoard])
+def test_losses_of_batches_where_none_are_written(cls):
+    with pytest.raises(ValueError, match="loss must be 'running' where no values of batches"):
+        cls("x", loss="batch")
+
+
 @pytest.mark.parametrize("cls", [callbacks.EarlyStopping, callbacks.ReduceLROnPlateau])
 def test_batches_have_no_validation(cls):
     with pytest.raises(ValueError, match=r"monitor must be a training metric.*'val_loss'"):

@@ -1,5 +1,9 @@
 """The loss that each batch really had, beside `train_on_batch`."""
 
+import copy
+import gc
+import pickle
+import weakref
 from functools import cache
 
 import keras
@@ -155,10 +159,13 @@ def test_after_an_exception_the_model_is_as_it_was(steps, compiled_list):
 
     def interrupted():
         callbacks = [history, Boom(9)]
+        if compiled_list:
+            callbacks = CallbackList(callbacks, add_history=True, model=model)
         with pytest.raises(RuntimeError, match="boom"):
             model.fit(X, Y, batch_size=2, verbose=0, callbacks=callbacks)
 
     interrupted()
+    gc.collect()  # as soon as the frames of the fit are gone
     assert model.train_function is own
     assert 10 <= len(history.losses) <= 16
     assert history.kind == "batch"
@@ -260,3 +267,52 @@ def test_a_train_function_that_is_made_anew_in_the_middle():
     options = {"batch_size": 10, "shuffle": False, "verbose": 0}
     model.fit(X, Y, epochs=3, callbacks=[history, Remakes()], **options)
     assert_same(history.losses, reference(dense, (X, Y), 10, epochs=3))
+
+
+@pytest.mark.parametrize("compiled_list", [True, False], ids=["compiled", "stock"])
+def test_a_fit_of_the_same_model_inside(compiled_list):
+    class Fits(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                self.model.fit(X * 100, Y, batch_size=50, verbose=0)
+
+    history, model = LossHistory(), seeded(dense)
+    callbacks = [Fits(), history]
+    if compiled_list:
+        callbacks = CallbackList(callbacks, add_history=True, model=model)
+    model.fit(X, Y, batch_size=10, shuffle=False, verbose=0, callbacks=callbacks)
+    assert len(history.losses) == 10
+    np.testing.assert_allclose(
+        history.losses[:4], reference(dense, (X, Y), 10, epochs=1)[:4], rtol=1e-6
+    )
+
+
+def test_what_is_recorded_is_known_in_the_middle_of_a_fit(tmp_path):
+    found = []
+
+    class Looks(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            history.save(tmp_path / "new" / "run.npz")
+            kinds = [LossHistory.load(tmp_path / "new" / "run.npz").kind]
+            kinds += [copy.copy(history).kind, pickle.loads(pickle.dumps(history)).kind]
+            found.extend([*kinds, history.state_dict()["kind"]])
+
+    history = LossHistory()
+    seeded(dense).fit(X, Y, verbose=0, epochs=2, callbacks=[history, Looks()])
+    assert found == ["batch"] * 8
+    other = LossHistory(loss="running")
+    other.load_state_dict(history.state_dict())
+    assert other.kind == "batch"
+
+
+def test_a_model_and_its_fits_are_let_go():
+    model, history = seeded(dense), LossHistory()
+    for _ in range(2):
+        record(model, (X, Y), 50, epochs=1, history=history, compiled_list=False)
+    gone = weakref.ref(model)
+    del model
+    history.set_model(None)
+    keras.backend.clear_session()
+    for _ in range(3):
+        gc.collect()
+    assert gone() is None

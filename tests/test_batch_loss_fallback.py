@@ -236,6 +236,73 @@ def test_a_gan_without_a_loss_is_reported():
     assert history.kind == "batch"
 
 
+class Method(keras.Model):
+    """Has a method for its train function."""
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            super().make_train_function(force=True)
+            self._inner = self.train_function
+            self.train_function = self._through
+        return self.train_function
+
+    def _through(self, *args):
+        return self._inner(*args)
+
+
+class OtherStep(keras.Model):
+    """Makes its train function of another step."""
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            own = type(self).train_step
+            vars(self)["train_step"] = lambda *args: own(self, *args)
+            super().make_train_function(force=True)
+            del vars(self)["train_step"]
+        return self.train_function
+
+
+class Untold(keras.Model):
+    """Has no loss tracker."""
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        self._loss_tracker = None
+
+    def train_step(self, *args):
+        logs = {"loss": keras.ops.convert_to_tensor(1.5)}
+        return (logs, args[0]) if len(args) == 2 else logs
+
+
+@pytest.mark.parametrize("cls", [Untold] if BACKEND == "torch" else [Method, OtherStep, Untold])
+def test_models_that_do_it_their_own_way(cls):
+    keras.utils.set_random_seed(1)
+    model = compiled(small(cls), optimizer="sgd", metrics=None, jit_compile=False)
+    with pytest.warns(UserWarning, match=f"loss of each batch of this {cls.__name__}"):
+        seen, history = logged(model)
+    assert history.kind == "running"
+    np.testing.assert_array_equal(history.losses, seen)
+    assert history.model.history.history.keys() == {"loss"}
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch's own function is called")
+def test_a_train_function_of_ones_own_is_called():
+    model = dense()
+    model.make_train_function()
+    own, called = model.train_function, []
+
+    def wrapper(*args):
+        called.append(1)
+        return own(*args)
+
+    model.train_function = wrapper
+    with pytest.warns(UserWarning, match="not one that Keras has made"):
+        _, history = logged(model)
+    assert len(called) == len(history.losses) == 20
+    assert history.kind == "running"
+    assert model.train_function is wrapper
+
+
 def test_a_keras_that_makes_its_functions_otherwise(monkeypatch):
     def unknown(*args, **kwargs):
         raise AttributeError("no such thing in this Keras")

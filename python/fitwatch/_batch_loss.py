@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import keras
@@ -38,15 +38,20 @@ def watch(callback: Any, *, quiet: bool = False) -> "BatchLoss | None":
         Where they are found: the same for all callbacks of a model. None if no `fit()` is calling.
     """
     model = _keras.model_of(callback)
-    if model is None or not _keras.is_fitting(model):
+    fit = None if model is None else _keras.fit_of(model)
+    if fit is None:
         return None
     function = model.train_function
     losses: BatchLoss | None = getattr(function, "_fitwatch_batch_loss", None)
+    before: BatchLoss | None = getattr(callback, "_fitwatch_losses", None)
+    if losses is None and before is not None and before.stands_for(function):
+        losses = before
     if losses is None:
         losses = _KINDS.get(keras.config.backend(), BatchLoss)(model)
-        # It lives as long as the function that it stands for: until the model is compiled anew.
-        function._fitwatch_batch_loss = losses
-    losses.begin(callback, model, quiet=quiet)
+        with suppress(AttributeError):  # a method, which has none of its own
+            # It lives as long as the function that it stands for: until the model is compiled anew.
+            function._fitwatch_batch_loss = losses
+    losses.begin(callback, model, fit, quiet=quiet)
     return losses
 
 
@@ -81,14 +86,18 @@ class BatchLoss:
         self._original = model.train_function
         self._train_step = model.train_step
         self._tracker = _keras.loss_tracker(model)
+        self._frame: int | None = None
         # What ends the use of those who go without a word.
-        self._users: dict[int, weakref.finalize[Any, Any]] = {}
+        self._users: dict[int, list[weakref.finalize[Any, Any]]] = {}
         self._caught = threading.local()
         self._lock = threading.Lock()
         self._stepping = 0
+        self._replaced = ExitStack()
         self._quiet = True
         self._reported = False
         try:
+            if self._tracker is None:
+                raise ValueError("it has no loss tracker")
             make = self._build(model)
         except Exception as error:
             self._reason = f"{type(error).__name__}: {error}"
@@ -98,11 +107,11 @@ class BatchLoss:
             self._reason = "its train_step does not hand one loss to Keras's loss tracker"
 
         def train_function(*args: Any) -> Any:
-            # A callback may train a batch of its own, which is none of the epoch's.
-            if _keras.is_train_on_batch(sys._getframe(1)):
+            # Only from the `fit()` that is watched: a callback may train batches of its own.
+            if id(sys._getframe(1)) != self._frame:
                 return self._original(*args)
             logs = make(*args)
-            if not self.exact:
+            if not self.exact or not self._values:
                 self._give_up()
             self.trained += len(self._values)
             return logs
@@ -121,18 +130,23 @@ class BatchLoss:
             self._give_up()
         return self._values
 
-    def begin(self, callback: Any, model: Any, *, quiet: bool) -> None:
-        """Takes the place of the model's train function."""
-        if not self._users:
-            self.trained, self._quiet = 0, True
+    def stands_for(self, function: Any) -> bool:
+        """Whether it takes the place of a train function."""
+        return bool(self._original == function)
+
+    def begin(self, callback: Any, model: Any, fit: _keras.Fit, *, quiet: bool) -> None:
+        """Takes the place of the model's train function in a `fit()`."""
+        if not self._users or fit.frame != self._frame:
+            self.trained, self._quiet, self._frame = 0, True, fit.frame
         self._quiet = self._quiet and quiet
         self.leave(callback)
-        # A stock list tells nobody of an exception, but it goes with the fit.
-        run = getattr(callback, "_fitwatch_run", None)
-        owner = None if run is None else run.callback_list
-        gone = weakref.finalize(owner or callback, _expire, self, id(callback), weakref.ref(model))
-        gone.atexit = False
-        self._users[id(callback)] = gone
+        # Nobody tells of an exception in a stock list.
+        self._users[id(callback)] = [
+            weakref.finalize(owner, _expire, weakref.ref(self), id(callback), weakref.ref(model))
+            for owner in fit.owners
+        ]
+        for gone in self._users[id(callback)]:
+            gone.atexit = False
         model.train_function = self._function
 
     def release(self, callback: Any) -> None:
@@ -144,15 +158,13 @@ class BatchLoss:
 
     def restore(self, model: Any) -> None:
         """Puts the model's own train function back."""
-        self._values = ()
-        self._reported = False
+        self._values, self._frame, self._reported = (), None, False
         if model.train_function is self._function:
             model.train_function = self._original
 
     def leave(self, callback: Any) -> None:
         """Ends the use of one callback."""
-        gone = self._users.pop(id(callback), None)
-        if gone is not None:
+        for gone in self._users.pop(id(callback), []):
             gone.detach()
 
     def _give_up(self) -> None:
@@ -208,7 +220,7 @@ class BatchLoss:
         with self._lock:
             self._stepping += 1
             if self._stepping == 1:
-                vars(tracker)["update_state"] = update_state
+                self._replaced.enter_context(_keras.replaced(tracker, update_state=update_state))
         before = getattr(self._caught, "given", None)
         self._caught.given = given
         try:
@@ -218,7 +230,7 @@ class BatchLoss:
             with self._lock:
                 self._stepping -= 1
                 if not self._stepping:
-                    del vars(tracker)["update_state"]
+                    self._replaced.close()
 
 
 class JaxLoss(BatchLoss):
@@ -230,7 +242,7 @@ class JaxLoss(BatchLoss):
         def around(step: Function) -> Function:
             def one_step(state: Any, data: Any) -> Any:
                 logs, state = step(state, data)
-                if KEY in logs:
+                if isinstance(logs, dict) and KEY in logs:
                     values.append(logs.pop(KEY))
                 return logs, state
 
@@ -241,7 +253,10 @@ class JaxLoss(BatchLoss):
         def train_function(state: Any, iterator: Any) -> Any:
             values.clear()
             self._values = values
-            return make(state, iterator)
+            logs, state = make(state, iterator)
+            if isinstance(logs, dict):
+                logs.pop(KEY, None)
+            return logs, state
 
         return train_function
 
@@ -249,8 +264,8 @@ class JaxLoss(BatchLoss):
         if not super()._is_usable(given, args):
             return False
         # A value out of a gradient or a loop inside the step cannot leave it.
-        trace = getattr(given.loss, "_trace", None)
-        traces = [getattr(leaf, "_trace", None) for leaf in keras.tree.flatten(args)]
+        trace = _keras.trace_of(given.loss)
+        traces = map(_keras.trace_of, keras.tree.flatten(args))
         return trace is None or any(trace is own for own in traces)
 
 
@@ -326,9 +341,11 @@ class TorchLoss(BatchLoss):
 
         def train_function(data: Any) -> Any:
             self._values = ()
-            with _keras.replaced(model(), train_step=self._step):
+            alive = model()
+            self._train_step = alive.train_step
+            with _keras.replaced(alive, train_step=self._step):
                 logs = original(data)
-            if KEY in logs:
+            if isinstance(logs, dict) and KEY in logs:
                 self._values = (logs.pop(KEY),)
             return logs
 
@@ -338,12 +355,13 @@ class TorchLoss(BatchLoss):
         return super()._handed_out(given).detach()
 
 
-def _expire(losses: BatchLoss, user: int, model: "weakref.ref[Any]") -> None:
-    """The list of a callback is gone, and its `fit()` with it."""
-    losses._users.pop(user, None)
-    alive = model()
-    if alive is not None and not losses._users:
-        losses.restore(alive)
+def _expire(losses: "weakref.ref[BatchLoss]", user: int, model: "weakref.ref[Any]") -> None:
+    """A `fit()` is gone without a word."""
+    alive, trained = losses(), model()
+    if alive is not None:
+        alive._users.pop(user, None)
+        if trained is not None and not alive._users:
+            alive.restore(trained)
 
 
 _KINDS: dict[str, type[BatchLoss]] = {

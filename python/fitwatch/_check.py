@@ -120,6 +120,17 @@ def update_frequency(name: str, value: Any) -> Any:
     return count(name, value, minimum=1)
 
 
+def loss(value: Any, update_freq: Any) -> str:
+    """`"batch"` or `"running"`, for who writes values of batches."""
+    kind = choice("loss", value, "batch", "running")
+    if kind == "batch" and update_freq == "epoch":
+        raise ValueError(
+            "loss must be 'running' where no values of batches are written (update_freq='epoch'); "
+            f"got {value!r}."
+        )
+    return kind
+
+
 def verbosity(name: str, value: Any) -> Any:
     """How much is printed: 0, 1, 2, or a bool."""
     return value if isinstance(value, bool) else count(name, value)

@@ -1,9 +1,11 @@
 """Paths that callbacks write to: templates with `{fields}`, and folders that must be there."""
 
+import contextlib
 import os
 import re
 import string
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -68,23 +70,20 @@ def write_whole(path: str, write: Callable[[BinaryIO], None]) -> None:
     Raises:
         OSError: That failed; an old file is as it was.
     """
-    folder = os.path.dirname(path) or "."
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False, suffix=".tmp") as file:
-        try:
-            write(file)  # type: ignore[arg-type]
+    path = os.path.realpath(path)  # a link stays one
+    beside = f"{path}.{os.getpid()}-{threading.get_ident()}.tmp"
+    try:
+        with open(beside, "xb") as file:
+            write(file)
             file.flush()
+            if os.path.exists(path):
+                os.fchmod(file.fileno(), os.stat(path).st_mode & 0o777)
             os.fsync(file.fileno())
-            os.chmod(file.name, 0o666 & ~_umask())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
 
 
 class RemoteFile:

@@ -6,7 +6,7 @@ Nothing else in fitwatch imports `keras.src` or reads a private attribute of a m
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any, NamedTuple
 
 import keras
@@ -130,19 +130,35 @@ def loss_tracker(model: Any) -> Any:
     return getattr(model, "_loss_tracker", None)
 
 
-def is_fitting(model: Any) -> bool:
-    """Whether a `fit()` of this model is calling, and no loop of somebody's own."""
+class Fit(NamedTuple):
+    """A `fit()` that is going on."""
+
+    frame: int
+    """The identity of its frame."""
+    owners: list[Any]
+    """What goes when it does: as a rule the first one, as soon as it ends."""
+
+
+def fit_of(model: Any) -> Fit | None:
+    """The `fit()` of this model that is calling; None if it is a loop of somebody's own."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
-            return True
+            found = [frame.f_locals.get(name) for name in ("callbacks", "epoch_iterator")]
+            return Fit(id(frame), [owner for owner in found if owner is not None])
         frame = frame.f_back
-    return False
+    return None
 
 
-def is_train_on_batch(frame: FrameType) -> bool:
-    """Whether a frame is that of the trainer's `train_on_batch`."""
-    return frame.f_code.co_name == "train_on_batch"
+def is_own_function(function: Any) -> bool:
+    """Whether a train function is one that Keras has made."""
+    module = getattr(function, "__module__", None) or ""
+    return isinstance(function, FunctionType) and module.startswith("keras.")
+
+
+def trace_of(value: Any) -> Any:
+    """The trace of JAX that a value is a part of; None for one that is a number already."""
+    return getattr(value, "_trace", None)
 
 
 def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
@@ -154,6 +170,8 @@ def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
         around: Wraps the function that carries out one step, which is compiled already where steps
             are compiled one by one: JAX's, of state and data, and TensorFlow's, of data.
     """
+    if not is_own_function(model.train_function):
+        raise ValueError("its train function is not one that Keras has made")
     name = "_make_function" if keras.config.backend() == "jax" else "_autoconvert_optionals"
     make = getattr(model, name, None)
     if make is None:

@@ -33,6 +33,7 @@ class Curve:
     validation: Sequence[tuple[int, float]] = ()  # the batch where it was measured, and the value
     rate_drops: Sequence[tuple[int, float, float]] = ()  # batch, learning rate before and after
     best: tuple[int, int, float] | None = None  # the best epoch, its batch and value
+    running: bool = False  # whether the losses are means over the epoch so far
 
 
 def save_curve(path: str, curve: Curve, *, title: str, xlabel: str, ylabel: str) -> None:
@@ -66,7 +67,7 @@ def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Figure:
     _scale_batches(axes, curve.first, last)
     bins = sample(curve.losses, curve.first)
     smoothed = smooth(bins)
-    handles = _draw_losses(axes, bins, smoothed, len(curve.losses))
+    handles = _draw_losses(axes, bins, smoothed, curve)
     points = [value for _, value in validation]
     if np.isfinite(points).any():
         handles.append(_draw_validation(axes, validation))
@@ -142,7 +143,9 @@ def _mark_spikes(axes: Any, batches: NDArray[Any], values: NDArray[Any], edge: i
     _write(axes, batches[farthest], 0.02 + 0.96 * edge, text)
 
 
-def _draw_losses(axes: Any, bins: Bins, smoothed: NDArray[Any], count: int) -> list[Any]:
+def _draw_losses(axes: Any, bins: Bins, smoothed: NDArray[Any], curve: Curve) -> list[Any]:
+    count = len(curve.losses)
+    what, one = ("running means", "running mean") if curve.running else ("batches", "each batch")
     # Mixed with the background instead of transparent: a single spike is as clear as the rest.
     light = 0.35 * np.array(to_rgb(BLUE)) + 0.65 * np.array(to_rgb(rcParams["axes.facecolor"]))
     known = bins.counts > 0
@@ -150,12 +153,16 @@ def _draw_losses(axes: Any, bins: Bins, smoothed: NDArray[Any], count: int) -> l
         return []
     if count > BINS:
         # The edge has a width, so that what has none is seen: a spike, losses that are all equal.
-        style = {"color": light, "linewidth": 0.8, "label": "range of the batches"}
+        style = {
+            "color": light,
+            "linewidth": 0.8,
+            "label": f"range of the {what}",
+        }
         handles = [axes.fill_between(bins.batches, bins.low, bins.high, **style)]
     else:
         # A point between gaps has no line: it gets a marker, as all points do where they are few.
         beside = np.r_[False, known[:-1]] | np.r_[known[1:], False]
-        style = {"linewidth": 1.2, "markersize": 3.5, "label": "each batch"}
+        style = {"linewidth": 1.2, "markersize": 3.5, "label": one}
         style["color"] = light if count >= SMOOTHED_FROM else BLUE
         marked = ~beside | (count < SMOOTHED_FROM)
         style["marker"] = "o" if marked[known].any() else None

@@ -90,7 +90,8 @@ class LossRecord:
         index = pd.RangeIndex(first, last, name="batch")
         epochs = np.full(last - first, -1, dtype=np.int32)
         for epoch, (start, stop) in self.epochs.items():
-            epochs[max(start - first, 0) : (last if stop is None else stop) - first] = epoch
+            behind = last if stop is None else stop
+            epochs[max(start - first, 0) : max(behind - first, 0)] = epoch
         return pd.DataFrame({"epoch": epochs, "loss": self.losses()}, index=index)
 
     def save(self, path: str) -> None:
@@ -116,31 +117,36 @@ class LossRecord:
         """Reads what `save` wrote.
 
         Raises:
-            ValueError: The file is none of `save`.
+            OSError: The file cannot be read.
+            ValueError: It is none of `save`.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            known = int(arrays["format"]) == FORMAT
-            capacity = int(arrays["capacity"])
-            record = cls(None if capacity < 0 else capacity)
-            losses = arrays["losses"].astype(np.float32, casting="no")
-            record.series.__setstate__((int(arrays["first"]), losses.tobytes()))
-            record.kind = str(arrays["kind"])
-            record.epochs = {
-                int(epoch): (int(start), None if stop < 0 else int(stop))
-                for epoch, start, stop in arrays["epochs"]
-            }
-            record.validation = [(int(at), float(value)) for at, value in arrays["validation"]]
-            record.rate_drops = [
-                (int(at), float(before), float(after)) for at, before, after in arrays["rate_drops"]
-            ]
+            known = arrays["format"].item()
+            if known == FORMAT:
+                return cls._of(arrays)
         except OSError:
             raise
         except Exception as error:
             raise ValueError(f"{path!r} is no file of LossHistory.save(): {error!r}.") from None
-        if not known:
-            raise ValueError(f"{path!r} has a format that this fitwatch does not know.")
+        raise ValueError(f"{path!r} has format {known!r}; this fitwatch knows format {FORMAT}.")
+
+    @classmethod
+    def _of(cls, arrays: dict[str, Any]) -> "LossRecord":
+        capacity = int(arrays["capacity"])
+        record = cls(None if capacity < 0 else capacity)
+        losses = arrays["losses"].astype(np.float32, casting="no")
+        record.series.__setstate__((int(arrays["first"]), losses.tobytes()))
+        record.kind = str(arrays["kind"])
+        record.epochs = {
+            int(epoch): (int(start), None if stop < 0 else int(stop))
+            for epoch, start, stop in arrays["epochs"]
+        }
+        record.validation = [(int(at), float(value)) for at, value in arrays["validation"]]
+        record.rate_drops = [
+            (int(at), float(before), float(after)) for at, before, after in arrays["rate_drops"]
+        ]
         return record
 
     def curve(self, epoch: int | None) -> Any:
@@ -150,6 +156,7 @@ class LossRecord:
         if epoch is None:
             return Curve(
                 self.losses(),
+                running=self.kind == "running",
                 first=self.series.first,
                 epochs=[(epoch, start) for epoch, (start, _) in sorted(self.epochs.items())],
                 validation=self.validation,
@@ -157,18 +164,22 @@ class LossRecord:
                 best=self.best() if len(self.epochs) > 1 else None,
             )
         start, stop = self.span(epoch)
+        if start < stop <= self.series.first:
+            raise IndexError(f"the losses of epoch {epoch} are forgotten: see capacity.")
         within = range(start + 1, stop)  # a rate that came down before the epoch is none of it
         return Curve(
             self.losses(start, stop),
+            running=self.kind == "running",
             first=max(start, self.series.first) - start,
             validation=[(at - start, value) for at, value in self.validation if at == stop - 1],
             rate_drops=[(at - start, old, new) for at, old, new in self.rate_drops if at in within],
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything but the kind, as values that JSON knows."""
+        """Everything, as values that JSON knows."""
         losses = self.series.tobytes(self.series.first, len(self.series))
         return {
+            "kind": self.kind,
             "first": self.series.first,
             "losses": base64.b64encode(losses).decode(),
             "epochs": to_json([[epoch, *span] for epoch, span in self.epochs.items()]),
@@ -178,6 +189,7 @@ class LossRecord:
 
     def restore(self, values: dict[str, Any]) -> None:
         """Sets what `READERS` have read of a state."""
+        self.kind = values["kind"]
         self.series.__setstate__((values["first"], values["losses"]))
         self.epochs = dict(values["epochs"])
         self.validation = list(values["validation"])
@@ -190,6 +202,13 @@ class LossRecord:
 
 
 # What reads the parts of a state back.
+
+
+def _kind(value: Any) -> str:
+    """What is recorded."""
+    if value not in ("batch", "running", "logs"):
+        raise ValueError("'batch', 'running' or 'logs'")
+    return str(value)
 
 
 def _losses(value: Any) -> bytes:
@@ -229,6 +248,7 @@ def _sized(value: Any, width: int) -> Any:
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
+    "kind": _kind,
     "first": whole,
     "losses": _losses,
     "epochs": _epochs,

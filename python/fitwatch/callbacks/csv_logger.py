@@ -84,7 +84,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
             append=_check.flag("append", append),
         )
         self.update_freq = _check.update_frequency("update_freq", update_freq)
-        self.loss = _check.choice("loss", loss, "batch", "running")
+        self.loss = _check.loss(loss, self.update_freq)
         remote = _files.is_remote(self.filename)
         self._fitwatch_remote = _files.RemoteFile(self.filename) if remote else None
 
@@ -178,7 +178,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         due = rows.due_in_call(int(batch), len(losses))
         first = int(batch) - rows.steps + 1
         for number in due:
-            own = {"loss": losses[number - first]}
+            own = {"loss": losses[number - first]} if "loss" in (logs or {}) else {}
             known = logs or {} if number == due[-1] else dict.fromkeys(logs or {}, "NA")
             table.write({"epoch": rows.epoch, "batch": number}, {**known, **own})
 

@@ -28,8 +28,13 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     `logs["loss"]` in Keras's hooks is the mean over the epoch so far.
 
     Where it cannot be taken (a `train_step` of your own that never updates the loss tracker, two
-    losses in one step), one warning says so, and the running mean is kept. `kind` tells what it is.
-    In a loop of your own, `logs["loss"]` is kept as you hand it over.
+    losses in one step, a train function that is not Keras's), one warning says so, and from then on
+    the running mean is kept. `kind` tells what it is. In a loop of your own, `logs["loss"]` is kept
+    as you hand it over.
+
+    `fit()` compiles the train step once more for this, as it is now: what Python code in it has
+    found when Keras compiled it before (a `trainable` that was set without a new `compile()`) may
+    be another thing today.
 
     Args:
         plot: Path of a picture, or None for none. With `{epoch}` in it, one of each epoch's batches
@@ -126,15 +131,22 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     def save(self, path: Any) -> None:
         """Writes what was recorded into a file of NumPy's format `.npz`, whole or not at all.
 
+        A missing folder is made.
+
         `numpy.load` reads it: `losses`, the number `first` of the oldest one, `epochs` (epoch,
         first batch, batch behind the last), `validation` (batch, value), `rate_drops` (batch, rate
         before, rate after) and `kind`.
 
         Raises:
             OSError: It cannot be written; an old file is as it was.
+            ValueError: `path` is remote (`gs://...`).
         """
-        self._fitwatch_drain()
-        self._record.save(_check.path("path", path))
+        path = _check.path("path", path)
+        if _files.is_remote(path):
+            raise ValueError(f"path must be a local file; got {path!r}.")
+        _files.ensure_writable("path", path)
+        self._note_kind()
+        self._record.save(path)
 
     @classmethod
     def load(cls, path: Any) -> "LossHistory":
@@ -157,12 +169,12 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
 
         Raises:
             ImportError: matplotlib is not installed.
-            IndexError: The epoch was not trained.
+            IndexError: The epoch was not trained, or `capacity` has forgotten it.
             OSError: The file cannot be written.
         """
         from fitwatch import _plot
 
-        self._fitwatch_drain()
+        self._note_kind()
         curve = self._record.curve(epoch)
         title = self.title
         if title is None:
@@ -179,10 +191,10 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         """Starts over."""
         self._fitwatch_detach()
         self._start_over()
+        self._fitwatch_watch()
         super().on_train_begin(logs)
         if self.plot is not None:
             _files.ensure_writable("plot", self.plot)
-        self._fitwatch_watch()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch begins, and whether the learning rate has come down."""
@@ -210,6 +222,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
 
     def on_train_end(self, logs: Any = None) -> None:
         """Plots the run, if one picture of it is asked for."""
+        self._note_kind()
         super().on_train_end(logs)
         self._plot_run()
 
@@ -244,7 +257,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         if self._fitwatch_losses is not None:
             inexact = self._fitwatch_inexact or not self._fitwatch_losses.exact
             self._record.kind = "running" if inexact else "batch"
-        elif self.loss == "running":
+        elif self.loss == "running" and self._fitting:
             self._record.kind = "running"
 
     def _look_at_rate(self) -> None:
@@ -272,13 +285,13 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             warnings.warn(f"LossHistory: no plot of {what}: {error}", stacklevel=2)
 
     def _fitwatch_take(self) -> dict[str, Any]:
+        self._note_kind()
         return self._record.state()
 
     def _fitwatch_set(self, values: dict[str, Any]) -> None:
-        kind = self._record.kind
         self._record = LossRecord(self.capacity)
         self._record.restore(values)
-        self._record.kind = kind
+        self._fitwatch_inexact = values["kind"] != "batch" and len(self._record.series) > 0
 
     def _report_missing(self, logs: Any) -> None:
         if not self._missing_reported:
@@ -294,6 +307,10 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         self._record = LossRecord(self.capacity)
         self._rate = None
         self._missing_reported = False
+
+    def __getstate__(self) -> Any:
+        self._note_kind()
+        return super().__getstate__()
 
     def __setstate__(self, state: Any) -> None:
         set_state(self, state)

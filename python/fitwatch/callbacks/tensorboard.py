@@ -49,7 +49,7 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
             `"batch"` the loss that each batch really had (see `LossHistory`). Then steps count
             batches, and so does `update_freq`, also where `steps_per_execution=N` trains N of them
             in one call, each of which has its loss; other metrics are written with the last of
-            them that is due.
+            them that is due, and `profile_batch` has to be the first one of a call.
 
     Raises:
         ValueError: An argument has a value that is not allowed.
@@ -99,7 +99,7 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         histogram_freq = _check.frequency("histogram_freq", histogram_freq)
         if histogram_freq:
             _rare_events.require_tensorboard("histogram_freq")
-        self.loss = _check.choice("loss", loss, "batch", "running")
+        self.loss = _check.loss(loss, update_freq)
         self.log_dir = log_dir
         self._is_set_up = False
         self._train_batches, self._test_batches = _core.Counter(), _core.Counter()
