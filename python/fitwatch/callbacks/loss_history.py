@@ -254,8 +254,9 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
 
     def _note_kind(self) -> None:
         self._fitwatch_drain()
-        if self._fitwatch_losses is not None:
-            inexact = self._fitwatch_inexact or not self._fitwatch_losses.exact
+        losses = self._fitwatch_losses
+        if losses is not None and (losses.trained or not losses.exact):
+            inexact = self._fitwatch_inexact or not losses.exact
             self._record.kind = "running" if inexact else "batch"
         elif self.loss == "running" and self._fitting:
             self._record.kind = "running"
