@@ -287,6 +287,31 @@ def test_a_fit_of_the_same_model_inside(compiled_list):
     )
 
 
+@pytest.mark.parametrize("compiled_list", [True, False], ids=["compiled", "stock"])
+def test_a_fit_inside_that_is_watched_too(compiled_list):
+    inner = LossHistory()
+
+    class Fits(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                self.model.fit(X * 100, Y, batch_size=50, verbose=0, callbacks=[inner])
+
+    history, model = LossHistory(), seeded(dense)
+    callbacks = [Fits(), history]
+    if compiled_list:
+        callbacks = CallbackList(callbacks, add_history=True, model=model)
+    own = []
+    remember = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: own.append(model.train_function)
+    )
+    model.fit(X, Y, batch_size=10, verbose=0, callbacks=[remember])
+    model.fit(X, Y, batch_size=10, shuffle=False, verbose=0, callbacks=callbacks)
+    assert (len(history.losses), len(inner.losses)) == (10, 2)
+    assert not set(inner.losses) & set(history.losses)
+    assert history.kind == inner.kind == "batch"
+    assert model.train_function is own[0]
+
+
 def test_what_is_recorded_is_known_in_the_middle_of_a_fit(tmp_path):
     found = []
 

@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -25,41 +25,20 @@ KEY = "fitwatch: the loss of the batch"
 Function = Callable[..., Any]
 
 
-def watch(callback: Any, *, quiet: bool = False) -> "BatchLoss | None":
-    """Has losses taken in the `fit()` that is calling the callback, until `release(callback)`.
-
-    Called again when an epoch begins, it takes care of a train function that was changed.
-
-    Args:
-        callback: The callback.
-        quiet: Whether it can do without, so that nothing is said where they cannot be taken.
-
-    Returns:
-        Where they are found: the same for all callbacks of a model. None if no `fit()` is calling.
-    """
-    model = _keras.model_of(callback)
-    fit = None if model is None else _keras.fit_of(model)
-    if fit is None:
-        return None
-    function = model.train_function
-    losses: BatchLoss | None = getattr(function, "_fitwatch_batch_loss", None)
-    before: BatchLoss | None = getattr(callback, "_fitwatch_losses", None)
-    if losses is None and before is not None and before.stands_for(function):
-        losses = before
-    if losses is None:
-        losses = _KINDS.get(keras.config.backend(), BatchLoss)(model)
-        with suppress(AttributeError):  # a method, which has none of its own
-            # It lives as long as the function that it stands for: until the model is compiled anew.
-            function._fitwatch_batch_loss = losses
-    losses.begin(callback, model, fit, quiet=quiet)
-    return losses
-
-
 class Given(NamedTuple):
     """What the loss tracker was given."""
 
     loss: Any
     weight: Any
+
+
+class User(NamedTuple):
+    """A callback that wants losses."""
+
+    frame: int
+    """That of its `fit()`."""
+    gone: list["weakref.finalize[Any, Any]"]
+    """What ends the use where nobody tells."""
 
 
 class BatchLoss:
@@ -86,9 +65,10 @@ class BatchLoss:
         self._original = model.train_function
         self._train_step = model.train_step
         self._tracker = _keras.loss_tracker(model)
+        self._users: dict[int, User] = {}
+        # The `fit()` that is watched, and those around it with what their last calls left.
         self._frame: int | None = None
-        # What ends the use of those who go without a word.
-        self._users: dict[int, list[weakref.finalize[Any, Any]]] = {}
+        self._outer: list[tuple[int | None, Sequence[Any]]] = []
         self._caught = threading.local()
         self._lock = threading.Lock()
         self._stepping = 0
@@ -136,17 +116,22 @@ class BatchLoss:
 
     def begin(self, callback: Any, model: Any, fit: _keras.Fit, *, quiet: bool) -> None:
         """Takes the place of the model's train function in a `fit()`."""
-        if not self._users or fit.frame != self._frame:
-            self.trained, self._quiet, self._frame = 0, True, fit.frame
+        if fit.frame != self._frame:
+            self._outer.append((self._frame, list(self._values)))
+            self._frame, self._values = fit.frame, ()
+            self.trained, self._quiet, self._reported = 0, True, False
         self._quiet = self._quiet and quiet
-        self.leave(callback)
         # Nobody tells of an exception in a stock list.
-        self._users[id(callback)] = [
+        gone = [
             weakref.finalize(owner, _expire, weakref.ref(self), id(callback), weakref.ref(model))
             for owner in fit.owners
         ]
-        for gone in self._users[id(callback)]:
-            gone.atexit = False
+        for one in gone:
+            one.atexit = False
+        before = self._users.get(id(callback))
+        self._users[id(callback)] = User(fit.frame, gone)
+        for one in [] if before is None else before.gone:
+            one.detach()
         model.train_function = self._function
 
     def release(self, callback: Any) -> None:
@@ -158,14 +143,21 @@ class BatchLoss:
 
     def restore(self, model: Any) -> None:
         """Puts the model's own train function back."""
-        self._values, self._frame, self._reported = (), None, False
         if model.train_function is self._function:
             model.train_function = self._original
 
     def leave(self, callback: Any) -> None:
-        """Ends the use of one callback."""
-        for gone in self._users.pop(id(callback), []):
-            gone.detach()
+        """Ends the use of one callback; with the last one of a `fit()`, that of the fit."""
+        user = self._users.pop(id(callback), None)
+        for one in [] if user is None else user.gone:
+            one.detach()
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Goes back to the `fit()` around one that nobody watches any more."""
+        watched = {user.frame for user in self._users.values()}
+        while self._outer and self._frame not in watched:
+            self._frame, self._values = self._outer.pop()
 
     def _give_up(self) -> None:
         """Warns, once in a fit, that there are no losses of batches."""
@@ -233,139 +225,11 @@ class BatchLoss:
                     self._replaced.close()
 
 
-class JaxLoss(BatchLoss):
-    """JAX trains several steps in a loop of Python's: every loss passes by."""
-
-    def _build(self, model: Any) -> Function:
-        values: list[Any] = []
-
-        def around(step: Function) -> Function:
-            def one_step(state: Any, data: Any) -> Any:
-                logs, state = step(state, data)
-                if isinstance(logs, dict) and KEY in logs:
-                    values.append(logs.pop(KEY))
-                return logs, state
-
-            return one_step
-
-        make = _keras.build_train_function(model, self._step, around)
-
-        def train_function(state: Any, iterator: Any) -> Any:
-            values.clear()
-            self._values = values
-            logs, state = make(state, iterator)
-            if isinstance(logs, dict):
-                logs.pop(KEY, None)
-            return logs, state
-
-        return train_function
-
-    def _is_usable(self, given: Given, args: Any) -> bool:
-        if not super()._is_usable(given, args):
-            return False
-        # A value out of a gradient or a loop inside the step cannot leave it.
-        trace = _keras.trace_of(given.loss)
-        traces = map(_keras.trace_of, keras.tree.flatten(args))
-        return trace is None or any(trace is own for own in traces)
-
-
-class TensorFlowLoss(BatchLoss):
-    """TensorFlow loops over several steps inside its graph: there the losses go into a queue."""
-
-    def _build(self, model: Any) -> Function:
-        import tensorflow as tf
-
-        values: list[Any] = []
-        # No limit, so that what an exception left in it blocks nobody.
-        queue = tf.queue.FIFOQueue(-1, [self._tracker.dtype], [()]) if self.steps > 1 else None
-
-        def around(step: Function) -> Function:
-            def one_step(data: Any) -> Any:
-                logs = step(data)
-                if not isinstance(logs, dict) or KEY not in logs:
-                    return logs
-                logs = dict(logs)
-                loss = logs.pop(KEY)
-                if len(loss.shape):  # of several devices
-                    loss = loss[0] / loss[1]
-                if tf.executing_eagerly():
-                    values.append(loss)
-                elif queue is not None:
-                    queue.enqueue(loss)
-                else:
-                    logs[KEY] = loss
-                return logs
-
-            return one_step
-
-        make = _keras.build_train_function(model, self._step, around)
-
-        def train_function(iterator: Any) -> Any:
-            values.clear()
-            self._values = values
-            try:
-                logs = make(iterator)
-            finally:
-                if queue is not None and (count := int(queue.size())):
-                    values.extend(queue.dequeue_many(count).numpy().tolist())
-            if isinstance(logs, dict) and KEY in logs:
-                values.append(logs.pop(KEY))
-            return logs
-
-        return train_function
-
-    def _is_usable(self, given: Given, args: Any) -> bool:
-        import tensorflow as tf
-
-        # A value out of a loop or a branch inside the step cannot leave it.
-        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-        own = getattr(given.loss, "graph", None) if graph is not None else None
-        return super()._is_usable(given, args) and own is graph
-
-    def _handed_out(self, given: Given) -> Any:
-        import tensorflow as tf
-
-        loss = super()._handed_out(given)
-        if tf.distribute.get_replica_context().num_replicas_in_sync == 1:
-            return loss
-        # Keras takes the mean over the devices of both; one that had no sample does not count.
-        weight = keras.ops.cast(1 if given.weight is None else given.weight, loss.dtype)
-        return tf.stack([tf.math.multiply_no_nan(loss, weight), weight])
-
-
-class TorchLoss(BatchLoss):
-    """Torch asks the model for its train step with every batch."""
-
-    def _build(self, model: Any) -> Function:
-        original, model = self._original, weakref.ref(model)
-
-        def train_function(data: Any) -> Any:
-            self._values = ()
-            alive = model()
-            self._train_step = alive.train_step
-            with _keras.replaced(alive, train_step=self._step):
-                logs = original(data)
-            if isinstance(logs, dict) and KEY in logs:
-                self._values = (logs.pop(KEY),)
-            return logs
-
-        return train_function
-
-    def _handed_out(self, given: Given) -> Any:
-        return super()._handed_out(given).detach()
-
-
 def _expire(losses: "weakref.ref[BatchLoss]", user: int, model: "weakref.ref[Any]") -> None:
     """A `fit()` is gone without a word."""
     alive, trained = losses(), model()
     if alive is not None:
         alive._users.pop(user, None)
+        alive.look_around()
         if trained is not None and not alive._users:
             alive.restore(trained)
-
-
-_KINDS: dict[str, type[BatchLoss]] = {
-    "jax": JaxLoss,
-    "tensorflow": TensorFlowLoss,
-    "torch": TorchLoss,
-}

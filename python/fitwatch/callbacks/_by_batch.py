@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from fitwatch import _batch_loss, _core, _keras
+from fitwatch import _core, _keras
+from fitwatch._watch_loss import watch
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._own_losses import OwnLosses
 
@@ -71,7 +72,7 @@ class ByBatch(Idle, OwnLosses):
     def _fitwatch_take_losses(self) -> None:
         # Whatever is watched: they tell how many batches a call has trained.
         quiet = "loss" not in self._fitwatch_metrics()
-        self._fitwatch_losses = _batch_loss.watch(self, quiet=quiet)
+        self._fitwatch_losses = watch(self, quiet=quiet)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch begins."""
@@ -86,13 +87,13 @@ class ByBatch(Idle, OwnLosses):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Lets the core decide on the values of the batch, and does what it says."""
         super().on_train_batch_end(batch, logs)  # type: ignore[misc]
-        watch = self._fitwatch_batches
-        if watch is None:
+        batches = self._fitwatch_batches
+        if batches is None:
             return
         self._fitwatch_drain()
         if self._fitwatch_unit == "batch":
-            self._fitwatch_observe(watch, logs or {})
-        if watch.time_is_over:
+            self._fitwatch_observe(batches, logs or {})
+        if batches.time_is_over:
             self._fitwatch_time_is_over(batch)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -100,7 +101,7 @@ class ByBatch(Idle, OwnLosses):
         super().on_train_end(logs)
         self._fitwatch_end_batches()
 
-    def _fitwatch_observe(self, watch: _core.Watch, logs: dict[str, Any]) -> None:
+    def _fitwatch_observe(self, batches: _core.Watch, logs: dict[str, Any]) -> None:
         self._fitwatch_prepare()
         losses = self._fitwatch_own_losses()
         names = self._fitwatch_metrics()
@@ -109,9 +110,9 @@ class ByBatch(Idle, OwnLosses):
         if not losses and all(value is None for value in metrics):
             return
         again = False
-        while watch.feed(losses, metrics, again):
+        while batches.feed(losses, metrics, again):
             again = True
-            self._fitwatch_carry_out(watch)
+            self._fitwatch_carry_out(batches)
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         if self._fitwatch_is_idle():
@@ -123,19 +124,19 @@ class ByBatch(Idle, OwnLosses):
         return self._fitwatch_batches, self._fitwatch_on_verdict
 
     def _fitwatch_on_verdict(self, batch: int, logs: Any) -> None:
-        watch = self._fitwatch_batches
-        if watch is None:
+        batches = self._fitwatch_batches
+        if batches is None:
             return
-        if watch.verdict is not None:
-            self._fitwatch_carry_out(watch)
-        elif watch.time_is_over:
+        if batches.verdict is not None:
+            self._fitwatch_carry_out(batches)
+        elif batches.time_is_over:
             self._fitwatch_time_is_over(batch)
         if self._fitwatch_unit == "batch":
             self._fitwatch_report(logs)
 
-    def _fitwatch_carry_out(self, watch: _core.Watch) -> None:
-        if watch.verdict is not None:
-            self._fitwatch_act(*watch.verdict)
+    def _fitwatch_carry_out(self, batches: _core.Watch) -> None:
+        if batches.verdict is not None:
+            self._fitwatch_act(*batches.verdict)
 
     def _fitwatch_report(self, logs: dict[str, Any]) -> None:
         """Warns of the first metric that is missing."""
@@ -175,8 +176,8 @@ class ByBatch(Idle, OwnLosses):
     @property
     def _fitwatch_seen(self) -> int:
         """Batches so far."""
-        watch = self._fitwatch_batches
-        return self._fitwatch_before[0] if watch is None else watch.seen
+        batches = self._fitwatch_batches
+        return self._fitwatch_before[0] if batches is None else batches.seen
 
     @_fitwatch_seen.setter
     def _fitwatch_seen(self, batches: int) -> None:
@@ -187,10 +188,10 @@ class ByBatch(Idle, OwnLosses):
     @property
     def _fitwatch_elapsed(self) -> float:
         """Seconds so far, where they count."""
-        watch = self._fitwatch_batches
-        if watch is None or self._fitwatch_max_time is None:
+        batches = self._fitwatch_batches
+        if batches is None or self._fitwatch_max_time is None:
             return self._fitwatch_before[1]
-        return watch.elapsed
+        return batches.elapsed
 
     @_fitwatch_elapsed.setter
     def _fitwatch_elapsed(self, seconds: float) -> None:

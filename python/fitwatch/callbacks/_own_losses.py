@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from fitwatch import _arrays, _batch_loss
+from fitwatch import _arrays
+from fitwatch._batch_loss import BatchLoss
+from fitwatch._watch_loss import watch
 
 
 class OwnLosses:
@@ -13,7 +15,7 @@ class OwnLosses:
 
     loss: str = "batch"
     # None outside a fit, and where the running mean is what is wanted.
-    _fitwatch_losses: _batch_loss.BatchLoss | None = None
+    _fitwatch_losses: BatchLoss | None = None
     # Whether some losses of this fit could not be taken.
     _fitwatch_inexact = False
 
@@ -37,7 +39,7 @@ class OwnLosses:
         self._fitwatch_take_losses()
 
     def _fitwatch_take_losses(self) -> None:
-        self._fitwatch_losses = _batch_loss.watch(self) if self.loss == "batch" else None
+        self._fitwatch_losses = watch(self) if self.loss == "batch" else None
 
     def _fitwatch_own_losses(self) -> list[float]:
         """The losses of the batches that the last call has trained; none if they are not taken."""
