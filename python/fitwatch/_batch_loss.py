@@ -59,7 +59,8 @@ class BatchLoss:
 
     def __init__(self, model: Any) -> None:
         self._model = weakref.ref(model)
-        self._values: Sequence[Any] = ()
+        # What a call of the train function has left.
+        self._taken: list[Any] = []
         self.steps = int(model.steps_per_execution)
         self._name = type(model).__name__
         self._original = model.train_function
@@ -68,7 +69,7 @@ class BatchLoss:
         self._users: dict[int, User] = {}
         # The `fit()` that is watched, and those around it with what their last calls left.
         self._frame: int | None = None
-        self._outer: list[tuple[int | None, Sequence[Any]]] = []
+        self._outer: list[tuple[int | None, list[Any]]] = []
         self._caught = threading.local()
         self._lock = threading.Lock()
         self._stepping = 0
@@ -86,15 +87,18 @@ class BatchLoss:
         else:
             self._reason = "its train_step does not hand one loss to Keras's loss tracker"
 
+        original, taken, caller = self._original, self._taken, sys._getframe
+
         def train_function(*args: Any) -> Any:
             # Only from the `fit()` that is watched: a callback may train batches of its own.
-            if id(sys._getframe(1)) != self._frame:
-                return self._original(*args)
-            logs = make(*args)
-            if not self.exact or not self._values:
+            if id(caller(1)) != self._frame:
+                return original(*args)
+            taken.clear()
+            result = make(*args)
+            if not taken or not self.exact:
                 self._give_up()
-            self.trained += len(self._values)
-            return logs
+            self.trained += len(taken)
+            return result
 
         train_function._fitwatch_batch_loss = self  # type: ignore[attr-defined]
         self._function = train_function
@@ -108,7 +112,7 @@ class BatchLoss:
         if model.train_function is not self._function:
             self._reason = "its train function was made anew in the middle of an epoch"
             self._give_up()
-        return self._values
+        return self._taken
 
     def stands_for(self, function: Any) -> bool:
         """Whether it takes the place of a train function."""
@@ -117,8 +121,9 @@ class BatchLoss:
     def begin(self, callback: Any, model: Any, fit: _keras.Fit, *, quiet: bool) -> None:
         """Takes the place of the model's train function in a `fit()`."""
         if fit.frame != self._frame:
-            self._outer.append((self._frame, list(self._values)))
-            self._frame, self._values = fit.frame, ()
+            self._outer.append((self._frame, self._taken.copy()))
+            self._frame = fit.frame
+            self._taken.clear()
             self.trained, self._quiet, self._reported = 0, True, False
         self._quiet = self._quiet and quiet
         # Nobody tells of an exception in a stock list.
@@ -157,11 +162,12 @@ class BatchLoss:
         """Goes back to the `fit()` around one that nobody watches any more."""
         watched = {user.frame for user in self._users.values()}
         while self._outer and self._frame not in watched:
-            self._frame, self._values = self._outer.pop()
+            self._frame, self._taken[:] = self._outer.pop()
 
     def _give_up(self) -> None:
         """Warns, once in a fit, that there are no losses of batches."""
-        self.exact, self._values = False, ()
+        self.exact = False
+        self._taken.clear()
         if not self._reported and not self._quiet:
             self._reported = True
             warnings.warn(
@@ -171,7 +177,7 @@ class BatchLoss:
             )
 
     def _build(self, model: Any) -> Function:
-        """A train function that leaves the values behind."""
+        """A train function that leaves values in `_taken`."""
         raise NotImplementedError(f"the backend {keras.config.backend()!r} is not known")
 
     def _step(self, *args: Any) -> Any:
@@ -183,12 +189,16 @@ class BatchLoss:
         if len(given) != 1 or not isinstance(logs, dict) or not self._is_usable(given[0], args):
             self.exact = False
             return result
-        logs = {**logs, KEY: self._handed_out(given[0])}
+        logs = self._hand_out(logs, self._handed_out(given[0]))
         return (logs, *result[1:]) if isinstance(result, tuple) else logs
 
     def _is_usable(self, given: Given, args: Any) -> bool:
         """Whether the loss is one number, of the step itself and not of a computation inside."""
         return keras.ops.is_tensor(given.loss) and len(given.loss.shape) == 0
+
+    def _hand_out(self, logs: dict[str, Any], loss: Any) -> dict[str, Any]:
+        """The logs that leave the step with the loss."""
+        return {**logs, KEY: loss}
 
     def _handed_out(self, given: Given) -> Any:
         return keras.ops.cast(given.loss, self._tracker.dtype)
