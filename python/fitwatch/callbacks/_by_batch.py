@@ -201,8 +201,10 @@ class ByBatch(Idle, OwnLosses):
 
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()  # a pair, as `Compiled` has it
-        before = (self._fitwatch_seen, self._fitwatch_elapsed)
-        return {**state[0], "_fitwatch_before": before}, state[1]
+        if self._fitwatch_batches is not None:
+            # A copy is outside the fit.
+            state[0]["_fitwatch_before"] = (self._fitwatch_seen, self._fitwatch_elapsed)
+        return state
 
 
 def _number(value: Any) -> float | None:

@@ -131,14 +131,11 @@ def plan(
     planned = []
     for place, callback in enumerate(callbacks):
         bound = getattr(callback, hook)
-        decisive = bound
-        if _keras.is_default(bound):
-            alias = getattr(callback, ALIASES.get(hook, hook))
-            if _keras.is_default(alias):
-                continue
-            decisive = alias
-        name = getattr(decisive, "_compiled_form", None)
-        if name is None or has_more(callback, hook):
+        decisive = hook if not _keras.is_default(bound) else ALIASES.get(hook, hook)
+        if _keras.is_default(getattr(callback, decisive)):
+            continue
+        name = getattr(getattr(callback, decisive), "_compiled_form", None)
+        if name is None or has_more(callback, decisive):
             form: Any = NotImplemented
         else:
             form = getattr(callback, name)(recorder)
