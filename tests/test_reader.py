@@ -138,7 +138,7 @@ import os
 os.environ["KERAS_BACKEND"] = "jax"
 import jax, jax.numpy as jnp, numpy as np
 import fitwatch.callbacks
-from fitwatch import _arrays
+from fitwatch import _arrays, _core
 reader = _arrays.reader()
 
 a = jax.jit(lambda x: x * 2)(jnp.float32(1)); a.delete()
@@ -153,6 +153,9 @@ assert reader.read(value) == float(np.float32(0.1))
 gone = jax.device_put(jnp.float32(0.2), everywhere); gone.delete()
 assert reader.read(gone) is gone
 
+row = jax.device_put(jnp.float32([0.1, 0.2]), everywhere)
+assert reader.read(_core.Item(row, 1)) == float(np.float32(0.2))
+
 second = jax.device_put(jnp.float32(0.3), jax.devices()[1])
 assert reader.read(second) == float(np.float32(0.3))
 
@@ -160,6 +163,9 @@ with jax.enable_x64(True):
     double = jnp.float64(0.1)
     assert _arrays.jax_layout(double) == "address float64"
     assert reader.read(double) == 0.1
+    row = jnp.float64([0.1, 0.2])
+    assert _arrays.jax_layout(row) == "row float64 of 2"
+    assert reader.read(_core.Item(row, 1)) == 0.2
 """
 
 
@@ -167,6 +173,44 @@ with jax.enable_x64(True):
 def test_jax_arrays_of_every_layout():
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     subprocess.run([sys.executable, "-c", JAX_CASES], env=environment, check=True)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
+def test_items_of_a_jax_array():
+    """Several values that left a step as one array."""
+    import jax
+
+    reader = _arrays.reader()
+    row = jax.jit(lambda x: x * 2)(np.array([1, np.nan, 0.05], "float32"))
+    items = [_core.Item(row, at) for at in range(3)]
+    expected = [2, np.nan, float(np.float32(0.1))]
+    np.testing.assert_equal([reader.read(item) for item in items], expected)
+    np.testing.assert_equal([float(item) for item in items], expected)
+    np.testing.assert_equal([keras_own(item) for item in items], expected)
+    np.testing.assert_equal(reader.read(row), np.float32(expected))  # as any array
+
+    outside = _core.Item(row, 3)
+    assert reader.read(outside) is outside
+    with pytest.raises(IndexError):
+        float(outside)
+    with pytest.raises(OverflowError):
+        _core.Item(row, -1)
+
+    half = _core.Item(row.astype("bfloat16"), 0)
+    assert reader.read(half) == 2
+    nothing = _core.Item("no array", 0)
+    assert reader.read(nothing) is nothing
+    row.delete()
+    assert reader.read(items[0]) is items[0]
+
+
+def test_items_of_a_row_that_comes_late():
+    row = LateScalar(0.1)
+    reader = _core.Reader(
+        float, array=LateScalar, layout=lambda row: "row float32 of 1", keys=["aval"]
+    )
+    assert reader.read(_core.Item(row, 0)) == np.float32(0.1)
+    assert (row.waits, row.reads) == (1, 1)
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")

@@ -42,15 +42,18 @@ def jax_reader() -> _core.Reader:
 
 def jax_layout(array: Any) -> str:
     """Where and as what the value of a JAX array lies, as `_core.Reader` names it."""
-    if array.ndim:
+    if array.ndim > 1:
         return "float asynchronous"
     if any(device.platform != "cpu" for device in array.devices()):
         # On a mesh that spans processes, no other array of this process can join it in a stack.
-        return "device" if array.is_fully_addressable else "float asynchronous"
+        scalar = array.is_fully_addressable and not array.ndim
+        return "device" if scalar else "float asynchronous"
     if array.dtype not in (np.float32, np.float64):
         return "float asynchronous"
     if len(array.devices()) == 1:
-        return f"address {array.dtype}"
+        return f"row {array.dtype} of {len(array)}" if array.ndim else f"address {array.dtype}"
+    if array.ndim:
+        return "float asynchronous"
     return f"replicated {array.dtype}" if array.is_fully_replicated else "float asynchronous"
 
 

@@ -155,6 +155,13 @@ class CsvFile:
     def flush(self) -> None: ...
 
 @final
+class Item:
+    """One value of an array that holds several, read when somebody wants it."""
+
+    def __new__(cls, array: Any, at: int) -> Item: ...
+    def __float__(self) -> float: ...
+
+@final
 class Reader:
     """Reads values of one backend."""
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from typing import Any
 
 import keras
-import numpy as np
 
 from fitwatch import _keras
 from fitwatch._batch_loss import KEY, BatchLoss, Given
+from fitwatch._core import Item
 
 # The loss and the values of the logs in one array.
 PACKED = f"{KEY}, and its logs"
@@ -51,16 +51,12 @@ class JaxLoss(BatchLoss):
     """JAX trains several steps in a loop of Python's: every loss passes by.
 
     An array more that leaves the step costs 2 µs, and as much again until it is read: much beside a
-    short step, of which several are trained in one call. There the loss takes the place of the logs
-    of a step, which nobody sees but for those of the last one: all leave it as one array.
+    short step. So the loss and the values of the logs leave it as one array.
     """
 
-    _names: Sequence[str] = ()
+    _places: Sequence[tuple[str, int]] = ()
 
     def _build(self, model: Any) -> Function:
-        import jax
-
-        packed: list[Any] = []
         taken = self._taken
 
         def around(step: Function) -> Function:
@@ -68,30 +64,17 @@ class JaxLoss(BatchLoss):
                 logs, state = step(state, data)
                 if not isinstance(logs, dict):
                     return logs, state
-                if KEY in logs:
+                if PACKED in logs:
+                    row = logs[PACKED]
+                    taken.append(Item(row, 0))
+                    logs = {name: Item(row, at) for name, at in self._places}
+                elif KEY in logs:
                     taken.append(logs.pop(KEY))
-                elif PACKED in logs:
-                    packed.append(logs[PACKED])
                 return logs, state
 
             return one_step
 
-        @jax.jit
-        def unpack(rows: list[Any]) -> Any:
-            return jax.numpy.stack([row[0] for row in rows]), list(rows[-1][1:])
-
-        make = _keras.build_train_function(model, self._step, around)
-
-        def train_function(state: Any, iterator: Any) -> Any:
-            packed.clear()
-            logs, state = make(state, iterator)
-            if packed:
-                losses, last = unpack(packed)
-                logs = dict(zip(self._names, last, strict=True))
-                taken.extend(np.asarray(losses).tolist())
-            return logs, state
-
-        return make if self.steps == 1 else train_function
+        return _keras.build_train_function(model, self._step, around)
 
     def _hand_out(self, logs: dict[str, Any], loss: Any) -> dict[str, Any]:
         import jax
@@ -99,10 +82,11 @@ class JaxLoss(BatchLoss):
         names = sorted(logs)  # as they come out of a compiled step
         row = [loss, *(logs[name] for name in names)]
         fit = all(isinstance(v, jax.Array) and v.shape == () and v.dtype == loss.dtype for v in row)
-        # A device that runs ahead is not waited for with every call.
-        if self.steps == 1 or not fit or jax.default_backend() != "cpu":
+        compiled = _keras.trace_of(loss) is not None
+        # From an accelerator the values of many batches come with one transfer as they are.
+        if not compiled or not fit or jax.default_backend() != "cpu":
             return super()._hand_out(logs, loss)
-        self._names = names
+        self._places = [(name, 1 + at) for at, name in enumerate(names)]
         return {PACKED: jax.numpy.stack(row)}
 
     def _is_usable(self, given: Given, args: Any) -> bool:

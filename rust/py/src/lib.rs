@@ -8,6 +8,7 @@ mod early_stopping;
 mod error;
 mod event_file;
 mod flight;
+mod item;
 mod limit;
 mod plateau;
 mod policy;
@@ -32,6 +33,8 @@ mod _core {
     use super::early_stopping::EarlyStopping;
     #[pymodule_export]
     use super::event_file::EventFile;
+    #[pymodule_export]
+    use super::item::Item;
     #[pymodule_export]
     use super::plateau::Plateau;
     #[pymodule_export]

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 /// The number at an address, which need not be aligned.
 ///
 /// The caller has found out that the array is alive and its value there, that it lies in the
-/// memory of this process, and that it has this type and no dimensions.
+/// memory of this process, and that it has this type, and a value at this place.
 #[allow(unsafe_code)]
 pub fn at_address<T: Copy>(address: usize) -> T {
     // SAFETY: `address` came from the array's own `unsafe_buffer_pointer()` while `Reader` holds a

@@ -7,6 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyString, PyType};
 
+use crate::item::Item;
 use crate::raw;
 
 /// Layouts that are remembered; a training run has one or two.
@@ -17,6 +18,8 @@ const REMEMBERED: usize = 16;
 pub enum Layout {
     /// In this process's memory, with an address: JAX on one CPU device.
     Address { double: bool },
+    /// In an array of several values, as `Item` names one, on one CPU device.
+    Row { double: bool, count: usize },
     /// The same value on several devices of this kind: JAX's replicated arrays.
     Replicated { double: bool },
     /// Behind the buffer protocol: TensorFlow on the CPU.
@@ -33,6 +36,11 @@ impl Layout {
     };
 
     fn parse(name: &str) -> Option<Self> {
+        if let Some((name, count)) = name.split_once(" of ") {
+            let double = name == "row float64";
+            let count = count.parse().ok()?;
+            return Some(Self::Row { double, count });
+        }
         Some(match name {
             "address float32" => Self::Address { double: false },
             "address float64" => Self::Address { double: true },
@@ -131,10 +139,24 @@ impl Reader {
         if let Ok(float) = value.cast::<PyFloat>() {
             return Ok(Cell::Number(float.value()));
         }
-        if let Some(array) = &self.array
-            && value.get_type_ptr().cast() == array.as_ptr()
-        {
-            let layout = self.layout_of(value)?;
+        if self.is_array(value) {
+            let layout = match self.layout_of(value)? {
+                Layout::Row { .. } => Layout::Float { asynchronous: true },
+                layout => layout,
+            };
+            return Ok(Cell::Array(value.clone().unbind(), layout));
+        }
+        if let Ok(item) = value.cast::<Item>() {
+            let (array, at) = (item.get().array.bind(value.py()), item.get().at);
+            let layout = if self.is_array(array) {
+                self.layout_of(array)?
+            } else {
+                Layout::BY_FLOAT
+            };
+            let layout = match layout {
+                Layout::Row { count, .. } if at < count => layout,
+                _ => Layout::BY_FLOAT,
+            };
             return Ok(Cell::Array(value.clone().unbind(), layout));
         }
         if let Some(copy) = &self.copy {
@@ -155,11 +177,19 @@ impl Reader {
         wait: bool,
     ) -> PyResult<Option<Cell>> {
         match layout {
-            Layout::Address { double } => read_address(value, double, wait),
+            Layout::Address { double } => read_address(value, 0, double, wait),
+            Layout::Row { double, .. } => {
+                let item = value.cast::<Item>()?.get();
+                let read = read_address(item.array.bind(value.py()), item.at, double, wait)?;
+                Ok(read.map(|cell| match cell {
+                    Cell::Number(_) => cell,
+                    _ => Cell::Other(value.clone().unbind()),
+                }))
+            }
             Layout::Replicated { double } => {
                 // The first of several devices; a deleted array has none to give.
                 match value.call_method1(intern!(value.py(), "addressable_data"), (0,)) {
-                    Ok(shard) => read_address(&shard, double, wait),
+                    Ok(shard) => read_address(&shard, 0, double, wait),
                     Err(error) => gone(value, error),
                 }
             }
@@ -181,6 +211,14 @@ impl Reader {
 
     pub fn transfer(&self) -> Option<&Py<PyAny>> {
         self.transfer.as_ref()
+    }
+
+    /// Whether a value is one of the backend's own arrays.
+    fn is_array(&self, value: &Bound<'_, PyAny>) -> bool {
+        let kind = value.get_type_ptr().cast();
+        self.array
+            .as_ref()
+            .is_some_and(|array| array.as_ptr() == kind)
     }
 
     fn convert(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
@@ -243,7 +281,13 @@ fn is_there(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         || value.call_method0(intern!(py, "is_ready"))?.is_truthy()?)
 }
 
-fn read_address(value: &Bound<'_, PyAny>, double: bool, wait: bool) -> PyResult<Option<Cell>> {
+/// Reads the value at a place in an array, of which the caller knows that it has so many.
+fn read_address(
+    value: &Bound<'_, PyAny>,
+    at: usize,
+    double: bool,
+    wait: bool,
+) -> PyResult<Option<Cell>> {
     let py = value.py();
     if value.call_method0(intern!(py, "is_deleted"))?.is_truthy()? {
         return Ok(Some(Cell::Other(value.clone().unbind())));
@@ -260,9 +304,9 @@ fn read_address(value: &Bound<'_, PyAny>, double: bool, wait: bool) -> PyResult<
         .call_method0(intern!(py, "unsafe_buffer_pointer"))?
         .extract()?;
     let number = if double {
-        raw::at_address::<f64>(address)
+        raw::at_address::<f64>(address + 8 * at)
     } else {
-        raw::at_address::<f32>(address).into()
+        raw::at_address::<f32>(address + 4 * at).into()
     };
     Ok(Some(Cell::Number(number)))
 }
