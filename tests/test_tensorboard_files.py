@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -133,15 +134,68 @@ model.fit(np.ones((80, 4)), np.ones((80, 1)), batch_size=8, verbose=0, callbacks
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_file_that_readers_follow_is_ours(make_model, data, tmp_path):
-    """Readers of a live folder stay with the file whose name sorts last."""
-    import tensorflow as tf  # noqa: F401
+def test_a_live_reader_sees_summaries_of_the_user_and_ours(make_model, data, tmp_path):
+    """It follows one file of a folder; two that grow would be one too many."""
+    import tensorflow as tf
+
+    events = EventAccumulator(str(tmp_path / "train"))
+    seen = []
+
+    class Writes(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            tf.summary.scalar("mine", batch)
+
+    class Polls(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            events.Reload()
+            seen.append([len(events.Tensors(tag)) for tag in ("mine", "batch_loss", "epoch_loss")])
 
     board = TensorBoard(tmp_path, update_freq="batch")
-    make_model().fit(*data, epochs=2, verbose=0, validation_data=data, callbacks=[board])
-    names = sorted(path.name for path in (tmp_path / "train").iterdir())
-    assert len(names) == 2
-    assert "fitwatch" in names[-1]
+    make_model().fit(*data, epochs=3, verbose=0, callbacks=[board, Writes(), Polls()])
+    assert seen == [[2, 2, 1], [4, 4, 2], [6, 6, 3]]
+    (path,) = (tmp_path / "train").iterdir()
+    assert "fitwatch" in path.name
+
+
+def test_summaries_of_the_user_come_while_the_epoch_goes_on(make_model, data, tmp_path):
+    import tensorflow as tf
+
+    seen = []
+
+    class Writes(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            tf.summary.scalar("mine", batch)
+            if batch:
+                wait_for(lambda: "mine" in read(tmp_path / "train"))
+                seen.append(len(read(tmp_path / "train")["mine"][2]))
+            time.sleep(0.06)
+
+    board = TensorBoard(tmp_path, update_freq="batch")
+    make_model().fit(*data, batch_size=10, verbose=0, callbacks=[board, Writes()])
+    assert len(seen) == 5
+    assert len(read(tmp_path / "train")["mine"][2]) == 6
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_summaries_of_a_subclass_land_in_the_same_file(make_model, data, tmp_path):
+    """A pattern that many tutorials show."""
+    import tensorflow as tf
+
+    class Mine(TensorBoard):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            with self._train_writer.as_default():
+                tf.summary.text("note", f"epoch {epoch}", step=epoch)
+
+    make_model().fit(*data, epochs=2, verbose=0, callbacks=[Mine(tmp_path)])
+    assert [step for step, _ in read(tmp_path / "train")["note"][2]] == [0, 1]
+    assert len(list((tmp_path / "train").iterdir())) == 1
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

@@ -2,8 +2,8 @@
 
 `fitwatch.enable()` makes every `fit()` a fitwatch one. `fitwatch.callbacks` has drop-in
 replacements for the classes of `keras.callbacks`, to be used with or without it, and
-`fitwatch.CallbackList` is for loops of your own. Importing `fitwatch` alone imports nothing heavy:
-Keras comes with `fitwatch.callbacks`.
+`fitwatch.CallbackList` and `fitwatch.EventFileWriter` are for loops of your own. Importing
+`fitwatch` alone imports nothing heavy: Keras comes with `fitwatch.callbacks`.
 """
 
 from typing import Any
@@ -11,11 +11,23 @@ from typing import Any
 from fitwatch._core import __version__
 from fitwatch._enable import disable, enable, enabled
 
-__all__ = ["CallbackList", "__version__", "callbacks", "disable", "enable", "enabled"]
+__all__ = [
+    "CallbackList",
+    "EventFileWriter",
+    "__version__",
+    "callbacks",
+    "disable",
+    "enable",
+    "enabled",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `fitwatch.callbacks`, and with it Keras, when it is first used."""
+    """Imports what is heavy when it is first used: Keras and NumPy."""
+    if name == "EventFileWriter":
+        from fitwatch._event_file_writer import EventFileWriter
+
+        return EventFileWriter
     if name in ("callbacks", "CallbackList"):
         import importlib
 

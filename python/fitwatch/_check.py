@@ -161,3 +161,11 @@ def path(name: str, value: Any) -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise _refuse(TypeError, name, "a string or a path", value)
     return text(name, os.fspath(value))
+
+
+def folder(name: str, value: Any) -> str:
+    """The path of a folder on this machine."""
+    folder = path(name, value)
+    if "://" in folder:
+        raise _refuse(ValueError, name, "a local folder", folder)
+    return folder

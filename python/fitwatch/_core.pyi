@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
 __all__ = [
     "Checkpoint",
@@ -13,6 +13,7 @@ __all__ = [
     "EarlyStopping",
     "EventFile",
     "Finite",
+    "Item",
     "Losses",
     "Plateau",
     "Progress",
@@ -128,16 +129,27 @@ class Series:
     def __reduce__(self) -> tuple[type[Series], tuple[int | None], tuple[int, bytes]]: ...
     def __setstate__(self, state: tuple[int, bytes], /) -> None: ...
 
-@final
 class EventFile:
     """An event file, open for writing."""
 
     @property
     def path(self) -> Path: ...
-    def __new__(cls, folder: str | Path, host: str) -> EventFile: ...
-    def add_scalar(self, tag: str, value: float, step: int) -> None: ...
+    def __new__(cls, folder: str | Path, host: str) -> Self: ...
+    def add_scalar(
+        self,
+        tag: str,
+        scalar_value: Any,
+        global_step: int | None = None,
+        walltime: float | None = None,
+    ) -> None: ...
+    def add_series(
+        self, tag: str, values: Any, steps: Any, walltime: float | None = None
+    ) -> None: ...
     def add_event(self, event: bytes) -> None: ...
+    def follow(self, path: str | Path) -> None: ...
+    def unfollow(self) -> None: ...
     def flush(self) -> None: ...
+    def close(self) -> None: ...
 
 @final
 class CsvFile:
@@ -269,7 +281,6 @@ class Scalars:
         every: int,
         file: EventFile,
         prefix: str,
-        failed: Callable[[OSError], None],
         losses: Any = None,
     ) -> Scalars: ...
 

@@ -74,7 +74,8 @@ class JaxLoss(BatchLoss):
 
             return one_step
 
-        return _keras.build_train_function(model, self._step, around)
+        make: Function = _keras.build_train_function(model, self._step, around)
+        return make
 
     def _hand_out(self, logs: dict[str, Any], loss: Any) -> dict[str, Any]:
         import jax

@@ -1,25 +1,36 @@
 """TensorFlow's own summary writers, for what our TensorBoard callback does not write itself.
 
-That is profiles, and the `tf.summary` calls in a user's own code.
+That is graphs of traces, and the `tf.summary` calls in a user's own code.
 """
 
 import operator
+import os
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from fitwatch import _core
 
+# What TensorFlow's writer is given comes to its file when it is given something later than this.
+FLUSH_MILLISECONDS = 50
 
-class LazyWriter:
+
+class SummaryWriter:
     """One of TensorFlow's summary writers, made when it is first used.
 
-    Making one imports TensorFlow and leaves a file behind. Has the methods that Keras's TensorBoard
-    callback calls.
+    A reader of a live folder follows one file in it. So TensorFlow writes to a folder of its own,
+    out of the readers' sight, and our event file takes the events over while they come.
+
+    Has the methods of TensorFlow's own that Keras's callback and subclasses of it call. Making one
+    imports TensorFlow.
+
+    Args:
+        file: Gives the event file that is to have the events.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, file: Callable[[], _core.EventFile]) -> None:
+        self._file = file
         self._writer: Any = None
 
     def open(self) -> Any:
@@ -27,7 +38,13 @@ class LazyWriter:
         if self._writer is None:
             import tensorflow as tf
 
-            self._writer = tf.summary.create_file_writer(self._folder)
+            self._following = self._file()
+            self._folder = tempfile.TemporaryDirectory(prefix="fitwatch-")
+            self._writer = tf.summary.create_file_writer(
+                self._folder.name, flush_millis=FLUSH_MILLISECONDS
+            )
+            (name,) = os.listdir(self._folder.name)
+            self._following.follow(os.path.join(self._folder.name, name))
         return self._writer
 
     def as_default(self, step: int | None = None) -> Any:
@@ -35,14 +52,17 @@ class LazyWriter:
         return self.open().as_default(step)
 
     def flush(self) -> None:
-        """Hands everything to the operating system."""
-        self.open().flush()
+        """Hands everything to our event file."""
+        if self._writer is not None:
+            self._writer.flush()
 
     def close(self) -> None:
         """Closes the file, if there is one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+            self._following.unfollow()
+            self._folder.cleanup()
 
 
 class Step:

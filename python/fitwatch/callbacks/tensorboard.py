@@ -3,7 +3,6 @@
 import copy
 import sys
 import time
-from functools import partial
 from typing import Any, ClassVar
 
 import keras
@@ -17,7 +16,7 @@ from fitwatch.callbacks._event_files import EventFiles
 from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._own_losses import OwnLosses
 from fitwatch.callbacks._stateful import Stateful, whole
-from fitwatch.callbacks._user_summaries import LazyWriter, UserSummaries
+from fitwatch.callbacks._user_summaries import SummaryWriter, UserSummaries
 
 
 class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn):  # type: ignore[misc]
@@ -89,12 +88,7 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         *,
         loss: str = "running",
     ) -> None:
-        log_dir = _check.path("log_dir", log_dir)
-        if _files.is_remote(log_dir):
-            raise ValueError(
-                f"log_dir must be a local folder; got {log_dir!r}. "
-                "Remote storage needs keras.callbacks.TensorBoard."
-            )
+        log_dir = _check.folder("log_dir", log_dir)
         update_freq = _check.update_frequency("update_freq", update_freq)
         histogram_freq = _check.frequency("histogram_freq", histogram_freq)
         if histogram_freq:
@@ -153,7 +147,6 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         self._fitwatch_files.close()
         while self._user_summaries:
             self._pop_writer()
-        self._close_writers()
         self._new_files()
         _files.ensure_writable_folder("log_dir", self.log_dir)
         super().set_model(model)
@@ -220,14 +213,13 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
     def _fitwatch_compile_train_end(self, recorder: _core.Recorder) -> Any:
         if self._should_trace or self._times_batches():
             return NotImplemented
-        if self.update_freq == "epoch" or "train" in self._fitwatch_files.failed:
+        if self.update_freq == "epoch":
             return None
         if not self._fitwatch_attach(recorder):
             return NotImplemented
         file = self._fitwatch_files.open("train")
-        give_up = partial(self._fitwatch_files.give_up, "train")
         scalars = _core.Scalars(
-            self._train_batches, self.update_freq, file, "batch_", give_up, self._fitwatch_losses
+            self._train_batches, self.update_freq, file, "batch_", self._fitwatch_losses
         )
         return scalars, self._write_batch
 
@@ -324,29 +316,19 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
             self._stop_trace()
         while self._user_summaries:
             self._pop_writer()
-        self._close_writers()
         self._fitwatch_files.close()
 
-    def _before_open(self, folder: str) -> None:
-        # TensorFlow's writer, if there is to be one, comes first: readers of a live folder follow
-        # the file that was made last, and that has to be ours.
-        if self._should_trace or self._has_user_summaries():
-            (self._train_writer if folder == "train" else self._val_writer).open()
+    @property
+    def _train_writer(self) -> SummaryWriter:
+        return self._fitwatch_files.summary_writer("train")
 
-    def _has_user_summaries(self) -> bool:
+    @property
+    def _val_writer(self) -> SummaryWriter:
+        return self._fitwatch_files.summary_writer("validation")
+
+    def _push_writer(self, writer: SummaryWriter, step: int) -> None:
         # Nobody calls tf.summary without having imported TensorFlow.
-        return self.update_freq != "epoch" and sys.modules.get("tensorflow") is not None
-
-    @property
-    def _train_writer(self) -> LazyWriter:
-        return self._writers.setdefault("train", LazyWriter(self._train_dir))
-
-    @property
-    def _val_writer(self) -> LazyWriter:
-        return self._writers.setdefault("val", LazyWriter(self._val_dir))
-
-    def _push_writer(self, writer: LazyWriter, step: int) -> None:
-        if self._has_user_summaries():
+        if self.update_freq != "epoch" and sys.modules.get("tensorflow") is not None:
             counter = self._train_batches if writer is self._train_writer else self._test_batches
             summaries = UserSummaries(writer.open(), counter, self.update_freq)
             self._user_summaries.append(summaries)
@@ -356,8 +338,7 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
             self._user_summaries.pop().close()
 
     def _new_files(self) -> None:
-        self._fitwatch_files = EventFiles(self.log_dir, self._before_open)
-        self._writers: dict[str, LazyWriter] = {}
+        self._fitwatch_files = EventFiles(self.log_dir)
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
 
@@ -365,7 +346,7 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         state = super().__getstate__()
         attributes, slots = state if isinstance(state, tuple) else (state, {})
         # A copy opens files of its own.
-        opened = ("_fitwatch_files", "_writers", "_user_summaries", "_summary_module")
+        opened = ("_fitwatch_files", "_user_summaries", "_summary_module")
         return {**attributes, **dict.fromkeys(opened)}, slots
 
     def __setstate__(self, state: Any) -> None:

@@ -1,44 +1,80 @@
 //! TensorBoard event files.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use fitwatch_core::event_file;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
 use crate::clock::now;
 use crate::error::Error;
 
 /// An event file, open for writing.
-#[pyclass(module = "fitwatch._core")]
-pub struct EventFile(event_file::EventFile);
+///
+/// It never raises an error of the disk but when it is made: one warning tells of the first.
+///
+/// Args:
+///     folder: Where to make it. The folder is made if it is missing.
+///     host: The machine's name, which becomes a part of the file's.
+///
+/// Raises:
+///     OSError: The file cannot be made.
+#[pyclass(module = "fitwatch._core", frozen, subclass)]
+pub struct EventFile {
+    file: event_file::EventFile,
+    told: AtomicBool,
+    closed: AtomicBool,
+}
 
 impl EventFile {
-    /// Adds one value under the tag of `template`, as of the time `now`.
+    /// Adds one value under the tag of `template`; see [`Self::care`].
     #[allow(clippy::cast_possible_truncation)] // scalars of event files are float32
-    pub fn add(
-        &mut self,
-        template: &event_file::Template,
-        value: f64,
-        step: i64,
-        now: f64,
-    ) -> Result<(), Error> {
-        let written = self.0.add(template, value as f32, step, now);
-        written.map_err(|source| self.error(source))
+    pub fn add(&self, template: &event_file::Template, value: f64, step: i64, wall_time: f64) {
+        self.file.add(template, value as f32, step, wall_time);
     }
 
-    fn error(&self, source: io::Error) -> Error {
-        Error::Io(self.0.path().to_owned(), source)
+    /// Called after something was added: waits for the disk where too much is waiting for it, and
+    /// tells once when it cannot be written to.
+    pub fn care(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.file.needs_care() {
+            return Ok(());
+        }
+        let Some(error) = py.detach(|| self.file.care()) else {
+            return Ok(());
+        };
+        if self.told.swap(true, Relaxed) {
+            return Ok(());
+        }
+        let error = PyErr::from(Error::Io(self.file.path().to_owned(), error));
+        let message = format!(
+            "fitwatch: an event file cannot be written, and what is added to it may get lost: {}\0",
+            error.value(py)
+        );
+        let message = std::ffi::CStr::from_bytes_until_nul(message.as_bytes()).unwrap_or_default();
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), message, 1)
+    }
+
+    fn require_open(&self) -> PyResult<()> {
+        if self.closed.load(Relaxed) {
+            let path = self.file.path().display();
+            return Err(PyValueError::new_err(format!("{path} is closed.")));
+        }
+        Ok(())
     }
 }
 
 #[pymethods]
 impl EventFile {
-    /// Creates `folder` if need be, and a new file in it.
     #[new]
     fn new(folder: PathBuf, host: &str) -> Result<Self, Error> {
         match event_file::EventFile::create(&folder, host, now()) {
-            Ok(file) => Ok(Self(file)),
+            Ok(file) => Ok(Self {
+                file,
+                told: AtomicBool::new(false),
+                closed: AtomicBool::new(false),
+            }),
             Err(source) => Err(Error::Io(folder, source)),
         }
     }
@@ -46,27 +82,75 @@ impl EventFile {
     /// Where the file lies.
     #[getter]
     fn path(&self) -> &Path {
-        self.0.path()
+        self.file.path()
     }
 
     /// Adds one value under `tag`.
+    #[pyo3(signature = (tag, scalar_value, global_step=None, walltime=None))]
     #[allow(clippy::cast_possible_truncation)] // scalars of event files are float32
-    fn add_scalar(slf: &Bound<'_, Self>, tag: &str, value: f64, step: i64) -> Result<(), Error> {
-        // Borrowed here, and not by the signature: converting `value` may run Python code.
-        let mut this = slf.borrow_mut();
-        let written = this.0.add_scalar(tag, value as f32, step, now());
-        written.map_err(|source| this.error(source))
+    fn add_scalar(
+        &self,
+        py: Python<'_>,
+        tag: &str,
+        scalar_value: f64,
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> PyResult<()> {
+        self.require_open()?;
+        let step = global_step.unwrap_or(0);
+        let walltime = walltime.unwrap_or_else(now);
+        self.file
+            .add_scalar(tag, scalar_value as f32, step, walltime);
+        self.care(py)
+    }
+
+    /// Adds many values under `tag`, at steps of their own.
+    #[pyo3(signature = (tag, values, steps, walltime=None))]
+    fn add_series(
+        &self,
+        py: Python<'_>,
+        tag: &str,
+        values: &Bound<'_, PyAny>,
+        steps: &Bound<'_, PyAny>,
+        walltime: Option<f64>,
+    ) -> PyResult<()> {
+        self.require_open()?;
+        let walltime = walltime.unwrap_or_else(now);
+        let values = PyBuffer::<f32>::get(values)?.to_vec(py)?;
+        let steps = PyBuffer::<i64>::get(steps)?.to_vec(py)?;
+        let points = values.into_iter().zip(steps);
+        py.detach(|| self.file.add_series(tag, points, walltime));
+        self.care(py)
     }
 
     /// Adds an encoded `Event`.
-    fn add_event(&mut self, event: &[u8]) -> Result<(), Error> {
-        self.0
-            .add_event(event, now())
-            .map_err(|source| self.error(source))
+    fn add_event(&self, py: Python<'_>, event: &[u8]) -> PyResult<()> {
+        self.require_open()?;
+        self.file.add_event(event);
+        self.care(py)
+    }
+
+    /// Writes, from now on, the events of another file too.
+    fn follow(&self, path: PathBuf) -> Result<(), Error> {
+        let followed = self.file.follow(&path);
+        followed.map_err(|source| Error::Io(path, source))
+    }
+
+    /// Writes what the other file has, and is done with it.
+    fn unfollow(&self, py: Python<'_>) {
+        py.detach(|| self.file.unfollow());
     }
 
     /// Hands everything to the operating system.
-    fn flush(&mut self) -> Result<(), Error> {
-        self.0.flush(now()).map_err(|source| self.error(source))
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.file.flush());
+        self.care(py)
+    }
+
+    /// Flushes and closes the file.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.closed.store(true, Relaxed);
+        py.detach(|| self.file.close());
+        self.care(py)
     }
 }

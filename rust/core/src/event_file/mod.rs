@@ -6,6 +6,7 @@
 
 mod message;
 mod record;
+mod relay;
 mod scalar;
 mod writer;
 

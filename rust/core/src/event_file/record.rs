@@ -28,6 +28,13 @@ pub fn append(buffer: &mut Vec<u8>, payload: &[&[u8]]) {
     buffer.extend_from_slice(&masked(crc).to_le_bytes());
 }
 
+/// How many bytes the first record takes up; `None` if it is not whole.
+pub fn first(bytes: &[u8]) -> Option<usize> {
+    let length = u64::from_le_bytes(*bytes.first_chunk()?);
+    let whole = usize::try_from(length).ok()?.checked_add(HEADER + 4)?;
+    (whole <= bytes.len()).then_some(whole)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

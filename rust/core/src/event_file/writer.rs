@@ -1,33 +1,117 @@
-//! One event file.
+//! One event file, and the thread that writes it.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use prost::Message;
 
 use super::message::{Event, SourceMetadata};
 use super::record;
+use super::relay::Relay;
 use super::scalar::Template;
 use crate::append_file::AppendFile;
 
-/// An event file, open for writing.
+/// How long an event waits for others, to be written with them. With what a write takes, and a
+/// thread that is not woken at once, it is in the file within a tenth of a second.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Bytes that are written without waiting for more.
+const PLENTY: usize = 1 << 18;
+
+/// Bytes that may wait for the thread; see [`EventFile::care`].
+const ROOM: usize = 1 << 22;
+
+/// Scalars of a series that are handed over at a time.
+const CHUNK: usize = 1024;
+
+/// An event file, open for writing by any number of threads.
 ///
-/// Time is an argument of every method that needs it, in seconds since 1970: the caller has read
-/// the clock already, and tests need no clock at all.
+/// Events are encoded by whoever adds them, and written by a thread of the file's own.
 ///
 /// Invariants:
 /// - the file is new: an existing one is never opened;
-/// - only whole records are handed to the operating system, in the order of their arrival.
+/// - only whole records are handed to the operating system, in the order of their arrival;
+/// - nobody waits for the disk but in [`add_series`](Self::add_series), [`care`](Self::care),
+///   [`flush`](Self::flush) and [`close`](Self::close).
 #[derive(Debug)]
 pub struct EventFile {
-    file: AppendFile,
+    path: PathBuf,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    process: u32,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Another file whose events are to be written too.
+    relay: Mutex<Option<Relay>>,
+    /// Tells the thread that there is something to do.
+    work: Condvar,
+    /// Tells the others that the thread has done something.
+    done: Condvar,
+    /// Whether there is no room any more, or something has gone wrong.
+    needs_care: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Records for the thread.
+    pending: Vec<u8>,
     templates: HashMap<String, Template>,
+    /// Whether there is another file, to be looked at now and then.
+    follows: bool,
+    /// How often a flush was asked for, and how many of these are done.
+    asked: u64,
+    flushed: u64,
+    closed: bool,
+    /// What has gone wrong and was not told yet.
+    error: Option<io::Error>,
+}
+
+impl State {
+    fn is_urgent(&self) -> bool {
+        self.closed || self.asked != self.flushed || self.pending.len() >= PLENTY
+    }
+
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && !self.is_urgent()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn relay(&self) -> MutexGuard<'_, Option<Relay>> {
+        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds records, and wakes the thread when the first or many of them wait.
+    fn append(&self, write: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        let before = state.pending.len();
+        write(&mut state);
+        let after = state.pending.len();
+        drop(state);
+        if after >= ROOM {
+            self.needs_care.store(true, Relaxed);
+        }
+        if before == 0 || (before < PLENTY && after >= PLENTY) {
+            self.work.notify_one();
+        }
+    }
 }
 
 impl EventFile {
-    /// Creates `folder` if need be and a new file in it.
+    /// Creates `folder` if need be and a new file in it. `now` is in seconds since 1970.
     ///
     /// The name is the one that TensorFlow gives, up to its end: the second, `host` and process
     /// id, then `fitwatch` and a number that makes it unique. Readers follow the file that sorts
@@ -51,10 +135,6 @@ impl EventFile {
                 Err(error) => return Err(error),
             }
         };
-        let mut events = Self {
-            file: AppendFile::new(file, path, now)?,
-            templates: HashMap::new(),
-        };
         let first = Event {
             wall_time: second,
             file_version: Some("brain.Event:2".to_owned()),
@@ -63,55 +143,201 @@ impl EventFile {
             }),
             ..Event::default()
         };
-        record::append(events.file.buffer(), &[&first.encode_to_vec()]);
-        events.flush(now)?;
-        Ok(events)
+        let mut file = AppendFile::new(file, path.clone(), now)?;
+        record::append(file.buffer(), &[&first.encode_to_vec()]);
+        file.flush(now)?;
+        let shared = Arc::<Shared>::default();
+        let thread = {
+            let shared = shared.clone();
+            let named = std::thread::Builder::new().name("fitwatch: events".to_owned());
+            named.spawn(move || write(&shared, file))?
+        };
+        Ok(Self {
+            path,
+            shared,
+            thread: Mutex::new(Some(thread)),
+            process,
+        })
     }
 
     /// Where the file lies.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.file.path()
+        &self.path
     }
 
     /// Adds one value under `tag`.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn add_scalar(&mut self, tag: &str, value: f32, step: i64, now: f64) -> io::Result<()> {
-        if !self.templates.contains_key(tag) {
-            self.templates.insert(tag.to_owned(), Template::new(tag));
-        }
-        let buffer = self.file.buffer();
-        self.templates[tag].event(value, step, now, |event| record::append(buffer, event));
-        self.file.flush_if_due(now)
+    pub fn add_scalar(&self, tag: &str, value: f32, step: i64, wall_time: f64) {
+        self.shared.append(|state| {
+            if !state.templates.contains_key(tag) {
+                state.templates.insert(tag.to_owned(), Template::new(tag));
+            }
+            let pending = &mut state.pending;
+            state.templates[tag].event(value, step, wall_time, |event| {
+                record::append(pending, event);
+            });
+        });
     }
 
     /// Adds one value under the tag of `template`, which saves looking the tag up.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn add(&mut self, template: &Template, value: f32, step: i64, now: f64) -> io::Result<()> {
-        let buffer = self.file.buffer();
-        template.event(value, step, now, |event| record::append(buffer, event));
-        self.file.flush_if_due(now)
+    pub fn add(&self, template: &Template, value: f32, step: i64, wall_time: f64) {
+        self.shared.append(|state| {
+            let pending = &mut state.pending;
+            template.event(value, step, wall_time, |event| {
+                record::append(pending, event);
+            });
+        });
+    }
+
+    /// Adds many values under `tag`; waits for the disk when too many are waiting for it.
+    pub fn add_series(&self, tag: &str, points: impl Iterator<Item = (f32, i64)>, wall_time: f64) {
+        let template = Template::new(tag);
+        let mut points = points.peekable();
+        let mut records = Vec::new();
+        while points.peek().is_some() {
+            records.clear();
+            for (value, step) in points.by_ref().take(CHUNK) {
+                template.event(value, step, wall_time, |event| {
+                    record::append(&mut records, event);
+                });
+            }
+            self.shared
+                .append(|state| state.pending.extend_from_slice(&records));
+            self.make_room();
+        }
     }
 
     /// Adds an event that is encoded already.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn add_event(&mut self, event: &[u8], now: f64) -> io::Result<()> {
-        record::append(self.file.buffer(), &[event]);
-        self.file.flush_if_due(now)
+    pub fn add_event(&self, event: &[u8]) {
+        self.shared
+            .append(|state| record::append(&mut state.pending, &[event]));
     }
 
-    /// Hands everything to the operating system.
+    /// Whether [`care`](Self::care) should be called.
+    #[must_use]
+    pub fn needs_care(&self) -> bool {
+        self.shared.needs_care.load(Relaxed)
+    }
+
+    /// Waits until no more waits for the disk than there is room for; and tells what has gone wrong
+    /// since it was asked last. The thread goes on trying: what the disk refuses is kept for the
+    /// next attempt, as long as it is little.
+    #[must_use]
+    pub fn care(&self) -> Option<io::Error> {
+        self.make_room();
+        self.shared.needs_care.store(false, Relaxed);
+        self.shared.lock().error.take()
+    }
+
+    fn make_room(&self) {
+        self.wait_while(|state| state.pending.len() >= ROOM);
+    }
+
+    /// Writes, from now on, the events of another file too, while these come.
     ///
     /// # Errors
-    /// When the file cannot be written; see [`AppendFile::flush`].
-    pub fn flush(&mut self, now: f64) -> io::Result<()> {
-        self.file.flush(now)
+    /// When that file cannot be read.
+    pub fn follow(&self, path: &Path) -> io::Result<()> {
+        let relay = Relay::open(path)?;
+        self.follow_instead(Some(relay));
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// Writes what the other file has, and is done with it.
+    pub fn unfollow(&self) {
+        self.flush();
+        self.follow_instead(None);
+    }
+
+    fn follow_instead(&self, relay: Option<Relay>) {
+        self.shared.lock().follows = relay.is_some();
+        *self.shared.relay() = relay;
+    }
+
+    /// Waits until everything is with the operating system, or has failed to get there.
+    pub fn flush(&self) {
+        let mut state = self.shared.lock();
+        state.asked += 1;
+        let asked = state.asked;
+        drop(state);
+        self.shared.work.notify_one();
+        self.wait_while(|state| state.flushed < asked);
+    }
+
+    /// Flushes and closes the file; what is added later is lost.
+    pub fn close(&self) {
+        if self.is_a_copy() {
+            return;
+        }
+        self.shared.lock().closed = true;
+        self.shared.work.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = { thread }.take() {
+            // It does not panic; and if it did, there would be nothing left to do here.
+            let _ = thread.join();
+        }
+    }
+
+    fn wait_while(&self, condition: impl Fn(&State) -> bool) {
+        if self.is_a_copy() {
+            return;
+        }
+        let state = self.shared.lock();
+        let unfinished = |state: &mut State| condition(state) && !state.closed;
+        drop(self.shared.done.wait_while(state, unfinished));
+    }
+
+    /// Whether this is a forked child's copy. It has no thread, and what is in it is the parent's
+    /// to write.
+    fn is_a_copy(&self) -> bool {
+        self.process != std::process::id()
+    }
+}
+
+impl Drop for EventFile {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What the thread does.
+fn write(shared: &Shared, mut file: AppendFile) {
+    loop {
+        let state = shared.lock();
+        let state = shared
+            .work
+            .wait_while(state, |state| state.is_idle() && !state.follows)
+            .unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = shared
+            .work
+            .wait_timeout_while(state, GATHER, |state| !state.is_urgent())
+            .unwrap_or_else(PoisonError::into_inner);
+        let (asked, closed) = (state.asked, state.closed);
+        let buffer = file.buffer();
+        if buffer.is_empty() {
+            std::mem::swap(buffer, &mut state.pending);
+        } else {
+            buffer.append(&mut state.pending);
+        }
+        drop(state);
+        let relayed = shared
+            .relay()
+            .as_mut()
+            .map_or(Ok(()), |relay| relay.take(buffer));
+        let written = file.flush(0.0).and(relayed);
+
+        let mut state = shared.lock();
+        state.flushed = asked;
+        if let Err(error) = written {
+            state.error = Some(error);
+            shared.needs_care.store(true, Relaxed);
+        }
+        drop(state);
+        shared.done.notify_all();
+        if closed {
+            return;
+        }
     }
 }
 
@@ -150,52 +376,158 @@ mod tests {
         assert_ne!(one.path(), two.path());
     }
 
-    #[test]
-    fn scalars_are_written_in_order() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
-        for step in 0..1000_u16 {
-            file.add_scalar("loss", f32::from(step), step.into(), 1.0)
-                .expect("written");
-        }
-        let path = file.path().to_owned();
-        drop(file);
-        let steps: Vec<i64> = events(&path)[1..].iter().map(|event| event.step).collect();
-        assert_eq!(steps, (0..1000).collect::<Vec<_>>());
+    fn steps(path: &Path) -> Vec<i64> {
+        events(path)[1..].iter().map(|event| event.step).collect()
     }
 
     #[test]
-    fn a_reader_sees_events_after_a_tenth_of_a_second_and_whole_records_only() {
+    fn scalars_are_written_in_order() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        let template = Template::new("loss");
+        for step in 0..1000 {
+            file.add_scalar("loss", 0.5, 3 * step, 1.0);
+            file.add(&template, 0.5, 3 * step + 1, 1.0);
+            file.add_series("loss", [(0.5, 3 * step + 2)].into_iter(), 1.0);
+        }
         let path = file.path().to_owned();
-        file.add_scalar("loss", 1.0, 1, 1.05).expect("written");
-        assert_eq!(events(&path).len(), 1);
-        file.add_scalar("loss", 1.0, 2, 1.11).expect("written");
-        assert_eq!(events(&path).len(), 3);
-        file.add_scalar("loss", 1.0, 3, 0.5).expect("written"); // the clock was set back
-        assert_eq!(events(&path).len(), 4);
-        for step in 0..1500 {
-            file.add_scalar("loss", 1.0, step, 0.5).expect("written");
-            if step % 100 == 0 {
+        file.flush();
+        assert_eq!(steps(&path), (0..3000).collect::<Vec<_>>());
+        file.add_scalar("loss", 0.5, 3000, 1.0);
+        drop(file);
+        assert_eq!(steps(&path), (0..=3000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_long_series_waits_for_the_disk_and_keeps_its_order() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        let count = 200_000; // several times the room
+        file.add_series(
+            "a tag that takes up room",
+            (0..count).map(|i| (0.0, i)),
+            1.0,
+        );
+        file.close();
+        assert_eq!(steps(file.path()), (0..count).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_reader_sees_events_by_and_by_and_whole_records_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        let path = file.path().to_owned();
+        file.add_scalar("loss", 1.0, 0, 1.0);
+        // Nothing else happens, and nobody asks for it.
+        let began = std::time::Instant::now();
+        while steps(&path).is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for step in 1..50_000 {
+            file.add_scalar("loss", 1.0, step, 0.5);
+            if step % 10_000 == 0 {
                 events(&path); // panics on a torn record
             }
         }
-        assert!(events(&path).len() > 1000);
+        file.close();
+        assert_eq!(steps(&path), (0..50_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn several_threads_may_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let file = &file;
+                scope.spawn(move || {
+                    for step in 0..1000 {
+                        file.add_scalar(&thread.to_string(), 1.0, step, 1.0);
+                        if step % 100 == 0 {
+                            file.flush();
+                        }
+                    }
+                });
+            }
+        });
+        file.close();
+        assert_eq!(steps(file.path()).len(), 4000);
     }
 
     #[test]
     fn an_encoded_event_is_framed_as_it_is() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
         let event = Event {
             wall_time: 2.0,
             step: 7,
             ..Event::default()
         };
-        file.add_event(&event.encode_to_vec(), 2.0)
-            .expect("written");
+        file.add_event(&event.encode_to_vec());
+        file.flush();
         assert_eq!(events(file.path())[1], event);
+    }
+
+    #[test]
+    fn events_of_another_file_are_written_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let theirs = EventFile::create(&folder.path().join("b"), "host", 1.0).expect("a file");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        theirs.add_scalar("theirs", 1.0, 1, 1.0);
+        theirs.flush();
+        file.follow(theirs.path()).expect("a file");
+        file.flush();
+        assert_eq!(steps(file.path()), [1]);
+        theirs.add_scalar("theirs", 1.0, 2, 1.0);
+        theirs.flush();
+        file.unfollow();
+        theirs.add_scalar("theirs", 1.0, 3, 1.0);
+        theirs.flush();
+        file.add_scalar("ours", 1.0, 4, 1.0);
+        file.close();
+        assert_eq!(steps(file.path()), [1, 2, 4]);
+        assert!(file.follow(Path::new("nowhere")).is_err());
+    }
+
+    #[test]
+    fn what_is_added_to_a_closed_file_is_lost_and_nobody_waits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        file.close();
+        file.add_scalar("loss", 1.0, 1, 1.0);
+        file.flush();
+        file.close();
+        assert_eq!(steps(file.path()), []);
+    }
+
+    #[test]
+    fn a_copy_in_a_forked_child_neither_writes_nor_waits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        let path = file.path().to_owned();
+        file.process += 1;
+        file.flush();
+        file.close();
+        file.process -= 1;
+        file.add_scalar("loss", 1.0, 1, 1.0);
+        file.close();
+        assert_eq!(steps(&path), [1]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_gone_is_told_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+        fs::remove_file(file.path()).expect("gone");
+        file.add_scalar("loss", 1.0, 1, 1.0);
+        file.flush();
+        assert!(file.needs_care());
+        let error = file.care().expect("no file");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!file.needs_care());
+        assert!(file.care().is_none());
     }
 
     #[test]

@@ -6,22 +6,20 @@ use fitwatch_core::event_file::Template;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::{Act, Batch, Counter, Wish, tell_failure};
+use super::{Act, Batch, Counter, Wish};
 use crate::event_file::EventFile;
 use crate::reader::Cell;
 use crate::recorder::queue::Row;
 
 /// Writes all values of every so many batches to an event file.
 ///
-/// A row with a value that is no number is left to the action, and so is the failure of the file
-/// to the function `failed`, which is called with the error once.
+/// A row with a value that is no number is left to the action.
 ///
 /// Args:
 ///     counter: Counts the batches; the step of a value is its count.
 ///     every: Batches between two rows.
 ///     file: Where to write.
 ///     prefix: Stands before each metric's name.
-///     failed: Called with the `OSError` when the file cannot be written any more.
 ///     losses: Where the losses of a call's batches are found, which are written in the place of
 ///         `loss`, each at its own step.
 #[pyclass(module = "fitwatch._core")]
@@ -30,7 +28,6 @@ pub struct Scalars {
     every: i64,
     file: Py<EventFile>,
     prefix: String,
-    failed: Option<Py<PyAny>>,
     pub losses: Option<Py<PyAny>>,
     /// The batches whose rows were wished, and their steps.
     wished: VecDeque<(u64, i64)>,
@@ -41,13 +38,12 @@ pub struct Scalars {
 #[pymethods]
 impl Scalars {
     #[new]
-    #[pyo3(signature = (counter, every, file, prefix, failed, losses=None))]
+    #[pyo3(signature = (counter, every, file, prefix, losses=None))]
     fn new(
         counter: Py<Counter>,
         every: i64,
         file: Py<EventFile>,
         prefix: String,
-        failed: Py<PyAny>,
         losses: Option<Py<PyAny>>,
     ) -> Self {
         Self {
@@ -55,7 +51,6 @@ impl Scalars {
             every,
             file,
             prefix,
-            failed: Some(failed),
             losses,
             wished: VecDeque::new(),
             templates: None,
@@ -63,12 +58,10 @@ impl Scalars {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.losses)?;
-        visit.call(&self.failed)
+        visit.call(&self.losses)
     }
 
     fn __clear__(&mut self) {
-        self.failed = None;
         self.losses = None;
     }
 }
@@ -99,8 +92,8 @@ impl Scalars {
 
     pub fn take(slf: &Bound<'_, Self>, row: &Row<'_>) -> Act {
         let py = slf.py();
-        let mut this = slf.borrow_mut();
-        let this = &mut *this;
+        let mut guard = slf.borrow_mut();
+        let this = &mut *guard;
         let Some(last) = super::wished(&mut this.wished, row.ordinal) else {
             return Act::Nothing;
         };
@@ -119,23 +112,23 @@ impl Scalars {
         let wanted = this.losses.is_some();
         let count = i64::try_from(row.losses(wanted).len()).unwrap_or(0);
         let steps = last - count + 1..=last;
-        let mut file = this.file.borrow_mut(py);
-        let mut written = Ok(());
+        let file = this.file.clone_ref(py);
+        let file = file.get();
         for (at, template) in templates.enumerate() {
             if count > 0 && row.schema.is_loss(at) {
-                let due = steps.clone().zip(row.losses(wanted));
-                let mut due = due.filter(|(step, _)| step % this.every.max(1) == 0);
-                written = due.try_for_each(|(step, loss)| file.add(template, loss, step, row.now));
+                for (step, loss) in steps.clone().zip(row.losses(wanted)) {
+                    if step % this.every.max(1) == 0 {
+                        file.add(template, loss, step, row.now);
+                    }
+                }
             } else if let Cell::Number(value) = row.cell(at) {
-                written = file.add(template, *value, this.last_due(last), row.now);
-            }
-            if written.is_err() {
-                break;
+                file.add(template, *value, this.last_due(last), row.now);
             }
         }
-        drop(file);
-        if let Err(error) = written {
-            tell_failure(py, this.failed.take().as_ref(), error);
+        drop(guard);
+        // Where warnings are errors, this one ends no training.
+        if let Err(error) = file.care(py) {
+            error.write_unraisable(py, None);
         }
         Act::Nothing
     }
