@@ -22,7 +22,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-keras test-torch lint format bench clean tools
+.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-parity test-keras test-torch lint format bench clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -52,6 +52,10 @@ test-tensorflow: $(VENV)/dev.stamp ## the same on TensorFlow
 test-jax: $(VENV)/dev.stamp ## the same on JAX; what it says comes in one piece, when it is done
 	@KERAS_BACKEND=jax $(PY) -m pytest $(ARGS) >$(VENV)/jax.log 2>&1; \
 	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
+
+test-parity: $(VENV)/dev.stamp ## decisions beside Keras's on 10,000 random series of each kind
+	FITWATCH_SERIES=10000 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/parity $(ARGS)
+	FITWATCH_SERIES=10000 KERAS_BACKEND=jax $(PY) -m pytest tests/parity $(ARGS)
 
 test-keras: $(VENV)/dev.stamp ## Keras's own tests of its callbacks, run on ours
 	KERAS_BACKEND=tensorflow $(PY) tests/keras_own.py $(ARGS)

@@ -6,6 +6,7 @@ best yet. `tests/test_*.py` pin that.
 """
 
 import math
+import os
 
 import keras
 import numpy as np
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 
 from fitwatch import callbacks
 
+# In CI fewer than in `make test-parity`.
+COUNT = int(os.environ.get("FITWATCH_SERIES", "2500"))
 SERIES = settings(
-    max_examples=10_000,
+    max_examples=COUNT,
     deadline=None,
     derandomize=True,
     database=None,
@@ -163,7 +166,7 @@ def test_model_checkpoint(run, stand_in):
         assert same(ours.best, theirs.best), f"epoch {epoch}"
 
 
-@settings(SERIES, max_examples=500)
+@settings(SERIES, max_examples=COUNT // 20)
 @given(
     run=runs({"min_delta": min_deltas, "patience": st.integers(0, 2), "mode": modes}),
     kinds=st.lists(
