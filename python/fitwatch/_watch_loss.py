@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import keras
+import numpy as np
 
 from fitwatch import _keras
 from fitwatch._batch_loss import KEY, BatchLoss, Given
@@ -51,13 +52,20 @@ class JaxLoss(BatchLoss):
     """JAX trains several steps in a loop of Python's: every loss passes by.
 
     An array more that leaves the step costs 2 µs, and as much again until it is read: much beside a
-    short step. So the loss and the values of the logs leave it as one array.
+    short step. So the loss and the values of the logs leave it as one array; and of several steps,
+    the losses are brought together in one more.
     """
 
     _places: Sequence[tuple[str, int]] = ()
 
     def _build(self, model: Any) -> Function:
-        taken = self._taken
+        import jax
+
+        rows: list[Any] = []
+        taken, single = self._taken, self.steps == 1
+
+        def unpacked(row: Any) -> dict[str, Any]:
+            return {name: Item(row, at) for name, at in self._places}
 
         def around(step: Function) -> Function:
             def one_step(state: Any, data: Any) -> Any:
@@ -66,16 +74,31 @@ class JaxLoss(BatchLoss):
                     return logs, state
                 if PACKED in logs:
                     row = logs[PACKED]
-                    taken.append(Item(row, 0))
-                    logs = {name: Item(row, at) for name, at in self._places}
+                    if single:
+                        taken.append(Item(row, 0))
+                        return unpacked(row), state
+                    rows.append(row)
                 elif KEY in logs:
                     taken.append(logs.pop(KEY))
                 return logs, state
 
             return one_step
 
+        @jax.jit
+        def losses(rows: list[Any]) -> Any:
+            return jax.numpy.stack([row[0] for row in rows])
+
         make: Function = _keras.build_train_function(model, self._step, around)
-        return make
+
+        def train_function(state: Any, iterator: Any) -> Any:
+            rows.clear()
+            logs, state = make(state, iterator)
+            if rows:
+                logs = unpacked(rows[-1])
+                taken.extend(np.asarray(losses(rows)).tolist())
+            return logs, state
+
+        return make if single else train_function
 
     def _hand_out(self, logs: dict[str, Any], loss: Any) -> dict[str, Any]:
         import jax
