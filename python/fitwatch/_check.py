@@ -169,3 +169,19 @@ def folder(name: str, value: Any) -> str:
     if "://" in folder:
         raise _refuse(ValueError, name, "a local folder", folder)
     return folder
+
+
+def batches(name: str, value: Any) -> Any:
+    """A batch number, or a pair of first and last; Keras takes the pair as a string too."""
+    if value is False:
+        return 0
+    parts = value.split(",") if isinstance(value, str) else value
+    pair = list(parts) if isinstance(parts, (list, tuple)) else [parts, parts]
+    try:
+        first, last = (count(name, int(part) if isinstance(part, str) else part) for part in pair)
+    except (TypeError, ValueError):
+        first, last = 1, 0
+    if first > last:
+        allowed = "a batch number of 0 or more, or a pair of first and last batch"
+        raise _refuse(ValueError, name, allowed, value)
+    return value

@@ -64,7 +64,7 @@ def ensure_writable_folder(argument: str, folder: str) -> None:
         raise OSError(error.errno, f"{reason} ({error.strerror})") from error
 
 
-def write_whole(path: str, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
     """Puts a file in its place once it is written and synced: there is never half of one.
 
     Raises:

@@ -15,23 +15,29 @@ from fitwatch.callbacks._compiled import Form, compiled
 from fitwatch.callbacks._event_files import EventFiles
 from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._own_losses import OwnLosses
+from fitwatch.callbacks._snapshots import Snapshots
 from fitwatch.callbacks._stateful import Stateful, whole
 from fitwatch.callbacks._user_summaries import SummaryWriter, UserSummaries
 
 
-class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metaclass=DropIn):  # type: ignore[misc]
-    """Writes scalars for TensorBoard, without TensorFlow.
+class TensorBoard(
+    OwnLosses,
+    Snapshots,
+    Stateful,
+    Base,
+    keras.callbacks.TensorBoard,  # type: ignore[misc]
+    metaclass=DropIn,
+):
+    """Writes all that Keras's callback writes for TensorBoard, without TensorFlow.
 
     Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
     `epoch_*` for every epoch and, with `update_freq`, `batch_*`; `validation/` gets `epoch_*` and
-    `evaluation_*_vs_iterations`. All that is written by fitwatch's own event-file writer, and so
-    are the model's graph, histograms and images. Profiles are still written by Keras's own code,
-    which needs TensorFlow, and `tf.summary` calls in your own code by TensorFlow, into a second
-    file. A TensorBoard that follows the folder while it grows shows one of the two files: ours. It
-    shows both when it is started anew.
+    `evaluation_*_vs_iterations`. One event file in each of the two takes it all, scalars, the
+    model's graph, histograms and images, and under TensorFlow the `tf.summary` calls in your own
+    code too. A thread writes it within a tenth of a second, whole records at a time.
 
     Args:
-        log_dir: The folder to write to. It is made if it is missing.
+        log_dir: The folder to write to, on this machine. It is made if it is missing.
         histogram_freq: Epochs between two histograms of the weights; 0 for none.
             Needs the `tensorboard` package.
         write_graph: Whether to write the model's structure, for the Graphs page. Needs the
@@ -40,29 +46,37 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         write_steps_per_second: Whether to write how many batches were trained in a second.
         update_freq: `"epoch"`; or a number of batches after which batch values are written too,
             counted across epochs; `"batch"` stands for 1.
-        profile_batch: A batch, or a pair of first and last batch, to profile; 0 for none.
-        embeddings_freq: Epochs between two snapshots of embedding layers; 0 for none.
-        embeddings_metadata: File with the labels of the embeddings, or a dict of such files by
-            layer name.
+        profile_batch: A batch, or a pair of first and last batch, for the backend's profiler; 0
+            for none. Keras knows the profilers of TensorFlow and, from Python 3.12 on, of JAX.
+        embeddings_freq: Epochs between two snapshots of embedding layers; 0 for none. Needs the
+            `tensorboard` package.
+        embeddings_metadata: File with the labels of the embeddings, relative to `log_dir`, or a
+            dict of such files by layer name.
         loss: What `batch_loss` shows: Keras's `"running"` mean over the epoch so far; or with
             `"batch"` the loss that each batch really had (see `LossHistory`). Then steps count
             batches, and so does `update_freq`, also where `steps_per_execution=N` trains N of them
             in one call, each of which has its loss; other metrics are written with the last of
             them that is due, and `profile_batch` has to be the first one of a call.
+        continue_steps: Whether steps go on where they were: in a second `fit()`, after
+            `load_state_dict()`, and, in a new process, at the number of batches that the model's
+            optimizer has counted. Without, every `fit()` starts at 0 again, as in Keras, and the
+            lines in TensorBoard go back and forth.
 
     Raises:
-        ValueError: An argument has a value that is not allowed.
+        ValueError: An argument has a value that is not allowed; `log_dir` is on remote storage
+            (`gs://...`), which needs Keras's class; or the backend has no profiler.
         TypeError: An argument has the wrong type.
-        ImportError: `histogram_freq` is given and the `tensorboard` package is missing.
+        ImportError: `histogram_freq` or `embeddings_freq` is given and the `tensorboard` package is
+            missing.
         OSError: `log_dir` cannot be made or written; raised when training begins.
 
     Differs from Keras:
         - With an integer `update_freq`, the values of every epoch and evaluation are written. Keras
           drops those of an epoch whose last batch is not one of every `update_freq`.
         - The names of event files end in `.fitwatch.N` instead of `.N.v2`.
-        - A `log_dir` on remote storage (`gs://...`) is refused: use Keras's class for it.
-        - When a file cannot be written any more (the disk is full), training goes on without it,
-          and one warning says so.
+        - The Projector page shows the embeddings: `train/` gets them as text, besides the weights
+          that Keras saves, which the page cannot read.
+        - A file that cannot be written (the disk is full) is reported once, and training goes on.
         - A value that is no scalar is left out, with one warning. Keras ends the fit.
 
     Example:
@@ -71,7 +85,14 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         1
     """
 
-    _fitwatch_state: ClassVar = {"_global_train_batch": whole, "_global_test_batch": whole}
+    _fitwatch_state: ClassVar = {
+        "_global_train_batch": whole,
+        "_global_test_batch": whole,
+        "_next_epoch": whole,
+    }
+    # What the next epoch is called in the files, and how far that is from its own number.
+    _next_epoch = 0
+    _epoch_offset: int | None = None
     _batch_trace_context: Any
 
     def __init__(
@@ -87,12 +108,19 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         embeddings_metadata: Any = None,
         *,
         loss: str = "running",
+        continue_steps: bool = False,
     ) -> None:
         log_dir = _check.folder("log_dir", log_dir)
         update_freq = _check.update_frequency("update_freq", update_freq)
         histogram_freq = _check.frequency("histogram_freq", histogram_freq)
-        if histogram_freq:
-            _rare_events.require_tensorboard("histogram_freq")
+        embeddings_freq = _check.frequency("embeddings_freq", embeddings_freq)
+        for name, freq in (
+            ("histogram_freq", histogram_freq),
+            ("embeddings_freq", embeddings_freq),
+        ):
+            if freq:
+                _rare_events.require_tensorboard(name)
+        self.continue_steps = _check.flag("continue_steps", continue_steps)
         self.loss = _check.loss(loss, update_freq)
         self.log_dir = log_dir
         self._is_set_up = False
@@ -105,8 +133,8 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
             write_images=_check.flag("write_images", write_images),
             write_steps_per_second=_check.flag("write_steps_per_second", write_steps_per_second),
             update_freq=update_freq,
-            profile_batch=_check_profile_batch(profile_batch),
-            embeddings_freq=_check.frequency("embeddings_freq", embeddings_freq),
+            profile_batch=_check.batches("profile_batch", profile_batch),
+            embeddings_freq=embeddings_freq,
             embeddings_metadata=embeddings_metadata,
         )
 
@@ -127,7 +155,11 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         self._fitwatch_detach()
         if not self._is_set_up:
             self._set_up(self._model)
+        before = self._global_train_batch
         super().on_train_begin(logs)
+        if self.continue_steps:
+            self._global_train_batch = max(before, self._iterations() or 0)
+        self._epoch_offset = None
         self._fitwatch_files.open("train")
         if self.update_freq != "epoch":
             self._fitwatch_watch()
@@ -253,12 +285,16 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
     def _fitwatch_compile_test_begin(self, recorder: _core.Recorder) -> Form:
         return self._test_batches, self.on_test_batch_begin
 
-    def on_test_end(self, logs: Any = None) -> None:
-        """Writes the evaluation's values against the optimizer's iterations."""
+    def _iterations(self) -> int | None:
+        """The batches that the optimizer has counted."""
         optimizer = getattr(self.model, "optimizer", None)
         iterations = getattr(optimizer, "iterations", None)
-        if iterations is not None:
-            step = int(keras.ops.convert_to_numpy(iterations))
+        return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Writes the evaluation's values against the optimizer's iterations."""
+        step = self._iterations()
+        if step is not None:
             for name, value in (logs or {}).items():
                 self._fitwatch_files.add_scalar(
                     "validation", f"evaluation_{name}_vs_iterations", value, step
@@ -269,7 +305,11 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the epoch's values, and what else is due."""
-        super().on_epoch_end(epoch, logs)
+        if self._epoch_offset is None:
+            behind = self._next_epoch - epoch if self.continue_steps else 0
+            self._epoch_offset = max(behind, 0)
+        self._next_epoch = epoch + self._epoch_offset + 1
+        super().on_epoch_end(epoch + self._epoch_offset, logs)
         self._fitwatch_files.flush()
 
     def _log_epoch_metrics(self, epoch: int, logs: Any) -> None:
@@ -284,24 +324,6 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         for name, value in logs.items():
             if name.startswith("val_"):
                 self._fitwatch_files.add_scalar("validation", f"epoch_{name[4:]}", value, epoch)
-
-    def _write_keras_model_summary(self) -> None:
-        event = _rare_events.model_event(self._model)
-        if event is not None:
-            self._fitwatch_files.open("train")  # where it cannot be made, that is an error here
-            self._fitwatch_files.add_event("train", event)
-
-    def _log_weights(self, epoch: int) -> None:
-        for layer in self.model.layers:
-            for weight in layer.weights:
-                name = weight.path.replace(":", "_")
-                values = keras.ops.convert_to_numpy(weight)
-                histogram = _rare_events.histogram_event(f"{name}/histogram", values, epoch)
-                self._fitwatch_files.add_event("train", histogram)
-                images = _rare_events.weights_as_images(values) if self.write_images else None
-                if images is not None:
-                    image = _rare_events.image_event(f"{name}/image", images, epoch)
-                    self._fitwatch_files.add_event("train", image)
 
     def _fitwatch_flush(self) -> None:
         self._fitwatch_files.flush()
@@ -355,21 +377,3 @@ class TensorBoard(OwnLosses, Stateful, Base, keras.callbacks.TensorBoard, metacl
         self._train_batches = copy.copy(self._train_batches)
         self._test_batches = copy.copy(self._test_batches)
         self._new_files()
-
-
-def _check_profile_batch(value: Any) -> Any:
-    """A batch number, or a pair of first and last; Keras takes the pair as a string too."""
-    if value is False:
-        return 0
-    parts = value.split(",") if isinstance(value, str) else value
-    pair = list(parts) if isinstance(parts, (list, tuple)) else [parts, parts]
-    try:
-        first, last = (
-            _check.count("", int(part) if isinstance(part, str) else part) for part in pair
-        )
-    except (TypeError, ValueError):
-        first, last = 1, 0
-    if first > last:
-        allowed = "a batch number of 0 or more, or a pair of first and last batch"
-        raise ValueError(f"profile_batch must be {allowed}; got {value!r}.")
-    return value

@@ -1,0 +1,74 @@
+"""What TensorBoard gets now and then: the model, its weights, embeddings and profiles."""
+
+import warnings
+from typing import Any
+
+import keras
+
+from fitwatch.callbacks import _embeddings, _rare_events
+from fitwatch.callbacks._event_files import EventFiles
+
+
+class Snapshots:
+    """Mixin for the `TensorBoard` callback: takes the place of what Keras's has TensorFlow do."""
+
+    embeddings_metadata: Any
+    log_dir: str
+    model: Any
+    write_images: bool
+    _fitwatch_files: EventFiles
+    _is_tracing: bool
+    _model: Any
+    _start_profiler: Any
+    _stop_profiler: Any
+    _train_dir: str
+
+    def _write_keras_model_summary(self) -> None:
+        event = _rare_events.model_event(self._model)
+        if event is not None:
+            self._fitwatch_files.open("train")  # where it cannot be made, that is an error here
+            self._fitwatch_files.add_event("train", event)
+
+    def _log_weights(self, epoch: int) -> None:
+        for layer in self.model.layers:
+            for weight in layer.weights:
+                name = weight.path.replace(":", "_")
+                values = keras.ops.convert_to_numpy(weight)
+                histogram = _rare_events.histogram_event(f"{name}/histogram", values, epoch)
+                self._fitwatch_files.add_event("train", histogram)
+                images = _rare_events.weights_as_images(values) if self.write_images else None
+                if images is not None:
+                    image = _rare_events.image_event(f"{name}/image", images, epoch)
+                    self._fitwatch_files.add_event("train", image)
+
+    def _configure_embeddings(self) -> None:
+        metadata = self.embeddings_metadata
+        if isinstance(metadata, dict):
+            self.embeddings_metadata = dict(metadata)  # Keras takes out what it has used
+        try:
+            super()._configure_embeddings()  # type: ignore[misc]
+        finally:
+            self.embeddings_metadata = metadata
+
+    def _log_embeddings(self, epoch: int) -> None:
+        labels = _embeddings.labels(self.model, self.log_dir, self.embeddings_metadata)
+        try:
+            super()._log_embeddings(epoch)  # type: ignore[misc]
+            _embeddings.write(self._train_dir, self.model, labels)
+        except OSError as error:
+            warnings.warn(f"TensorBoard: embeddings cannot be written: {error}", stacklevel=2)
+
+    def _start_trace(self) -> None:
+        # The trace of a graph is TensorFlow's own; without it there is a profile.
+        if keras.config.backend() == "tensorflow":
+            super()._start_trace()  # type: ignore[misc]
+        else:
+            self._start_profiler(logdir=self._train_dir)
+            self._is_tracing = True
+
+    def _stop_trace(self, batch: int | None = None) -> None:
+        if keras.config.backend() == "tensorflow":
+            super()._stop_trace(batch)  # type: ignore[misc]
+        else:
+            self._stop_profiler()
+            self._is_tracing = False
