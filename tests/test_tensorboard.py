@@ -45,6 +45,9 @@ def test_tags_steps_and_values_are_those_of_keras(make_model, data, tmp_path, ar
         fit_twice(make_model, data, tmp_path, cls(tmp_path / name, **arguments))
     ours, theirs = runs(tmp_path / "ours"), runs(tmp_path / "theirs")
     if arguments.get("write_graph", True):
+        events = EventAccumulator(str(tmp_path / "ours" / "train"))
+        events.Reload()
+        assert [node.op for node in events.Graph().node] == ["InputLayer", "Dense"]
         # The layer names count up from one model to the next.
         for run in (ours, theirs):
             plugin, content, points = run["train"].pop("keras")

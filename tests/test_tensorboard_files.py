@@ -58,7 +58,11 @@ def test_a_live_file_is_readable_at_every_epoch(make_model, data, tmp_path):
 
     class Reads(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            seen.append(len(read(tmp_path / "train")["epoch_loss"][2]))
+            wait_for(lambda: len(epochs()) == epoch + 1)
+            seen.append(len(epochs()))
+
+    def epochs():
+        return read(tmp_path / "train").get("epoch_loss", (None, None, []))[2]
 
     board = TensorBoard(tmp_path)
     make_model().fit(*data, epochs=3, verbose=0, callbacks=[board, Reads()])
@@ -82,6 +86,7 @@ def test_a_live_reader_sees_every_histogram(make_model, data, tmp_path):
 
     class Polls(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
+            board._fitwatch_files.flush()
             events.Reload()
             (tag,) = (t for t in events.Tags()["tensors"] if t.endswith("kernel/histogram"))
             seen.append((len(events.Tensors(tag)), len(events.Tensors("epoch_loss"))))
@@ -147,6 +152,7 @@ def test_a_live_reader_sees_summaries_of_the_user_and_ours(make_model, data, tmp
 
     class Polls(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
+            board._fitwatch_files.flush()
             events.Reload()
             seen.append([len(events.Tensors(tag)) for tag in ("mine", "batch_loss", "epoch_loss")])
 

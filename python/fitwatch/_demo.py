@@ -66,7 +66,9 @@ def _monitors(folder: Path) -> list[Any]:
         callbacks.ModelCheckpoint(template / "best.keras", save_best_only=True),
         callbacks.EarlyStopping(min_delta=MIN_DELTA, patience=PATIENCE, restore_best_weights=True),
         callbacks.ReduceLROnPlateau(factor=0.5, patience=3, min_delta=MIN_DELTA),
-        callbacks.TensorBoard(folder / "logs"),
+        callbacks.TensorBoard(
+            folder / "logs", histogram_freq=1, write_images=True, update_freq="batch", loss="batch"
+        ),
         callbacks.LossHistory(template / "plots" / "plot_at_epoch_{epoch}.png"),
     ]
 

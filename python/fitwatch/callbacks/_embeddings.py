@@ -34,7 +34,7 @@ def write(folder: str, model: Any, labels: dict[str, str]) -> None:
     config = ProjectorConfig()
     for layer in _layers(model):
         rows = keras.ops.convert_to_numpy(layer.embeddings)
-        name = f"keras_embedding.{layer.name.replace('/', '_')}"
+        name = f"keras_embedding.{layer.name}"
         _write_rows(os.path.join(folder, f"{name}.tsv"), rows)
         shown = config.embeddings.add(
             tensor_name=layer.name, tensor_path=f"{name}.tsv", tensor_shape=rows.shape

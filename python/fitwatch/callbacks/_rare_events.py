@@ -4,7 +4,9 @@ They are encoded with the `tensorboard` package's own message classes, in the fo
 plugins document, and handed to the event-file writer as bytes. TensorFlow is not needed.
 """
 
+import contextlib
 import io
+import json
 import time
 import warnings
 from importlib.util import find_spec
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _keras
+from fitwatch.callbacks import _model_graph
 
 MAX_IMAGES = 3  # what `tf.summary.image` keeps of a batch
 
@@ -29,14 +32,16 @@ def require_tensorboard(argument: str) -> None:
         raise ImportError(f"{argument} needs tensorboard: pip install fitwatch[tensorboard]")
 
 
-def model_event(model: Any) -> bytes | None:
-    """The event that shows `model` on the Graphs page; None where there is none to show.
+def model_events(model: Any) -> list[bytes]:
+    """The events that show `model` on the Graphs page; none where there is nothing to show.
 
-    The model's JSON, as Keras's own callback writes it: a string tensor under the tag `keras`, with
-    plugin data `graph_keras_model`, version 1.
+    The first has the model's JSON, as Keras's own callback writes it: a string tensor under the tag
+    `keras`, with plugin data `graph_keras_model`, version 1. TensorBoard shows it to those who
+    choose "Conceptual graph". The second has the graph of its layers as the graph of the run, which
+    is what the page shows at first.
     """
     if type(model).__name__ not in ("Functional", "Sequential"):
-        return None
+        return []
     try:
         from tensorboard.compat.proto.summary_pb2 import Summary
     except ImportError:
@@ -45,18 +50,33 @@ def model_event(model: Any) -> bytes | None:
             "(pip install fitwatch[tensorboard]); the graph is left out.",
             stacklevel=2,
         )
-        return None
+        return []
     try:
         description = _keras.model_json(model)
     except Exception as error:  # whatever a user's layer raises: a log must not end the training
         warnings.warn(f"TensorBoard: the model has no JSON form: {error}", stacklevel=2)
-        return None
+        return []
     summary = Summary()
     value = summary.value.add(tag="keras")
     value.metadata.plugin_data.plugin_name = "graph_keras_model"
     value.metadata.plugin_data.content = b"1"
     _set_strings(value.tensor, [description.encode()], scalar=True)
-    return _event(summary, step=0)
+    events = [_event(summary, step=0)]
+    # A layer may write what it likes into the JSON.
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+        events.append(_graph_event(_model_graph.nodes(json.loads(description))))
+    return events
+
+
+def _graph_event(nodes: list[_model_graph.Node]) -> bytes:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    graph = GraphDef()
+    for node in nodes:
+        graph.node.add(name=node.name, op=node.kind, input=node.inputs)
+    event = Event(wall_time=time.time(), graph_def=graph.SerializeToString())
+    return bytes(event.SerializeToString())
 
 
 def histogram_event(tag: str, values: NDArray[Any], step: int) -> bytes:

@@ -24,8 +24,7 @@ class Snapshots:
     _train_dir: str
 
     def _write_keras_model_summary(self) -> None:
-        event = _rare_events.model_event(self._model)
-        if event is not None:
+        for event in _rare_events.model_events(self._model):
             self._fitwatch_files.open("train")  # where it cannot be made, that is an error here
             self._fitwatch_files.add_event("train", event)
 

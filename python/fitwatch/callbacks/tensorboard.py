@@ -74,6 +74,8 @@ class TensorBoard(
         - With an integer `update_freq`, the values of every epoch and evaluation are written. Keras
           drops those of an epoch whose last batch is not one of every `update_freq`.
         - The names of event files end in `.fitwatch.N` instead of `.N.v2`.
+        - The Graphs page shows the model's layers at once. With Keras's files it shows an error
+          until "Conceptual graph" is chosen.
         - The Projector page shows the embeddings: `train/` gets them as text, besides the weights
           that Keras saves, which the page cannot read.
         - A file that cannot be written (the disk is full) is reported once, and training goes on.
@@ -299,7 +301,7 @@ class TensorBoard(
                 self._fitwatch_files.add_scalar(
                     "validation", f"evaluation_{name}_vs_iterations", value, step
                 )
-        self._fitwatch_files.flush()
+        self._fitwatch_files.nudge()
         self._pop_writer()
         self._restore_outer()
 
@@ -310,13 +312,14 @@ class TensorBoard(
             self._epoch_offset = max(behind, 0)
         self._next_epoch = epoch + self._epoch_offset + 1
         super().on_epoch_end(epoch + self._epoch_offset, logs)
-        self._fitwatch_files.flush()
+        self._fitwatch_files.nudge()
 
     def _log_epoch_metrics(self, epoch: int, logs: Any) -> None:
         if not logs:
             return
         train = {name: value for name, value in logs.items() if not name.startswith("val_")}
-        train = self._collect_learning_rate(train)
+        if hasattr(self.model, "optimizer"):  # it has none before it is compiled
+            train = self._collect_learning_rate(train)
         if self.write_steps_per_second:
             train["steps_per_second"] = self._compute_steps_per_second()
         for name, value in train.items():

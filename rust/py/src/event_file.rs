@@ -141,7 +141,12 @@ impl EventFile {
         py.detach(|| self.file.unfollow());
     }
 
-    /// Hands everything to the operating system.
+    /// Has everything written now, and waits for nothing.
+    fn nudge(&self) {
+        self.file.nudge();
+    }
+
+    /// Waits until everything is with the operating system.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.file.flush());
         self.care(py)

@@ -255,14 +255,24 @@ impl EventFile {
         *self.shared.relay() = relay;
     }
 
+    /// Has everything written now, and waits for nothing.
+    pub fn nudge(&self) {
+        self.ask();
+    }
+
     /// Waits until everything is with the operating system, or has failed to get there.
     pub fn flush(&self) {
+        let asked = self.ask();
+        self.wait_while(|state| state.flushed < asked);
+    }
+
+    fn ask(&self) -> u64 {
         let mut state = self.shared.lock();
         state.asked += 1;
         let asked = state.asked;
         drop(state);
         self.shared.work.notify_one();
-        self.wait_while(|state| state.flushed < asked);
+        asked
     }
 
     /// Flushes and closes the file; what is added later is lost.
