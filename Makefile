@@ -8,6 +8,7 @@ PY   := $(VENV)/bin/python
 EXTRAS_demo  := demo
 EXTRAS_dev   := demo,dev
 EXTRAS_torch := demo,dev,torch
+EXTRAS_without-tensorflow := without-tensorflow
 SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
@@ -22,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-parity test-keras test-torch lint format bench clean tools
+.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-parity test-keras test-torch test-without-tensorflow faults lint format bench clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -30,7 +31,7 @@ help: ## this list
 demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" and so on)
 	$(PY) -m fitwatch demo $(ARGS)
 
-test: lint test-rust test-python test-keras ## every check and every test
+test: lint test-rust test-python test-keras test-without-tensorflow ## every check and every test
 
 lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	cargo fmt --all --check
@@ -61,6 +62,14 @@ test-keras: $(VENV)/dev.stamp ## Keras's own tests of its callbacks, run on ours
 	KERAS_BACKEND=tensorflow $(PY) tests/keras_own.py $(ARGS)
 	KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS)
 
+test-without-tensorflow: ## what TensorBoard gets, on JAX, where TensorFlow is not installed
+	$(MAKE) VENV=.venv-jax .venv-jax/without-tensorflow.stamp
+	FITWATCH_WITHOUT_TENSORFLOW=1 KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(ARGS) \
+	  tests/test_event_file_writer.py tests/test_tensorboard_tags.py
+
+faults: $(VENV)/dev.stamp ## processes that are killed, 200 times each
+	FITWATCH_KILLS=200 KERAS_BACKEND=jax $(PY) -m pytest tests/faults $(ARGS)
+
 test-torch: ## the tests of the package on torch, in an environment of its own (some gigabytes)
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ARGS)
@@ -77,7 +86,7 @@ format: $(VENV)/dev.stamp ## format everything
 	$(VENV)/bin/ruff format --quiet
 
 clean: ## remove what was built and installed
-	rm -rf $(VENV) target .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-jax target .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # One stamp per set of packages (an extra of pyproject.toml). The package is installed editable,
 # with its core built for release.
