@@ -66,6 +66,8 @@ BAD = {
         "write_graph": NOT_FLAGS,
         "write_images": NOT_FLAGS,
         "write_steps_per_second": NOT_FLAGS,
+        "continue_steps": NOT_FLAGS,
+        "embeddings_metadata": [1, ["m.tsv"], {"layer": 1}, {"layer": ""}],
         "profile_batch": [-1, True, 1.5, "abc", ("a", "b"), (1.5, 2.5), (5, 2), (1, 2, 3), None],
     },
     callbacks.CSVLogger: {

@@ -341,3 +341,37 @@ def test_a_model_and_its_fits_are_let_go():
     for _ in range(3):
         gc.collect()
     assert gone() is None
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="TensorFlow compiles one step for all of them")
+@pytest.mark.parametrize("steps", [1, 3])
+def test_logs_that_depend_on_the_shape_of_a_batch(steps):
+    """The last batch of an epoch is smaller, and its step is another one."""
+    seen = []
+
+    class Model(keras.Sequential):
+        def train_step(self, *args):
+            logs, state = super().train_step(*args)
+            loss, rows = logs["loss"], args[-1][0].shape[0]
+            extra = (
+                {"tail": loss * 0 + 100.0, "zero": loss * 0} if rows != 10 else {"a": loss * 0 + 1}
+            )
+            logs = {**extra, "loss": loss}
+            return logs, state
+
+    class Sees(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(dict(logs))
+
+    x = np.random.default_rng(0).normal(size=(25, 4)).astype("float32")
+    model = Model([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", steps_per_execution=steps)
+    history = LossHistory()
+    model.fit(
+        x, x[:, :1], batch_size=10, epochs=2, shuffle=False, verbose=0, callbacks=[history, Sees()]
+    )
+    assert len(history.losses) == 6
+    assert history.kind == "batch"
+    usual, tail = {"a": 1.0}, {"tail": 100.0, "zero": 0.0}
+    expected = [usual, usual, tail] * 2 if steps == 1 else [tail] * 2
+    assert [{k: v for k, v in logs.items() if k != "loss"} for logs in seen] == expected

@@ -78,6 +78,7 @@ def test_series_of_other_forms(tmp_path):
         (("x", [1.0, 2.0], [1]), ValueError, "2 values and 1 steps"),
         ((1, [1.0], [1]), TypeError, "tag"),
         (("x", [1.0], [1], "now"), TypeError, "walltime"),
+        (("x", [1.0], np.array([2**63], "uint64")), ValueError, "steps must fit"),
     ],
 )
 def test_a_series_that_is_none(tmp_path, arguments, error, message):
@@ -175,6 +176,29 @@ writer.add_scalar("x", 3.0, 3)
     assert points(tmp_path, "x")[0] == [1, 3]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_was_forked_while_others_write_ends(tmp_path):
+    """The lock may be held by a thread that the child has not got."""
+    code = f"""
+import os, threading, time, numpy as np, fitwatch
+writer = fitwatch.EventFileWriter({str(tmp_path)!r})
+def write():
+    while True: writer.add_series("x", np.zeros(1024), np.arange(1024))
+for _ in range(2): threading.Thread(target=write, daemon=True).start()
+deadline = time.monotonic() + 3
+while time.monotonic() < deadline:
+    child = os.fork()
+    if not child:
+        writer.add_scalar("y", 1.0, 1)
+        writer.add_series("y", np.zeros(10**5), np.arange(10**5))
+        writer.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_nothing_heavy_is_imported():
     code = """
 import sys, fitwatch
@@ -196,6 +220,19 @@ def test_a_file_that_is_gone_is_told_of_once(tmp_path):
     (warning,) = caught
     assert "No such file" in str(warning.message)
     assert str(tmp_path) in str(warning.message)
+
+
+def test_warnings_as_errors_end_nothing(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    writer = fitwatch.EventFileWriter(tmp_path)
+    os.unlink(writer.path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        writer.add_scalar("x", 1.0, 1)
+        writer.flush()
+        writer.close()
+    assert ["No such file" in str(one.exc_value) for one in told] == [True]
 
 
 def test_the_example_in_its_docstring(tmp_path, monkeypatch):

@@ -59,3 +59,10 @@ def test_a_layer_around_a_layer_is_one(wrapper):
     inside = layers.LSTM(2) if wrapper is layers.Bidirectional else layers.Dense(2)
     model = keras.Sequential([keras.Input((3, 4), name="in"), wrapper(inside, name="around")])
     assert edges(model) == {"in": [], "around": ["in"]}
+
+
+def test_a_model_that_is_called_on_its_own_output():
+    inner = keras.Sequential([keras.Input((4,), name="i"), layers.Dense(4, name="d")], name="inner")
+    inputs = keras.Input((4,), name="in")
+    found = edges(keras.Model(inputs, inner(inner(inputs))))
+    assert found == {"in": [], "inner/i": ["in"], "inner/d": ["inner/i"]}

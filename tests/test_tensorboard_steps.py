@@ -80,3 +80,44 @@ def test_a_model_without_an_optimizer_to_count(tmp_path):
     board.on_epoch_end(0, {"loss": np.float32(1)})
     board.on_train_end()
     assert steps(tmp_path / "train", "epoch_loss") == [0]
+
+
+@pytest.mark.parametrize("first", ["board", "backup"])
+def test_after_a_restart_with_a_backup(make_model, data, tmp_path, first):
+    def fit(epochs, fail):
+        board = TensorBoard(tmp_path / "logs", update_freq="batch", continue_steps=True)
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        pair = [board, backup] if first == "board" else [backup, board]
+        fails = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: 1 / (fail - epoch)
+        )
+        make_model().fit(*data, epochs=epochs, batch_size=20, verbose=0, callbacks=[*pair, fails])
+
+    with pytest.raises(ZeroDivisionError):
+        fit(4, fail=2)
+    fit(4, fail=9)
+    assert steps(tmp_path / "logs" / "train", "batch_loss") == list(range(1, 13))
+    assert steps(tmp_path / "logs" / "train", "epoch_loss") == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="Keras has one step only")
+@pytest.mark.parametrize("loss", ["running", "batch"])
+def test_several_steps_in_a_call(make_model, data, tmp_path, loss):
+    options = {"update_freq": "batch", "continue_steps": True, "loss": loss, "write_graph": False}
+    board = TensorBoard(tmp_path / "a", **options)
+    model = make_model(steps_per_execution=2)
+    for _ in range(2):
+        fit(model, data, board, epochs=1, batch_size=15)
+    fit(model, data, TensorBoard(tmp_path / "b", **options), epochs=1, batch_size=15)
+    count = 2 if loss == "running" else 4
+    assert steps(tmp_path / "a" / "train", "batch_loss") == list(range(1, 2 * count + 1))
+    found = steps(tmp_path / "b" / "train", "batch_loss")
+    assert found == list(range(2 * count + 1, 3 * count + 1))
+
+
+def test_gradients_that_are_gathered(make_model, data, tmp_path):
+    model = make_model(optimizer=keras.optimizers.SGD(gradient_accumulation_steps=3))
+    for name in "ab":
+        board = TensorBoard(tmp_path / name, update_freq="batch", continue_steps=True)
+        fit(model, data, board)
+    assert steps(tmp_path / "b" / "train", "batch_loss") == [7, 8, 9, 10, 11, 12]

@@ -185,3 +185,14 @@ def batches(name: str, value: Any) -> Any:
         allowed = "a batch number of 0 or more, or a pair of first and last batch"
         raise _refuse(ValueError, name, allowed, value)
     return value
+
+
+def labels(name: str, value: Any) -> str | dict[Any, str] | None:
+    """A path, or a dict of paths by layer name; None for none."""
+    if value is None or value == "":
+        return None
+    paths = value if isinstance(value, dict) else {"": value}
+    if not all(isinstance(one, (str, os.PathLike)) and os.fspath(one) for one in paths.values()):
+        raise _refuse(TypeError, name, "a path, or a dict of paths by layer name", value)
+    found = {layer: os.fspath(one) for layer, one in paths.items()}
+    return found if isinstance(value, dict) else found[""]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
+from typing_extensions import disjoint_base
+
 __all__ = [
     "Checkpoint",
     "Counter",
@@ -129,6 +131,7 @@ class Series:
     def __reduce__(self) -> tuple[type[Series], tuple[int | None], tuple[int, bytes]]: ...
     def __setstate__(self, state: tuple[int, bytes], /) -> None: ...
 
+@disjoint_base
 class EventFile:
     """An event file, open for writing."""
 

@@ -72,6 +72,8 @@ class EventFileWriter(_core.EventFile):
                 "values and steps must have the same length; "
                 f"got {len(values)} values and {len(steps)} steps."
             )
+        if steps.dtype.kind == "u" and steps.max(initial=0) > np.iinfo("int64").max:
+            raise ValueError(f"steps must fit into 64 bits with a sign; got {steps.max()}.")
         for first in range(0, len(values), _CHUNK):
             chunk = slice(first, first + _CHUNK)
             numbers = np.ascontiguousarray(values[chunk], "float32")

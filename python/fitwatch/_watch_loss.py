@@ -1,7 +1,7 @@
 """How the loss of each batch leaves the train step, on each backend."""
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from fitwatch._batch_loss import KEY, BatchLoss, Given
 from fitwatch._core import Item
 
 # The loss and the values of the logs in one array.
-PACKED = f"{KEY}, and its logs"
+PACKED = f"{KEY}, and its logs:"
 
 Function = Callable[..., Any]
 
@@ -56,30 +56,37 @@ class JaxLoss(BatchLoss):
     the losses are brought together in one more.
     """
 
-    _places: Sequence[tuple[str, int]] = ()
+    def __init__(self, model: Any) -> None:
+        # The places of the values, by the one key that the logs of such a step have: a step is
+        # compiled anew for other shapes, and may have other logs then.
+        self._places: dict[Any, list[tuple[Any, int]]] = {}
+        super().__init__(model)
 
     def _build(self, model: Any) -> Function:
         import jax
 
-        rows: list[Any] = []
-        taken, single = self._taken, self.steps == 1
+        rows: list[dict[str, Any]] = []
+        taken, single, all_places = self._taken, self.steps == 1, self._places
 
-        def unpacked(row: Any) -> dict[str, Any]:
-            return {name: Item(row, at) for name, at in self._places}
+        def unpacked(logs: dict[str, Any]) -> dict[Any, Any]:
+            ((key, row),) = logs.items()
+            return {name: Item(row, at) for name, at in all_places[key]}
+
+        def first_value(logs: dict[str, Any]) -> Any:
+            return next(iter(logs.values()))
 
         def around(step: Function) -> Function:
             def one_step(state: Any, data: Any) -> Any:
                 logs, state = step(state, data)
                 if not isinstance(logs, dict):
                     return logs, state
-                if PACKED in logs:
-                    row = logs[PACKED]
-                    if single:
-                        taken.append(Item(row, 0))
-                        return unpacked(row), state
-                    rows.append(row)
-                elif KEY in logs:
+                if KEY in logs:
                     taken.append(logs.pop(KEY))
+                elif len(logs) == 1 and next(iter(logs)) in all_places:
+                    if single:
+                        taken.append(Item(first_value(logs), 0))
+                        return unpacked(logs), state
+                    rows.append(logs)
                 return logs, state
 
             return one_step
@@ -95,7 +102,7 @@ class JaxLoss(BatchLoss):
             logs, state = make(state, iterator)
             if rows:
                 logs = unpacked(rows[-1])
-                taken.extend(np.asarray(losses(rows)).tolist())
+                taken.extend(np.asarray(losses([*map(first_value, rows)])).tolist())
             return logs, state
 
         return make if single else train_function
@@ -110,8 +117,9 @@ class JaxLoss(BatchLoss):
         # From an accelerator the values of many batches come with one transfer as they are.
         if not compiled or not fit or jax.default_backend() != "cpu":
             return super()._hand_out(logs, loss)
-        self._places = [(name, 1 + at) for at, name in enumerate(names)]
-        return {PACKED: jax.numpy.stack(row)}
+        key = f"{PACKED} {', '.join(map(repr, names))}"
+        self._places[key] = [(name, 1 + at) for at, name in enumerate(names)]
+        return {key: jax.numpy.stack(row)}
 
     def _is_usable(self, given: Given, args: Any) -> bool:
         if not super()._is_usable(given, args):

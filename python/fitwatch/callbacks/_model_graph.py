@@ -43,7 +43,9 @@ def _add(model: dict[str, Any], scope: str, inputs: list[str], found: list[Node]
     for layer in config["layers"]:
         name = layer["config"]["name"]
         if "inbound_nodes" in layer:
-            sources = [source for end in _ends(layer["inbound_nodes"]) for source in outputs[end]]
+            # One that is called on its own output is not there yet.
+            ends = _ends(layer["inbound_nodes"])
+            sources = [source for end in ends for source in outputs.get(end, [])]
         else:  # one after the other
             sources = before
         if layer["class_name"] == "InputLayer":

@@ -3,17 +3,20 @@
 That is graphs of traces, and the `tf.summary` calls in a user's own code.
 """
 
+import builtins
 import operator
 import os
 import tempfile
+import threading
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
-from fitwatch import _core
+import numpy as np
+from numpy.typing import NDArray
 
-# What TensorFlow's writer is given comes to its file when it is given something later than this.
-FLUSH_MILLISECONDS = 50
+from fitwatch import _core
 
 
 class SummaryWriter:
@@ -32,6 +35,7 @@ class SummaryWriter:
     def __init__(self, file: Callable[[], _core.EventFile]) -> None:
         self._file = file
         self._writer: Any = None
+        self._told = False
 
     def open(self) -> Any:
         """The writer itself."""
@@ -39,10 +43,11 @@ class SummaryWriter:
             import tensorflow as tf
 
             self._following = self._file()
-            self._folder = tempfile.TemporaryDirectory(prefix="fitwatch-")
-            self._writer = tf.summary.create_file_writer(
-                self._folder.name, flush_millis=FLUSH_MILLISECONDS
+            self._folder = tempfile.TemporaryDirectory(
+                prefix="fitwatch-", ignore_cleanup_errors=True
             )
+            # Nothing is held back: nobody tells of the end of a process.
+            self._writer = tf.summary.create_file_writer(self._folder.name, max_queue=0)
             (name,) = os.listdir(self._folder.name)
             self._following.follow(os.path.join(self._folder.name, name))
         return self._writer
@@ -54,15 +59,24 @@ class SummaryWriter:
     def flush(self) -> None:
         """Hands everything to our event file."""
         if self._writer is not None:
-            self._writer.flush()
+            self._try(self._writer.flush)
 
     def close(self) -> None:
         """Closes the file, if there is one."""
         if self._writer is not None:
-            self._writer.close()
+            self._try(self._writer.close)
             self._writer = None
             self._following.unfollow()
             self._folder.cleanup()
+
+    def _try(self, action: Callable[[], None]) -> None:
+        """TensorFlow's errors are of its own kind; a log must not end the training."""
+        try:
+            action()
+        except Exception as error:
+            if not self._told:
+                self._told = True
+                warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
 
 
 class Step:
@@ -79,6 +93,9 @@ class Step:
     def __index__(self) -> int:
         return self._counter.count
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self._counter.count, dtype)
+
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
         import tensorflow as tf
 
@@ -91,22 +108,28 @@ class Step:
         return repr(self._counter.count)
 
 
-def _as_int(method: str) -> Callable[..., Any]:
-    def operate(self: Step, *args: Any) -> Any:
-        return getattr(self._counter.count, method)(
-            *(operator.index(arg) if isinstance(arg, Step) else arg for arg in args)
-        )
+def _operator(name: str, reflected: bool) -> Callable[..., Any]:
+    function = getattr(builtins, name, None) or getattr(operator, name)
+
+    def operate(self: Step, *others: Any) -> Any:
+        numbers = [
+            self._counter.count,
+            *(o.__index__() if isinstance(o, Step) else o for o in others),
+        ]
+        return function(*(reversed(numbers) if reflected else numbers))
 
     return operate
 
 
 # What a script may do with a step, it may do with this one.
-for _name in (
-    *("eq", "ne", "lt", "le", "gt", "ge", "bool", "int", "float", "format", "neg"),
-    *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"),
-    *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow"),
-):
-    setattr(Step, f"__{_name}__", _as_int(f"__{_name}__"))
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift")
+_LOGICAL = ("and_", "or_", "xor")
+for _name in ("eq", "ne", "lt", "le", "gt", "ge", "bool", "int", "float", "complex", "format"):
+    setattr(Step, f"__{_name}__", _operator(_name, reflected=False))
+for _name in ("neg", "pos", "abs", "invert", "round", "divmod", *_BINARY, *_LOGICAL):
+    setattr(Step, f"__{_name.rstrip('_')}__", _operator(_name, reflected=False))
+for _name in ("divmod", *_BINARY, *_LOGICAL):
+    setattr(Step, f"__r{_name.rstrip('_')}__", _operator(_name, reflected=True))
 
 
 class UserSummaries:
@@ -123,7 +146,8 @@ class UserSummaries:
         update_freq: Summaries are recorded in one batch of so many.
     """
 
-    _entered: ClassVar[list["UserSummaries"]] = []
+    # TensorFlow has a stack for each thread.
+    _stacks: ClassVar[threading.local] = threading.local()
 
     def __init__(self, writer: Any, counter: _core.Counter, update_freq: int) -> None:
         import tensorflow as tf
@@ -132,10 +156,13 @@ class UserSummaries:
         self._contexts.enter_context(writer.as_default(Step(counter)))
         self._contexts.enter_context(tf.summary.record_if(lambda: counter.count % update_freq == 0))
         self._ended = False
-        self._entered.append(self)
+        self._stack = self._stacks.__dict__.setdefault("entered", [])
+        self._stack.append(self)
 
     def close(self) -> None:
         """Puts back the writer and step that were the default before."""
         self._ended = True
-        while self._entered and self._entered[-1]._ended:
-            self._entered.pop()._contexts.close()
+        # From another thread it cannot be left; the next one in its own does that.
+        stack = self._stacks.__dict__.get("entered")
+        while self._stack is stack and stack and stack[-1]._ended:
+            stack.pop()._contexts.close()

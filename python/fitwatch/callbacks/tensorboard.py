@@ -3,6 +3,7 @@
 import copy
 import sys
 import time
+import warnings
 from typing import Any, ClassVar
 
 import keras
@@ -80,6 +81,11 @@ class TensorBoard(
           that Keras saves, which the page cannot read.
         - A file that cannot be written (the disk is full) is reported once, and training goes on.
         - A value that is no scalar is left out, with one warning. Keras ends the fit.
+        - What the callback itself writes is not touched by TensorFlow's contexts around `fit()`:
+          name scopes, `record_if`, another default writer.
+        - For `tf.summary` calls that name no step, the writer and the step are set once in a fit:
+          `get_step()` gives an object that counts on by itself (`int(step)` keeps a number), and
+          whoever sets another step or default writer keeps it.
 
     Example:
         >>> from fitwatch.callbacks import TensorBoard
@@ -95,6 +101,7 @@ class TensorBoard(
     # What the next epoch is called in the files, and how far that is from its own number.
     _next_epoch = 0
     _epoch_offset: int | None = None
+    _summaries_failed = False
     _batch_trace_context: Any
 
     def __init__(
@@ -137,7 +144,7 @@ class TensorBoard(
             update_freq=update_freq,
             profile_batch=_check.batches("profile_batch", profile_batch),
             embeddings_freq=embeddings_freq,
-            embeddings_metadata=embeddings_metadata,
+            embeddings_metadata=_check.labels("embeddings_metadata", embeddings_metadata),
         )
 
     def set_model(self, model: Any) -> None:
@@ -160,11 +167,33 @@ class TensorBoard(
         before = self._global_train_batch
         super().on_train_begin(logs)
         if self.continue_steps:
-            self._global_train_batch = max(before, self._iterations() or 0)
+            self._global_train_batch = before
         self._epoch_offset = None
         self._fitwatch_files.open("train")
         if self.update_freq != "epoch":
             self._fitwatch_watch()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Finds out how the epoch and its batches are to be counted."""
+        if self._epoch_offset is None:
+            # Now, since a callback later in the list may have loaded the model.
+            self._epoch_offset = 0
+            if self.continue_steps:
+                self._epoch_offset = max(self._next_epoch - epoch, 0)
+                self._global_train_batch = self._global_train_batch or self._trained_before()
+        super().on_epoch_begin(epoch, logs)
+        if not self._user_summaries:  # TensorFlow may have been imported since
+            self._push_writer(self._train_writer, self._global_train_batch)
+
+    def _trained_before(self) -> int:
+        """The steps that the model was trained for, by the count of its optimizer."""
+        iterations = self._iterations()
+        if not iterations:
+            return 0
+        gathered = getattr(self.model.optimizer, "gradient_accumulation_steps", None) or 1
+        batches = iterations * gathered
+        at_a_time = 1 if self.loss == "batch" else self.model.steps_per_execution
+        return -(-batches // int(at_a_time))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Closes the files."""
@@ -307,11 +336,9 @@ class TensorBoard(
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the epoch's values, and what else is due."""
-        if self._epoch_offset is None:
-            behind = self._next_epoch - epoch if self.continue_steps else 0
-            self._epoch_offset = max(behind, 0)
-        self._next_epoch = epoch + self._epoch_offset + 1
-        super().on_epoch_end(epoch + self._epoch_offset, logs)
+        epoch += self._epoch_offset or 0
+        self._next_epoch = epoch + 1
+        super().on_epoch_end(epoch, logs)
         self._fitwatch_files.nudge()
 
     def _log_epoch_metrics(self, epoch: int, logs: Any) -> None:
@@ -353,10 +380,17 @@ class TensorBoard(
 
     def _push_writer(self, writer: SummaryWriter, step: int) -> None:
         # Nobody calls tf.summary without having imported TensorFlow.
-        if self.update_freq != "epoch" and sys.modules.get("tensorflow") is not None:
-            counter = self._train_batches if writer is self._train_writer else self._test_batches
-            summaries = UserSummaries(writer.open(), counter, self.update_freq)
-            self._user_summaries.append(summaries)
+        if self.update_freq == "epoch" or sys.modules.get("tensorflow") is None:
+            return
+        counter = self._train_batches if writer is self._train_writer else self._test_batches
+        try:
+            opened = writer.open()
+        except Exception as error:  # of the disk, or TensorFlow's own
+            if not self._summaries_failed:
+                self._summaries_failed = True
+                warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
+            return
+        self._user_summaries.append(UserSummaries(opened, counter, self.update_freq))
 
     def _pop_writer(self) -> None:
         if self._user_summaries:
@@ -366,6 +400,7 @@ class TensorBoard(
         self._fitwatch_files = EventFiles(self.log_dir)
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
+        self._summaries_failed = False
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()

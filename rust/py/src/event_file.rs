@@ -19,8 +19,7 @@ use crate::error::Error;
 ///     folder: Where to make it. The folder is made if it is missing.
 ///     host: The machine's name, which becomes a part of the file's.
 ///
-/// Raises:
-///     OSError: The file cannot be made.
+/// Raises an `OSError` where the file cannot be made.
 #[pyclass(module = "fitwatch._core", frozen, subclass)]
 pub struct EventFile {
     file: event_file::EventFile,
@@ -37,15 +36,15 @@ impl EventFile {
 
     /// Called after something was added: waits for the disk where too much is waiting for it, and
     /// tells once when it cannot be written to.
-    pub fn care(&self, py: Python<'_>) -> PyResult<()> {
+    pub fn care(&self, py: Python<'_>) {
         if !self.file.needs_care() {
-            return Ok(());
+            return;
         }
         let Some(error) = py.detach(|| self.file.care()) else {
-            return Ok(());
+            return;
         };
         if self.told.swap(true, Relaxed) {
-            return Ok(());
+            return;
         }
         let error = PyErr::from(Error::Io(self.file.path().to_owned(), error));
         let message = format!(
@@ -53,7 +52,10 @@ impl EventFile {
             error.value(py)
         );
         let message = std::ffi::CStr::from_bytes_until_nul(message.as_bytes()).unwrap_or_default();
-        PyErr::warn(py, &py.get_type::<PyUserWarning>(), message, 1)
+        if let Err(error) = PyErr::warn(py, &py.get_type::<PyUserWarning>(), message, 1) {
+            // Where warnings are errors, this one ends no training.
+            error.write_unraisable(py, None);
+        }
     }
 
     fn require_open(&self) -> PyResult<()> {
@@ -101,7 +103,8 @@ impl EventFile {
         let walltime = walltime.unwrap_or_else(now);
         self.file
             .add_scalar(tag, scalar_value as f32, step, walltime);
-        self.care(py)
+        self.care(py);
+        Ok(())
     }
 
     /// Adds many values under `tag`, at steps of their own.
@@ -120,14 +123,16 @@ impl EventFile {
         let steps = PyBuffer::<i64>::get(steps)?.to_vec(py)?;
         let points = values.into_iter().zip(steps);
         py.detach(|| self.file.add_series(tag, points, walltime));
-        self.care(py)
+        self.care(py);
+        Ok(())
     }
 
     /// Adds an encoded `Event`.
     fn add_event(&self, py: Python<'_>, event: &[u8]) -> PyResult<()> {
         self.require_open()?;
         self.file.add_event(event);
-        self.care(py)
+        self.care(py);
+        Ok(())
     }
 
     /// Writes, from now on, the events of another file too.
@@ -147,15 +152,21 @@ impl EventFile {
     }
 
     /// Waits until everything is with the operating system.
-    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+    fn flush(&self, py: Python<'_>) {
         py.detach(|| self.file.flush());
-        self.care(py)
+        self.care(py);
     }
 
     /// Flushes and closes the file.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
+    fn close(&self, py: Python<'_>) {
         self.closed.store(true, Relaxed);
         py.detach(|| self.file.close());
-        self.care(py)
+        self.care(py);
     }
+}
+
+/// Called in a child after a fork.
+#[pyfunction]
+pub fn forked() {
+    event_file::forked();
 }

@@ -1,10 +1,14 @@
 //! What another writer appends to an event file of its own.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use super::record;
+
+/// Bytes that are taken before their space is given back.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+const FORGET: u64 = 1 << 20;
 
 /// Takes over the events of a file that is still growing.
 ///
@@ -17,6 +21,9 @@ pub struct Relay {
     rest: Vec<u8>,
     /// Whether the first event was seen, which names the version of the file.
     begun: bool,
+    /// Bytes at the beginning whose space was given back.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    forgotten: u64,
 }
 
 impl Relay {
@@ -26,9 +33,11 @@ impl Relay {
     /// When it cannot be read.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: File::open(path)?,
+            // Not to write, but to give space back.
+            file: File::options().read(true).write(true).open(path)?,
             rest: Vec::new(),
             begun: false,
+            forgotten: 0,
         })
     }
 
@@ -47,6 +56,28 @@ impl Relay {
             at += length;
         }
         self.rest.drain(..at);
+        self.forget()
+    }
+
+    /// Gives the space back of what was taken, which may be large and lie in memory.
+    #[cfg(target_os = "linux")]
+    fn forget(&mut self) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+
+        let taken = self.file.stream_position()?;
+        if taken - self.forgotten >= FORGET {
+            // The writer goes on at its place: the file keeps its length, with a hole in front.
+            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            // Where the file system has no holes, the space comes back when the file is removed.
+            let _ = fallocate(&self.file, hole, 0, taken);
+            self.forgotten = taken;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
+    fn forget(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -79,5 +110,30 @@ mod tests {
             record::tests::payloads(&taken),
             [&b"one"[..], &b""[..], &b"two"[..]]
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_space_of_what_was_taken_is_given_back() {
+        use std::io::Write;
+        use std::os::unix::fs::MetadataExt;
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("theirs");
+        let mut theirs = File::create(&path).expect("a file");
+        let mut relay = Relay::open(&path).expect("a file");
+        let (mut taken, mut count) = (Vec::new(), 0);
+        for _ in 0..20 {
+            let mut records = Vec::new();
+            record::append(&mut records, &[&vec![b'x'; 1 << 19]]);
+            theirs.write_all(&records).expect("written");
+            taken.clear();
+            relay.take(&mut taken).expect("readable");
+            count += record::tests::payloads(&taken).len();
+        }
+        assert_eq!(count, 19);
+        let facts = fs::metadata(&path).expect("a file");
+        assert!(facts.len() > 10 << 20);
+        assert!(facts.blocks() * 512 < 3 << 20, "{}", facts.blocks());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,6 +30,14 @@ const ROOM: usize = 1 << 22;
 /// Scalars of a series that are handed over at a time.
 const CHUNK: usize = 1024;
 
+/// How often this process was forked from another one, as far as it was told.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// To be called in a child after a fork: there are no threads in it to write anything.
+pub fn forked() {
+    FORKS.fetch_add(1, Relaxed);
+}
+
 /// An event file, open for writing by any number of threads.
 ///
 /// Events are encoded by whoever adds them, and written by a thread of the file's own.
@@ -44,7 +52,8 @@ pub struct EventFile {
     path: PathBuf,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    process: u32,
+    /// `FORKS` when it was made.
+    forks: u32,
 }
 
 #[derive(Debug, Default)]
@@ -92,21 +101,6 @@ impl Shared {
 
     fn relay(&self) -> MutexGuard<'_, Option<Relay>> {
         self.relay.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds records, and wakes the thread when the first or many of them wait.
-    fn append(&self, write: impl FnOnce(&mut State)) {
-        let mut state = self.lock();
-        let before = state.pending.len();
-        write(&mut state);
-        let after = state.pending.len();
-        drop(state);
-        if after >= ROOM {
-            self.needs_care.store(true, Relaxed);
-        }
-        if before == 0 || (before < PLENTY && after >= PLENTY) {
-            self.work.notify_one();
-        }
     }
 }
 
@@ -156,7 +150,7 @@ impl EventFile {
             path,
             shared,
             thread: Mutex::new(Some(thread)),
-            process,
+            forks: FORKS.load(Relaxed),
         })
     }
 
@@ -166,9 +160,27 @@ impl EventFile {
         &self.path
     }
 
+    /// Adds records, and wakes the thread when the first or many of them wait.
+    fn append(&self, write: impl FnOnce(&mut State)) {
+        if self.is_a_copy() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        let before = state.pending.len();
+        write(&mut state);
+        let after = state.pending.len();
+        drop(state);
+        if after >= ROOM {
+            self.shared.needs_care.store(true, Relaxed);
+        }
+        if before == 0 || (before < PLENTY && after >= PLENTY) {
+            self.shared.work.notify_one();
+        }
+    }
+
     /// Adds one value under `tag`.
     pub fn add_scalar(&self, tag: &str, value: f32, step: i64, wall_time: f64) {
-        self.shared.append(|state| {
+        self.append(|state| {
             if !state.templates.contains_key(tag) {
                 state.templates.insert(tag.to_owned(), Template::new(tag));
             }
@@ -181,7 +193,7 @@ impl EventFile {
 
     /// Adds one value under the tag of `template`, which saves looking the tag up.
     pub fn add(&self, template: &Template, value: f32, step: i64, wall_time: f64) {
-        self.shared.append(|state| {
+        self.append(|state| {
             let pending = &mut state.pending;
             template.event(value, step, wall_time, |event| {
                 record::append(pending, event);
@@ -201,16 +213,14 @@ impl EventFile {
                     record::append(&mut records, event);
                 });
             }
-            self.shared
-                .append(|state| state.pending.extend_from_slice(&records));
+            self.append(|state| state.pending.extend_from_slice(&records));
             self.make_room();
         }
     }
 
     /// Adds an event that is encoded already.
     pub fn add_event(&self, event: &[u8]) {
-        self.shared
-            .append(|state| record::append(&mut state.pending, &[event]));
+        self.append(|state| record::append(&mut state.pending, &[event]));
     }
 
     /// Whether [`care`](Self::care) should be called.
@@ -224,6 +234,9 @@ impl EventFile {
     /// next attempt, as long as it is little.
     #[must_use]
     pub fn care(&self) -> Option<io::Error> {
+        if self.is_a_copy() {
+            return None;
+        }
         self.make_room();
         self.shared.needs_care.store(false, Relaxed);
         self.shared.lock().error.take()
@@ -251,6 +264,9 @@ impl EventFile {
     }
 
     fn follow_instead(&self, relay: Option<Relay>) {
+        if self.is_a_copy() {
+            return;
+        }
         self.shared.lock().follows = relay.is_some();
         *self.shared.relay() = relay;
     }
@@ -267,6 +283,9 @@ impl EventFile {
     }
 
     fn ask(&self) -> u64 {
+        if self.is_a_copy() {
+            return 0;
+        }
         let mut state = self.shared.lock();
         state.asked += 1;
         let asked = state.asked;
@@ -298,10 +317,10 @@ impl EventFile {
         drop(self.shared.done.wait_while(state, unfinished));
     }
 
-    /// Whether this is a forked child's copy. It has no thread, and what is in it is the parent's
-    /// to write.
+    /// Whether this is a forked child's copy. It has no thread, what is in it is the parent's to
+    /// write, and its locks may be held for ever by threads that the child has not got.
     fn is_a_copy(&self) -> bool {
-        self.process != std::process::id()
+        self.forks != FORKS.load(Relaxed)
     }
 }
 
@@ -516,10 +535,19 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
         let path = file.path().to_owned();
-        file.process += 1;
+        file.forks += 1;
+        // As if another thread of the parent were in the middle of adding something.
+        let shared = file.shared.clone();
+        let held = shared.lock();
+        file.add_scalar("loss", 1.0, 0, 1.0);
+        file.add_series("loss", [(1.0, 0)].into_iter(), 1.0);
+        assert!(file.care().is_none());
+        file.nudge();
         file.flush();
+        file.unfollow();
         file.close();
-        file.process -= 1;
+        drop(held);
+        file.forks -= 1;
         file.add_scalar("loss", 1.0, 1, 1.0);
         file.close();
         assert_eq!(steps(&path), [1]);
