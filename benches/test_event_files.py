@@ -13,6 +13,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 from conftest import ROUNDS, TABLES
 from full_set import make_fresh_logs, tiny_model
 
@@ -26,15 +27,17 @@ COUNTS = {"add_series": 200_000, "add_scalar": 20_000, "recorder": 5_000}
 SLOW = 500
 
 GROWS = """
-import os, resource, sys
+import os, re, sys
 import numpy as np, fitwatch
+def peak():  # in MiB, of this program: the one of getrusage begins with the parent's
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 count, block = int(sys.argv[2]), 1_000_000
 values = np.linspace(0, 1, block)
 peaks = []
 with fitwatch.EventFileWriter(sys.argv[1]) as writer:
     for first in range(0, count, block):
         writer.add_series("loss", values, np.arange(first, first + block))
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        peaks.append(peak())
 print(peaks[1], peaks[-1], os.path.getsize(writer.path))
 """
 
@@ -169,6 +172,7 @@ def test_scalars_per_second(tmp_path):
         assert ratios["fitwatch's TensorBoard, batch values"] > 10
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_of_a_long_series(tmp_path):
     """Fifty million scalars take no more memory than two million."""
     process = subprocess.run(
@@ -187,4 +191,4 @@ def test_memory_of_a_long_series(tmp_path):
             ],
         )
     )
-    assert late < early * 1.1
+    assert late < early + 16  # both buffers, when they were full for once
