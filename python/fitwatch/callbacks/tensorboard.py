@@ -1,9 +1,7 @@
 """TensorBoard."""
 
 import copy
-import sys
 import time
-import warnings
 from typing import Any, ClassVar
 
 import keras
@@ -18,12 +16,14 @@ from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._own_losses import OwnLosses
 from fitwatch.callbacks._snapshots import Snapshots
 from fitwatch.callbacks._stateful import Stateful, whole
-from fitwatch.callbacks._user_summaries import SummaryWriter, UserSummaries
+from fitwatch.callbacks._summary_writers import SummaryWriters
+from fitwatch.callbacks._user_summaries import UserSummaries
 
 
 class TensorBoard(
     OwnLosses,
     Snapshots,
+    SummaryWriters,
     Stateful,
     Base,
     keras.callbacks.TensorBoard,  # type: ignore[misc]
@@ -101,7 +101,6 @@ class TensorBoard(
     # What the next epoch is called in the files, and how far that is from its own number.
     _next_epoch = 0
     _epoch_offset: int | None = None
-    _summaries_failed = False
     _batch_trace_context: Any
 
     def __init__(
@@ -369,32 +368,6 @@ class TensorBoard(
         while self._user_summaries:
             self._pop_writer()
         self._fitwatch_files.close()
-
-    @property
-    def _train_writer(self) -> SummaryWriter:
-        return self._fitwatch_files.summary_writer("train")
-
-    @property
-    def _val_writer(self) -> SummaryWriter:
-        return self._fitwatch_files.summary_writer("validation")
-
-    def _push_writer(self, writer: SummaryWriter, step: int) -> None:
-        # Nobody calls tf.summary without having imported TensorFlow.
-        if self.update_freq == "epoch" or sys.modules.get("tensorflow") is None:
-            return
-        counter = self._train_batches if writer is self._train_writer else self._test_batches
-        try:
-            opened = writer.open()
-        except Exception as error:  # of the disk, or TensorFlow's own
-            if not self._summaries_failed:
-                self._summaries_failed = True
-                warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
-            return
-        self._user_summaries.append(UserSummaries(opened, counter, self.update_freq))
-
-    def _pop_writer(self) -> None:
-        if self._user_summaries:
-            self._user_summaries.pop().close()
 
     def _new_files(self) -> None:
         self._fitwatch_files = EventFiles(self.log_dir)
