@@ -164,6 +164,8 @@ class TensorBoard(
         if not self._is_set_up:
             self._set_up(self._model)
         before = self._global_train_batch
+        if not self.continue_steps:
+            self._next_epoch = 0
         super().on_train_begin(logs)
         if self.continue_steps:
             self._global_train_batch = before
