@@ -6,6 +6,7 @@
 import os
 import random
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -56,6 +57,7 @@ def whole_events(path):
 
 def test_a_killed_process_loses_a_tenth_of_a_second(tmp_path):
     random.seed(0)
+    lost = []
     for kill in range(KILLS):
         folder = tmp_path / str(kill)
         with subprocess.Popen(
@@ -69,8 +71,9 @@ def test_a_killed_process_loses_a_tenth_of_a_second(tmp_path):
         events, rest = whole_events(path)
         assert rest == 0
         assert [event.step for event in events[1:]] == list(range(len(events) - 1))
-        # The machine may be busy with other things: this is about the order of the loss.
-        assert killed_at - events[-1].wall_time < 0.1 + 0.4
+        lost.append(killed_at - events[-1].wall_time)
+    # A machine may be busy with other things for a while.
+    assert statistics.median(lost) < 0.1 + 0.2
 
 
 def test_a_reader_of_a_live_file_sees_every_record(tmp_path):
@@ -79,7 +82,7 @@ def test_a_reader_of_a_live_file_sees_every_record(tmp_path):
     follower = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
     step, seen = 0, [0]
     deadline = time.monotonic() + 0.4 * KILLS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline or len(set(seen)) < 4:
         for _ in range(2000):
             writer.add_scalar("loss", 1.0, step)
             step += 1
@@ -93,4 +96,3 @@ def test_a_reader_of_a_live_file_sees_every_record(tmp_path):
     writer.close()
     follower.Reload()
     assert [event.step for event in follower.Tensors("loss")] == list(range(step))
-    assert len(set(seen)) > 2
