@@ -96,9 +96,14 @@ def picture(server, tmp_path):
     return take
 
 
-def near(pixels, colour, distance=40):
+def near(pixels, colour, distance):
     """How many pixels have about this colour."""
     return int((abs(pixels - colour).max(axis=-1) < distance).sum())
+
+
+def shows(picture, page, colour, distance, enough):
+    """Whether a page has so many pixels of a colour: in one of a few pictures, the page is slow."""
+    return any(near(picture(page), colour, distance) > enough for _ in range(5))
 
 
 ORANGE = (255, 112, 67)  # TensorBoard's colour for the first run
@@ -108,30 +113,28 @@ def test_scalars(server, picture):
     tags = json.loads(ask(server, "scalars/tags"))
     assert set(tags) == {"train", "validation", "with embedding/train"}
     assert {"batch_loss", "epoch_loss", "epoch_learning_rate"} <= set(tags["train"])
-    assert near(picture("scalars"), ORANGE) > 300
+    assert shows(picture, "scalars", ORANGE, 40, 300)
 
 
 def test_graphs(server, picture):
     graph = ask(server, "graphs/graph?run=train&conceptual=false")
     assert re.findall(r'name: "(\w+?)(?:_\d+)?"', graph)[:2] == ["input_layer", "dense"]
-    pixels = picture("graphs")
-    # An error has a grey ground.
-    assert near(pixels[-200:, 300:700], (255, 255, 255), 3) > 0.9 * 200 * 400
-    assert near(pixels, (170, 170, 170), 60) > 200
+    assert shows(picture, "graphs", (255, 255, 255), 3, 400_000)  # an error has a grey ground
+    assert shows(picture, "graphs", (170, 170, 170), 60, 200)
 
 
 def test_histograms(server, picture):
     tags = json.loads(ask(server, "histograms/tags"))["train"]
     assert len(tags) == 4
-    assert near(picture("histograms"), ORANGE, 70) > 3000
+    assert shows(picture, "histograms", ORANGE, 70, 3000)
 
 
 def test_images(server, picture):
     tags = json.loads(ask(server, "images/tags"))["train"]
     assert len(tags) == 4
-    assert near(picture("images"), (0, 0, 0), 10) > 3000
+    assert shows(picture, "images", (0, 0, 0), 10, 3000)
 
 
 def test_projector(server, picture):
     assert json.loads(ask(server, "projector/runs")) == ["with embedding/train"]
-    assert near(picture("projector"), (114, 114, 214)) > 200
+    assert shows(picture, "projector", (114, 114, 214), 40, 200)
