@@ -213,6 +213,17 @@ def test_a_second_fit_does_not_compile_again(steps):
     assert len(counted) == without <= 2 * first
 
 
+def assert_its_own_ten(history, model, callbacks, compiled_list):
+    """Fits ten batches; what a callback trains after the fourth is none of them."""
+    if compiled_list:
+        callbacks = CallbackList(callbacks, add_history=True, model=model)
+    model.fit(X, Y, batch_size=10, shuffle=False, verbose=0, callbacks=callbacks)
+    assert len(history.losses) == 10
+    np.testing.assert_allclose(
+        history.losses[:4], reference(dense, (X, Y), 10, epochs=1)[:4], rtol=1e-6
+    )
+
+
 class Meddling(keras.callbacks.Callback):
     """Trains and evaluates in the middle of a fit."""
 
@@ -228,13 +239,7 @@ def test_a_batch_that_a_callback_trains_is_none_of_the_epochs(first, compiled_li
     history, meddling = LossHistory(), Meddling()
     model = seeded(dense)
     callbacks = [meddling, history] if first else [history, meddling]
-    if compiled_list:
-        callbacks = CallbackList(callbacks, add_history=True, model=model)
-    model.fit(X, Y, batch_size=10, shuffle=False, verbose=0, callbacks=callbacks)
-    assert len(history.losses) == 10
-    np.testing.assert_allclose(
-        history.losses[:4], reference(dense, (X, Y), 10, epochs=1)[:4], rtol=1e-6
-    )
+    assert_its_own_ten(history, model, callbacks, compiled_list)
 
 
 def test_two_histories_and_a_running_mean():
@@ -278,13 +283,7 @@ def test_a_fit_of_the_same_model_inside(compiled_list):
 
     history, model = LossHistory(), seeded(dense)
     callbacks = [Fits(), history]
-    if compiled_list:
-        callbacks = CallbackList(callbacks, add_history=True, model=model)
-    model.fit(X, Y, batch_size=10, shuffle=False, verbose=0, callbacks=callbacks)
-    assert len(history.losses) == 10
-    np.testing.assert_allclose(
-        history.losses[:4], reference(dense, (X, Y), 10, epochs=1)[:4], rtol=1e-6
-    )
+    assert_its_own_ten(history, model, callbacks, compiled_list)
 
 
 @pytest.mark.parametrize("compiled_list", [True, False], ids=["compiled", "stock"])

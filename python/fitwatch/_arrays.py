@@ -52,9 +52,8 @@ def jax_layout(array: Any) -> str:
         return "float asynchronous"
     if len(array.devices()) == 1:
         return f"row {array.dtype} of {len(array)}" if array.ndim else f"address {array.dtype}"
-    if array.ndim:
-        return "float asynchronous"
-    return f"replicated {array.dtype}" if array.is_fully_replicated else "float asynchronous"
+    replicated = array.is_fully_replicated and not array.ndim
+    return f"replicated {array.dtype}" if replicated else "float asynchronous"
 
 
 class JaxTransfer:

@@ -24,6 +24,7 @@ class EventFiles:
         self._writers: dict[str, SummaryWriter] = {}
         self._failed: set[str] = set()
         self._not_scalar: set[str] = set()
+        self._told = False
 
     def open(self, folder: str) -> _core.EventFile:
         """The open file in a sub-folder; a new one at first.
@@ -41,7 +42,7 @@ class EventFiles:
         """A writer of TensorFlow's, whose events go into the file in a sub-folder."""
         writer = self._writers.get(folder)
         if writer is None:
-            writer = self._writers[folder] = SummaryWriter(lambda: self.open(folder))
+            writer = self._writers[folder] = SummaryWriter(lambda: self.open(folder), self._tell)
         return writer
 
     def add_scalar(self, folder: str, tag: str, value: Any, step: int) -> None:
@@ -100,3 +101,9 @@ class EventFiles:
                 stacklevel=4,
             )
             return None
+
+    def _tell(self, error: Exception) -> None:
+        """Reports once that TensorFlow's writers cannot write."""
+        if not self._told:
+            self._told = True
+            warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)

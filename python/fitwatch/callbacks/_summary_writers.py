@@ -1,7 +1,6 @@
 """TensorFlow's writers as the default ones of `tf.summary`, while a callback is at work."""
 
 import sys
-import warnings
 from typing import Any
 
 from fitwatch import _core
@@ -14,7 +13,6 @@ class SummaryWriters:
 
     update_freq: Any
     _fitwatch_files: EventFiles
-    _summaries_failed = False
     _test_batches: _core.Counter
     _train_batches: _core.Counter
     _user_summaries: list[UserSummaries]
@@ -32,14 +30,9 @@ class SummaryWriters:
         if self.update_freq == "epoch" or sys.modules.get("tensorflow") is None:
             return
         counter = self._train_batches if writer is self._train_writer else self._test_batches
-        try:
-            opened = writer.open()
-        except Exception as error:  # of the disk, or TensorFlow's own
-            if not self._summaries_failed:
-                self._summaries_failed = True
-                warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
-            return
-        self._user_summaries.append(UserSummaries(opened, counter, self.update_freq))
+        opened = writer.try_open()
+        if opened is not None:
+            self._user_summaries.append(UserSummaries(opened, counter, self.update_freq))
 
     def _pop_writer(self) -> None:
         if self._user_summaries:

@@ -8,7 +8,6 @@ import operator
 import os
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, ClassVar
@@ -30,12 +29,15 @@ class SummaryWriter:
 
     Args:
         file: Gives the event file that is to have the events.
+        failed: Called with whatever TensorFlow or the disk raise where that ends no training.
     """
 
-    def __init__(self, file: Callable[[], _core.EventFile]) -> None:
+    def __init__(
+        self, file: Callable[[], _core.EventFile], failed: Callable[[Exception], None]
+    ) -> None:
         self._file = file
+        self._failed = failed
         self._writer: Any = None
-        self._told = False
 
     def open(self) -> Any:
         """The writer itself."""
@@ -47,9 +49,15 @@ class SummaryWriter:
                 prefix="fitwatch-", ignore_cleanup_errors=True
             )
             # Nothing is held back: nobody tells of the end of a process.
-            self._writer = tf.summary.create_file_writer(self._folder.name, max_queue=0)
+            writer = tf.summary.create_file_writer(self._folder.name, max_queue=0)
             (name,) = os.listdir(self._folder.name)
             self._following.follow(os.path.join(self._folder.name, name))
+            self._writer = writer
+        return self._writer
+
+    def try_open(self) -> Any:
+        """The writer itself; None where it cannot be made, which is reported."""
+        self._try(self.open)
         return self._writer
 
     def as_default(self, step: int | None = None) -> Any:
@@ -69,14 +77,11 @@ class SummaryWriter:
             self._following.unfollow()
             self._folder.cleanup()
 
-    def _try(self, action: Callable[[], None]) -> None:
-        """TensorFlow's errors are of its own kind; a log must not end the training."""
+    def _try(self, action: Callable[[], Any]) -> None:
         try:
             action()
-        except Exception as error:
-            if not self._told:
-                self._told = True
-                warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
+        except Exception as error:  # TensorFlow's are of its own kind
+            self._failed(error)
 
 
 class Step:

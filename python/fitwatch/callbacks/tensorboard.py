@@ -375,7 +375,6 @@ class TensorBoard(
         self._fitwatch_files = EventFiles(self.log_dir)
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
-        self._summaries_failed = False
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()

@@ -148,14 +148,13 @@ impl Reader {
         }
         if let Ok(item) = value.cast::<Item>() {
             let (array, at) = (item.get().array.bind(value.py()), item.get().at);
-            let layout = if self.is_array(array) {
-                self.layout_of(array)?
+            let layout = if self.is_array(array)
+                && let row @ Layout::Row { count, .. } = self.layout_of(array)?
+                && at < count
+            {
+                row
             } else {
                 Layout::BY_FLOAT
-            };
-            let layout = match layout {
-                Layout::Row { count, .. } if at < count => layout,
-                _ => Layout::BY_FLOAT,
             };
             return Ok(Cell::Array(value.clone().unbind(), layout));
         }

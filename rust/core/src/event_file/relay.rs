@@ -1,13 +1,12 @@
 //! What another writer appends to an event file of its own.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::record;
 
 /// Bytes that are taken before their space is given back.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 const FORGET: u64 = 1 << 20;
 
 /// Takes over the events of a file that is still growing.
@@ -21,8 +20,9 @@ pub struct Relay {
     rest: Vec<u8>,
     /// Whether the first event was seen, which names the version of the file.
     begun: bool,
+    /// Bytes that were read.
+    taken: u64,
     /// Bytes at the beginning whose space was given back.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     forgotten: u64,
 }
 
@@ -37,6 +37,7 @@ impl Relay {
             file: File::options().read(true).write(true).open(path)?,
             rest: Vec::new(),
             begun: false,
+            taken: 0,
             forgotten: 0,
         })
     }
@@ -46,7 +47,7 @@ impl Relay {
     /// # Errors
     /// When the file cannot be read.
     pub fn take(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
-        self.file.read_to_end(&mut self.rest)?;
+        self.taken += self.file.read_to_end(&mut self.rest)? as u64;
         let mut at = 0;
         while let Some(length) = record::first(&self.rest[at..]) {
             if self.begun {
@@ -56,31 +57,28 @@ impl Relay {
             at += length;
         }
         self.rest.drain(..at);
-        self.forget()
-    }
-
-    /// Gives the space back of what was taken, which may be large and lie in memory.
-    #[cfg(target_os = "linux")]
-    fn forget(&mut self) -> io::Result<()> {
-        use rustix::fs::{FallocateFlags, fallocate};
-
-        let taken = self.file.stream_position()?;
-        if taken - self.forgotten >= FORGET {
-            // The writer goes on at its place: the file keeps its length, with a hole in front.
-            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            // Where the file system has no holes, the space comes back when the file is removed.
-            let _ = fallocate(&self.file, hole, 0, taken);
-            self.forgotten = taken;
+        // What was taken may be much, and lie in memory.
+        if self.taken - self.forgotten >= FORGET {
+            give_back(&self.file, self.taken);
+            self.forgotten = self.taken;
         }
         Ok(())
     }
-
-    #[cfg(not(target_os = "linux"))]
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
-    fn forget(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
+
+/// Gives the space of the first bytes of a file back. It keeps its length, with a hole in front,
+/// so that its writer goes on at its place.
+#[cfg(target_os = "linux")]
+fn give_back(file: &File, length: u64) {
+    use rustix::fs::{FallocateFlags, fallocate};
+
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    // Where the file system has no holes, the space comes back when the file is removed.
+    let _ = fallocate(file, hole, 0, length);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_back(_: &File, _: u64) {}
 
 #[cfg(test)]
 mod tests {
