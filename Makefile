@@ -105,8 +105,8 @@ tools:
 	  "Get it from https://www.python.org/downloads or your system's packages."; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing "Python's venv module" \
 	  "On Debian and Ubuntu: apt-get install python3-venv."; \
-	command -v cargo >/dev/null || missing "cargo (Rust 1.88 or newer)" "Get it from https://rustup.rs."; \
-	test "$$(cargo --version | sed -E 's/^cargo 1\.([0-9]+).*/\1/')" -ge 88 || \
-	  missing "Rust 1.88 or newer" "Get it with: rustup update."; \
+	command -v cargo >/dev/null || missing "cargo (Rust 1.89 or newer)" "Get it from https://rustup.rs."; \
+	test "$$(cargo --version | sed -E 's/^cargo 1\.([0-9]+).*/\1/')" -ge 89 || \
+	  missing "Rust 1.89 or newer" "Get it with: rustup update."; \
 	command -v cc >/dev/null || missing "a C compiler (cc)" \
 	  "On Debian and Ubuntu: apt-get install gcc; on macOS: xcode-select --install."

@@ -19,6 +19,7 @@ __all__ = [
     "disable",
     "enable",
     "enabled",
+    "resumable",
 ]
 
 
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> Any:
         from fitwatch._event_file_writer import EventFileWriter
 
         return EventFileWriter
+    if name == "resumable":
+        from fitwatch._resumable import resumable
+
+        return resumable
     if name in ("callbacks", "CallbackList"):
         import importlib
 

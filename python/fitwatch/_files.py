@@ -1,15 +1,15 @@
 """Paths that callbacks write to: templates with `{fields}`, and folders that must be there."""
 
-import contextlib
+import errno
 import os
 import re
 import string
 import tempfile
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
-from fitwatch import _keras
+from fitwatch import _core, _keras
 
 
 def is_remote(path: str) -> bool:
@@ -51,6 +51,8 @@ def ensure_writable(argument: str, path: str) -> None:
 def ensure_writable_folder(argument: str, folder: str) -> None:
     """Makes a folder if it is missing, and proves that a file can be made in it.
 
+    What dead processes have left of files that they were writing there is removed.
+
     Raises:
         OSError: The folder cannot be made or written.
     """
@@ -58,32 +60,56 @@ def ensure_writable_folder(argument: str, folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            pass
+            _core.clean(folder)
     except OSError as error:
         reason = f"{argument}: the folder {folder!r} cannot be made or written"
         raise OSError(error.errno, f"{reason} ({error.strerror})") from error
 
 
+def ensure_writable_ancestor(argument: str, folder: str) -> None:
+    """Proves that a folder can be written, or made: makes nothing.
+
+    Raises:
+        OSError: It cannot.
+    """
+    folder = os.path.abspath(folder)
+    while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    ensure_writable_folder(argument, folder)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Gives a path to write a file to, which is put in the place of `path` at the end.
+
+    What is at `path` is the whole old file or the whole new one, whatever happens: the new one is
+    written beside it, synced and renamed, and the folder is synced. An exception leaves the old one
+    as it was, and so does writing nothing. What a process that died has left of such a file is
+    removed by the next one.
+
+    Raises:
+        OSError: That failed.
+    """
+    _core.clean(os.path.dirname(path) or ".")
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, and no file", path)
+    new = _core.Replacement(path)
+    try:
+        yield str(new.path)
+        if new.path.exists():
+            new.commit()
+    finally:
+        new.discard()
+
+
 def write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
-    """Puts a file in its place once it is written and synced: there is never half of one.
+    """Puts a file in its place once it is written: there is never half of one.
 
     Raises:
         OSError: That failed; an old file is as it was.
     """
-    path = os.path.realpath(path)  # a link stays one
-    beside = f"{path}.{os.getpid()}-{threading.get_ident()}.tmp"
-    try:
-        with open(beside, "xb") as file:
-            write(file)
-            file.flush()
-            if os.path.exists(path):
-                os.fchmod(file.fileno(), os.stat(path).st_mode & 0o777)
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
+    with replacing(path) as beside, open(beside, "xb") as file:
+        write(file)
 
 
 class RemoteFile:

@@ -111,6 +111,11 @@ def build_optimizer(model: Any) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
+def set_initial_epoch(model: Any, epoch: int | None) -> None:
+    """Has `fit()` begin at an epoch, whatever it is told; None for where it is told to."""
+    model._initial_epoch = epoch
+
+
 def is_synced(model: Any) -> bool:
     """Whether the model's variables hold what the trainer trains with.
 

@@ -20,6 +20,7 @@ class Table:
         remote: The file there, if only Keras's own file layer can open it.
         separator: One character.
         append: Whether to go on with a file that is there.
+        keep: How many of its rows to go on with; None for all, if it goes on.
         fixed: The columns that are no metrics.
 
     Raises:
@@ -38,6 +39,7 @@ class Table:
         *,
         separator: str,
         append: bool,
+        keep: int | None,
         fixed: list[str],
     ) -> None:
         self._path = path
@@ -48,7 +50,8 @@ class Table:
         # Whether columns could not be added in this epoch.
         self._narrow = False
         self.metrics: list[str] | None = None
-        self.file = self._open(separator) if append else self._create(separator)
+        goes_on = append or keep is not None
+        self.file = self._open(separator, keep) if goes_on else self._create(separator)
 
     @property
     def columns(self) -> list[str]:
@@ -93,6 +96,14 @@ class Table:
         except OSError as error:
             self.report(error)
 
+    def sync(self) -> int:
+        """Writes everything to the disk, and gives the number of rows."""
+        try:
+            self.file.sync()
+        except OSError as error:
+            self.report(error)
+        return self.file.rows
+
     def report(self, error: OSError) -> None:
         """Says once that the file cannot be written."""
         self._say_once("file", f"{self._path!r} cannot be written, and training goes on: {error}")
@@ -109,8 +120,12 @@ class Table:
     def _create(self, separator: str) -> _core.CsvFile:
         return _core.CsvFile(self._local(keep=False), separator)
 
-    def _open(self, separator: str) -> _core.CsvFile:
-        file, torn = _core.CsvFile.append(self._local(keep=True), separator, self._fixed[0])
+    def _open(self, separator: str, keep: int | None) -> _core.CsvFile:
+        file, torn = _core.CsvFile.append(self._local(keep=True), separator, self._fixed[0], keep)
+        if keep is not None and file.rows < keep:
+            self._say_once(
+                "rows", f"{self._path!r} has {file.rows} rows, and the backup knows of {keep}."
+            )
         if torn is not None:
             text, kept = torn
             what = "has its end again" if kept else "was taken out"

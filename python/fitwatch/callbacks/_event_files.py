@@ -1,8 +1,11 @@
 """The event files of one run of TensorBoard."""
 
+import glob
 import os
 import socket
+import time
 import warnings
+import zlib
 from typing import Any
 
 from fitwatch import _core
@@ -16,10 +19,12 @@ class EventFiles:
 
     Args:
         log_dir: The folder of the run.
+        run: A name for the run, which its files have in their names; None for none.
     """
 
-    def __init__(self, log_dir: str) -> None:
+    def __init__(self, log_dir: str, run: str | None = None) -> None:
         self._log_dir = log_dir
+        self._run = run
         self._open: dict[str, _core.EventFile] = {}
         self._writers: dict[str, SummaryWriter] = {}
         self._failed: set[str] = set()
@@ -34,7 +39,8 @@ class EventFiles:
         """
         file = self._open.get(folder)
         if file is None:
-            file = _core.EventFile(os.path.join(self._log_dir, folder), socket.gethostname())
+            path = os.path.join(self._log_dir, folder)
+            file = _core.EventFile(path, socket.gethostname(), self._run)
             self._open[folder] = file
         return file
 
@@ -88,6 +94,42 @@ class EventFiles:
             file.close()
         self._open.clear()
 
+    def mark(self) -> dict[str, Any]:
+        """How far all files of the run have come, this process's and those before it."""
+        self.flush()
+        sizes = {name: os.path.getsize(os.path.join(self._log_dir, name)) for name in self._all()}
+        return {"time": int(time.time()), "files": sizes}
+
+    def cut(self, mark: dict[str, Any]) -> None:
+        """Takes out what was written since: of files of the run that no process has open.
+
+        Args:
+            mark: What `mark` gave in a process that is dead.
+        """
+        own = {str(file.path) for file in self._open.values()}
+        for name in self._all():
+            path = os.path.join(self._log_dir, name)
+            if os.path.abspath(path) in {os.path.abspath(one) for one in own}:
+                continue
+            size = mark["files"].get(name)
+            try:
+                if size is not None and os.path.getsize(path) > size:
+                    os.truncate(path, size)
+                elif size is None and _second(name) >= mark["time"]:
+                    os.unlink(path)
+            except OSError as error:
+                warnings.warn(
+                    f"TensorBoard: points that were written since the backup stay: {error}",
+                    stacklevel=2,
+                )
+
+    def _all(self) -> list[str]:
+        """The files of the run, relative to `log_dir`."""
+        if self._run is None:
+            return []
+        pattern = os.path.join("*", f"events.out.tfevents.*.fitwatch.{self._run}.*")
+        return sorted(glob.glob(pattern, root_dir=self._log_dir))
+
     def _file(self, folder: str) -> _core.EventFile | None:
         """The file in a sub-folder; None where it cannot be made, which is reported once."""
         if folder in self._failed:
@@ -107,3 +149,17 @@ class EventFiles:
         if not self._told:
             self._told = True
             warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
+
+
+def _second(name: str) -> int:
+    """When an event file was made, by its name."""
+    return int(os.path.basename(name).split(".")[3])
+
+
+def run_name(callbacks: list[Any]) -> str | None:
+    """A name of a run that can be taken up again, the same each time; None for any other run."""
+    for callback in callbacks:
+        folder = getattr(callback, "backup_dir", None)
+        if folder is not None and hasattr(callback, "_fitwatch_folder"):
+            return f"{zlib.crc32(os.path.abspath(folder).encode()):08x}"
+    return None

@@ -68,6 +68,13 @@ class Stateful:
         ours = (c for c in type(self).__mro__ if c.__module__.startswith("fitwatch.callbacks."))
         return next(ours, type(self)).__name__
 
+    def _fitwatch_arrays(self) -> list[Any]:
+        """What belongs to the state, and is no JSON: weights. For a backup."""
+        return []
+
+    def _fitwatch_load_arrays(self, arrays: list[Any]) -> None:
+        """Takes it back, before the state is loaded."""
+
     def _fitwatch_take(self) -> dict[str, Any]:
         """The values of the state."""
         return {name: to_json(getattr(self, name)) for name in self._fitwatch_state}

@@ -1,56 +1,387 @@
 """BackupAndRestore."""
 
+import copy
+import os
 from typing import Any
 
 import keras
 
-from fitwatch import _core
+from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
+from fitwatch.callbacks import _backup_file
+from fitwatch.callbacks._around import After, Before, is_surrounded, surround
+from fitwatch.callbacks._backup_file import Backup
+from fitwatch.callbacks._backup_folder import BackupFolder, Found
 from fitwatch.callbacks._base import Base
+from fitwatch.callbacks._companions import Companions, has_state
 from fitwatch.callbacks._compiled import compiled
+from fitwatch.callbacks._data_order import DataOrder
 from fitwatch.callbacks._guarded import Guarded
+from fitwatch.callbacks._nested import set_state
+from fitwatch.callbacks._training_state import TrainingState
+
+# As an epoch to begin with: there is none left.
+_NO_MORE = 2**31
 
 
 class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
-    """Backs the training up, so that it can be taken up again after an interruption.
+    """Backs the training up, and takes it up again where it was interrupted.
 
-    Keras's own `keras.callbacks.BackupAndRestore`, but that a `TerminateOnNaN` in the same list
-    keeps it from replacing or deleting the last good backup.
+    Same arguments, files and messages as `keras.callbacks.BackupAndRestore`. A backup is one file,
+    which is replaced as a whole: the weights, the optimizer, the epoch, the seeds of random layers,
+    and the states of all fitwatch callbacks in the list and of all others that have
+    `state_dict()` and `load_state_dict()`, wherever in the list they are. So a resumed run takes
+    the decisions and has the learning rates of one that was never interrupted; rows of a CSVLogger
+    and points of a TensorBoard that were written since the backup are taken out, and written anew.
+
+    Args:
+        backup_dir: The folder of the backup, for this callback alone. Run the script again with the
+            same one, and `fit()` goes on.
+        save_freq: `"epoch"`; or a number of batches (1 or more) after which to back up, counted
+            across epochs; or False for never.
+        double_checkpoint: Whether to keep the backup before the last one too. If the last one is
+            damaged, which its checksum tells, that one is used, with a warning.
+        delete_checkpoint: Whether to delete the backup when training has ended well.
+        exact: Whether to go on inside an epoch that was interrupted, where `save_freq` counts
+            batches: each batch is trained once, the metrics of the epoch are those of all its
+            batches, and `History` has the epochs before, too. Without, such an epoch begins anew
+            with the weights from its middle, as in Keras. The order of the data must be one that
+            can be brought back: arrays; what `fitwatch.resumable()` gives; on TensorFlow a
+            `tf.data` pipeline without Python code. Anything else is refused when `fit()` begins.
+
+    Raises:
+        ValueError: An argument has a value that is not allowed; or, when training begins: the
+            backup is one of another model or of another version of fitwatch, the model is not
+            built, or the order of the data cannot be brought back. Nothing is changed then.
+        TypeError: An argument has the wrong type; or a state of somebody's own callback is no JSON.
+        OSError: The backup is damaged, and there is none before it; or it cannot be written.
+
+    Differs from Keras:
+        - `latest.weights.h5` has everything; `training_metadata.json` is for Keras's class, which
+          can go on from a backup of this one, and the other way round.
+        - The backup is made after all callbacks that have a state have seen the end of the epoch or
+          batch. Keras makes it in the middle of them.
+        - When training was over already, and the process died before it could end it, nothing is
+          trained any more. Keras trains one more epoch.
+        - The next `fit()` begins at its own `initial_epoch`. In Keras it begins where the one
+          before was taken up.
+        - With `steps_per_execution=N` batches are counted by the batch. Keras counts the first call
+          as one batch less.
+        - `delete_checkpoint` deletes the files of the backup, and the folder if nothing else is in
+          it. Keras deletes the folder with all that is in it.
+        - With a `TerminateOnNaN` in the same list the last good backup is neither replaced nor
+          deleted once a metric or a weight is not finite.
+
+    Example:
+        >>> from fitwatch.callbacks import BackupAndRestore
+        >>> BackupAndRestore("backup", double_checkpoint=True).save_freq
+        'epoch'
     """
 
+    # Keras's names.
+    save_freq: Any
+    backup_dir: str
+    double_checkpoint: bool
     delete_checkpoint: bool
 
-    # Those of the hook that is running, for `_save_model`, which gets none.
+    # The backup that this fit goes on from; and whether one was looked for.
+    _fitwatch_found: Found | None = None
+    _fitwatch_looked = False
+    # Whether a backup is due, when all callbacks are done; at the end of the epoch, perhaps.
+    _fitwatch_due = False
+    _fitwatch_due_at_end = False
     _fitwatch_logs: Any = None
+    # Whether the first epoch of this fit has begun, and whether it was set where it begins.
+    _fitwatch_began = False
+    _fitwatch_set_epoch = False
+    # Batches of the epoch that were trained.
+    _fitwatch_trained = 0
+    _fitwatch_order: DataOrder | None = None
+
+    def __init__(
+        self,
+        backup_dir: Any,
+        save_freq: Any = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+        *,
+        exact: bool = False,
+    ) -> None:
+        if not backup_dir:
+            raise ValueError("Empty `backup_dir` argument passed: it must be the path of a folder.")
+        if save_freq is not False and save_freq != "epoch":
+            try:
+                save_freq = _check.count("save_freq", save_freq, minimum=1)
+            except (TypeError, ValueError):
+                allowed = "'epoch', False, or a whole number of 1 or more"
+                raise ValueError(
+                    f"Invalid value for argument `save_freq`: it must be {allowed}; got "
+                    f"{save_freq!r}."
+                ) from None
+        super().__init__(
+            _check.path("backup_dir", backup_dir),
+            save_freq=save_freq,
+            double_checkpoint=_check.flag("double_checkpoint", double_checkpoint),
+            delete_checkpoint=_check.flag("delete_checkpoint", delete_checkpoint),
+        )
+        self.exact = _check.flag("exact", exact)
+        if self.exact and _files.is_remote(self.backup_dir):
+            raise ValueError(f"exact=True needs a backup_dir on this machine; got {backup_dir!r}.")
+        self._fitwatch_core = _core.Checkpoint()
+        self._fitwatch_folder = BackupFolder(self)
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model."""
+        super().set_model(model)
+        run = self._fitwatch_run
+        callback_list = None if run is None else run.callback_list
+        if callback_list is not None:
+            hooks: dict[str, tuple[type[Before], Any]] = {
+                "on_train_begin": (Before, self._fitwatch_before_training),
+                "on_epoch_begin": (Before, self._fitwatch_before_epoch),
+                "on_epoch_end": (After, self._fitwatch_after_epoch),
+            }
+            if self._fitwatch_counts_batches():
+                hooks["on_train_batch_end"] = (After, self._fitwatch_after_batch)
+            surround(callback_list, self, **hooks)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Takes up the training that was interrupted, if there is one."""
+        if not self._fitwatch_looked:
+            self._fitwatch_before_training()
+        self._fitwatch_looked = False
+        super().on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Notes the epoch."""
+        if not self._fitwatch_is_in_list():
+            self._fitwatch_before_epoch(epoch)
+        super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` is `"epoch"`."""
+        self._current_epoch = epoch + 1
+        self._last_batch_seen = self._fitwatch_trained = 0
+        self._fitwatch_due_at_end = self._fitwatch_due_at_end or self.save_freq == "epoch"
         self._fitwatch_logs = logs
-        super().on_epoch_end(epoch, logs)
-        self._fitwatch_logs = None
+        if not self._fitwatch_waits():
+            self._fitwatch_after_epoch()
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` counts batches and enough have passed."""
-        self._fitwatch_logs = logs
-        super().on_train_batch_end(batch, logs)
-        self._fitwatch_logs = None
+        if self._should_save_on_batch(batch):
+            self._last_batch_seen = batch
+            self._fitwatch_trained = batch + 1
+            self._fitwatch_due = True
+            self._fitwatch_logs = logs
+            if not self._fitwatch_waits():
+                self._fitwatch_after_batch()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
-        delete = self.delete_checkpoint
-        self.delete_checkpoint = delete and not self._fitwatch_is_spoiled(logs)
-        try:
-            super().on_train_end(logs)
-        finally:
-            self.delete_checkpoint = delete
+        self._fitwatch_end()
+        spoiled = self._fitwatch_is_spoiled(logs)
+        if self.delete_checkpoint and not spoiled:
+            self._fitwatch_delete()
+        elif not self._fitwatch_is_remote():
+            self._fitwatch_folder.end()
+        self._fitwatch_found = None
+
+    # What Keras's hooks call; a subclass may have its own.
+
+    def _should_save_on_batch(self, batch: int) -> bool:
+        if not self._fitwatch_counts_batches():
+            return False
+        return bool(self._fitwatch_core.due(batch, self.save_freq))
+
+    def _load_model(self) -> None:
+        if self._fitwatch_is_remote():
+            super()._load_model()
+            self._fitwatch_set_epoch = True
+            return
+        found = self._fitwatch_found
+        if found is None:
+            return
+        if getattr(self.model, "optimizer", None) is not None:
+            _keras.build_optimizer(self.model)
+        _backup_file.load_weights(found.path, self.model)
+        if found.backup is not None:
+            TrainingState(self.model).load(found.backup)
+        _keras.set_initial_epoch(self.model, _NO_MORE if found.is_over else found.epoch)
+        self._fitwatch_set_epoch = True
 
     def _save_model(self) -> None:
-        if not self._fitwatch_is_spoiled(self._fitwatch_logs):
+        if self._fitwatch_is_spoiled(self._fitwatch_logs):
+            return
+        if self._fitwatch_is_remote():
             super()._save_model()
+            return
+        backup = self._fitwatch_take()
+        self._fitwatch_folder.save(self.model, backup, double=self.double_checkpoint)
+
+    # Around the list.
+
+    def _fitwatch_before_training(self, logs: Any = None) -> None:
+        """Finds the backup, and gives the callbacks their states before they begin."""
+        self._fitwatch_looked = True
+        self._fitwatch_end()
+        self._fitwatch_core = _core.Checkpoint()
+        self._fitwatch_began = self._fitwatch_due = self._fitwatch_due_at_end = False
+        self._fitwatch_found = None
+        if self.exact:
+            self._fitwatch_order = DataOrder(self._model)
+        if self._fitwatch_is_remote():
+            return
+        _files.ensure_writable_ancestor("backup_dir", self.backup_dir)
+        if not self.model.built:
+            raise ValueError(
+                "the model must be built before BackupAndRestore can take it up: call it on a "
+                f"batch of data first, or give it an Input: {self.model}."
+            )
+        self._fitwatch_folder = BackupFolder(self)
+        found = self._fitwatch_found = self._fitwatch_folder.find()
+        if found is not None and found.backup is not None:
+            backup = found.backup
+            TrainingState(self.model).check(found.path, backup)
+            if self.exact:
+                self._fitwatch_check_exact(found.path, backup.state)
+            self._fitwatch_companion_states().begin(backup.state["callbacks"], backup.arrays)
+
+    def _fitwatch_before_epoch(self, epoch: int, logs: Any = None) -> None:
+        """Gives back what `fit()` and the callbacks would have reset, before the first epoch."""
+        self._current_epoch = epoch
+        order, found = self._fitwatch_order, self._fitwatch_found
+        backup = None if found is None else found.backup
+        self._fitwatch_found = None
+        first, self._fitwatch_began = not self._fitwatch_began, True
+        if first:
+            self._fitwatch_release_epoch()
+        if first and backup is not None:
+            self._fitwatch_companion_states().begin_first_epoch(backup.state["callbacks"])
+            self._fitwatch_core.batches_since = backup.state["batches_since"]
+            exact = backup.state["exact"]
+            if order is not None and exact is not None:
+                trained = backup.state["trained"]
+                order.go_on(exact, backup.arrays, epoch, trained)
+                if trained:
+                    order.build_metrics(self.model)
+                    TrainingState(self.model).load_metrics(backup)
+                    self._fitwatch_core.last_batch = trained - 1
+                return
+        if order is not None:
+            order.begin_epoch(epoch)
+
+    def _fitwatch_after_batch(self, *args: Any, **kwargs: Any) -> None:
+        """Backs up, if that is due, now that every callback is done with the batch."""
+        if not self._fitwatch_due:
+            return
+        self._fitwatch_due = False
+        order = self._fitwatch_order
+        last = order is not None and order.batches in (None, self._fitwatch_trained)
+        if last or _keras.model_of(self).stop_training:
+            # There is no batch to go on with.
+            self._fitwatch_due_at_end = True
+            return
+        self._save_model()
+        self._fitwatch_logs = None
+
+    def _fitwatch_after_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """The same for an epoch."""
+        if self._fitwatch_due_at_end:
+            self._fitwatch_due_at_end = False
+            self._save_model()
+        self._fitwatch_logs = None
+
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
+        return NotImplemented if self._fitwatch_counts_batches() else None
+
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
+        if fit:
+            self._fitwatch_end()
+            self._fitwatch_found = None
+
+    def _fitwatch_end(self) -> None:
+        self._fitwatch_release_epoch()
+        self._fitwatch_order = None
+
+    def _fitwatch_release_epoch(self) -> None:
+        """The next fit begins where it is told to."""
+        if self._fitwatch_set_epoch:
+            self._fitwatch_set_epoch = False
+            _keras.set_initial_epoch(_keras.model_of(self), None)
+
+    # The backup.
+
+    def _fitwatch_take(self) -> Backup:
+        arrays: list[Any] = []
+        model = self.model  # on JAX, this brings everything up to date
+        companions = self._fitwatch_companion_states().take(arrays)
+        order = self._fitwatch_order
+        state = {
+            "id": os.urandom(8).hex(),
+            "epoch": self._current_epoch,
+            "batch": self._last_batch_seen,
+            "trained": self._fitwatch_trained,
+            "batches_since": self._fitwatch_core.batches_since,
+            "stopped": model.stop_training is True,
+            "callbacks": companions,
+            "exact": None if order is None else order.take(arrays),
+            **TrainingState(model).take(arrays),
+        }
+        return Backup(state, arrays)
+
+    def _fitwatch_check_exact(self, path: str, state: dict[str, Any]) -> None:
+        trained, exact = state["trained"], state["exact"]
+        if exact is None and trained:
+            raise ValueError(
+                f"{path} was made without exact=True, in the middle of an epoch: which batches are "
+                "left cannot be known. Leave exact out to train the epoch anew."
+            )
+        if exact is not None and self._fitwatch_order is not None:
+            self._fitwatch_order.check(exact, trained, self._model.steps_per_execution)
+
+    def _fitwatch_delete(self) -> None:
+        if self._fitwatch_is_remote():
+            super().on_train_end()
+        else:
+            self._fitwatch_folder.delete()
+
+    # Small questions.
 
     def _fitwatch_is_spoiled(self, logs: Any) -> bool:
         return self._fitwatch_spoiled_metrics(logs) or self._fitwatch_spoiled_weights()
 
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        return None if self.save_freq == "epoch" else NotImplemented
+    def _fitwatch_counts_batches(self) -> bool:
+        return self.save_freq != "epoch" and self.save_freq is not False
+
+    def _fitwatch_is_remote(self) -> bool:
+        return _files.is_remote(self.backup_dir)
+
+    def _fitwatch_is_in_list(self) -> bool:
+        run = self._fitwatch_run
+        callback_list = None if run is None else run.callback_list
+        return callback_list is not None and is_surrounded(callback_list, self)
+
+    def _fitwatch_waits(self) -> bool:
+        """Whether others have to see the batch or the epoch before there is a backup of it."""
+        if not self._fitwatch_is_in_list():
+            return False
+        companions = self._fitwatch_companions()
+        behind = companions[next(n for n, c in enumerate(companions) if c is self) + 1 :]
+        return any(has_state(callback, history=self.exact) for callback in behind)
+
+    def _fitwatch_companion_states(self) -> Companions:
+        return Companions(self._fitwatch_companions(), history=self.exact)
+
+    def __getstate__(self) -> Any:
+        attributes, slots = super().__getstate__()
+        # A copy backs up another fit.
+        own = ("_fitwatch_found", "_fitwatch_order")
+        return {name: value for name, value in attributes.items() if name not in own}, slots
+
+    def __setstate__(self, state: Any) -> None:
+        set_state(self, state)
+        # `copy.copy` hands over the original's own.
+        self._fitwatch_core = copy.copy(self._fitwatch_core)

@@ -47,6 +47,9 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         - Appending after a last line without an end, as a crash leaves it, takes that line out and
           shows it in a warning: its last number may be cut short. Keras writes the next row behind
           it.
+        - Where a `BackupAndRestore` in the same list takes a run up again, the file goes on behind
+          the rows that the backup knows of, whatever `append` is. Keras begins it anew, or has rows
+          twice.
         - A file that cannot be written any more is reported once, and training goes on; what is
           kept back (1 MiB at most) is written when there is space again. In Keras it ends the
           training.
@@ -68,6 +71,8 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
 
     _fitwatch_table: Table | None = None
     _fitwatch_rows: _core.Rows | None = None
+    # How many rows of the file a backup knows of, which this fit goes on from.
+    _fitwatch_keep: int | None = None
 
     def __init__(
         self,
@@ -117,9 +122,10 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
             self._fitwatch_remote,
             separator=self.sep,
             append=self.append,
+            keep=self._fitwatch_keep,
             fixed=["epoch", "batch"] if by_batch else ["epoch"],
         )
-        self._fitwatch_table = table
+        self._fitwatch_table, self._fitwatch_keep = table, None
         self.append_header = not table.file.columns
         if by_batch:
             self._fitwatch_watch()
@@ -199,6 +205,17 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
     def _fitwatch_flush(self) -> None:
         if self._fitwatch_table is not None:
             self._fitwatch_table.flush(publish=True)
+
+    def _fitwatch_mark(self) -> int | None:
+        """How many rows there are, for a backup: they are on the disk then."""
+        if self._fitwatch_table is None:
+            return None
+        self._fitwatch_drain()
+        return self._fitwatch_table.sync()
+
+    def _fitwatch_go_on(self, mark: int) -> None:
+        """Has the next fit go on behind so many rows; those that came later are taken out."""
+        self._fitwatch_keep = mark
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)

@@ -97,6 +97,8 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
     }
 
     best_weights: Any
+    # Those of a backup, until the first epoch begins.
+    _fitwatch_loaded_weights: list[Any] | None = None
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()
     baseline = CoreAttribute[float | None]()
@@ -279,6 +281,22 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             self._fitwatch_restore()
 
     # The state.
+
+    def _fitwatch_arrays(self) -> list[Any]:
+        return list(self.best_weights or [])
+
+    def _fitwatch_load_arrays(self, arrays: list[Any]) -> None:
+        self._fitwatch_loaded_weights = arrays or None
+
+    def _fitwatch_set(self, values: dict[str, Any]) -> None:
+        super()._fitwatch_set(values)
+        if self._fitwatch_loaded_weights is not None:
+            self.best_weights = self._fitwatch_loaded_weights
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called when an epoch begins."""
+        super().on_epoch_begin(epoch, logs)
+        self._fitwatch_loaded_weights = None
 
     def _fitwatch_checked(self, state: Any) -> dict[str, Any]:
         values = super()._fitwatch_checked(state)

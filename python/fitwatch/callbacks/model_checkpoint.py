@@ -4,25 +4,28 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _files
+from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+from fitwatch.callbacks._saves import Saves
 from fitwatch.callbacks._stateful import optional_number, optional_whole, whole
 
 
-class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
+class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
+    A file is written beside its target, synced and renamed: whatever happens (the process is
+    killed, the power fails, the disk is full), `filepath` has the whole old or the whole new file.
 
     Args:
         filepath: Where to save. `{epoch}` (from 1), `{batch}` (from 1, with an integer `save_freq`)
             and `{name}` of any logged metric are filled in, with a format if you like:
             `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
             `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder is made.
-        monitor: Name of the metric to watch.
+        monitor: Name of the metric to watch; None for none, without `save_best_only`.
         verbose: 1 prints a line for every decision and every save.
         save_best_only: Whether to save only when the metric is the best so far.
         save_weights_only: Whether to save the weights alone, instead of the whole model.
@@ -31,16 +34,34 @@ class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metacla
         save_freq: `"epoch"`, or a number of batches (1 or more) after which to save, counted across
             epochs.
         initial_value_threshold: A value that the first checkpoint must beat already.
+        save_interval_seconds: Seconds (or a `timedelta`) between two saves, in the place of
+            `save_freq`: the model is saved after the first batch that ends that long after the last
+            save, or after training began.
+        max_to_keep: How many files to keep (1 or more): those with the best values of `monitor`; or
+            with `monitor=None`, or where it is not logged, the last ones. One that would not be
+            among them is not saved. With more than one, `filepath` needs a field. An index in the
+            folder (`<filepath>.index.json`) has their names and values, and a run that is resumed
+            goes on with it; only files that are in it are ever deleted. None keeps all.
+        save_on_background: Whether to copy the weights to the host's memory only, and to have a
+            thread write them while training goes on. One save is under way at a time, the next one
+            waits; `fit()` returns when the last one is safe, and raises what has gone wrong at the
+            next save or the end of the epoch. The memory is kept for the next save. Files are
+            `.keras` or `.weights.h5`, the same as without, on this machine.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, at the first decision,
-            `mode="auto"` and the metric's direction is not known.
+            `mode="auto"` and the metric's direction is not known; or the model has a `save()` of
+            its own, which `save_on_background` would pass by.
         TypeError: An argument has the wrong type.
         KeyError: `filepath` names a metric that is not logged; raised at the end of the first
             epoch, or after the first batch with an integer `save_freq`.
         OSError: The folder of `filepath` cannot be made or written; raised when training begins.
+            Or the model cannot be saved: `fit()` ends as with Keras, but the file that was there
+            before is whole, and its value is still `best`.
 
     Differs from Keras:
+        - In Keras a process that is killed while it saves leaves half a file and no other, and so
+          does a full disk; a save that failed counts as the best.
         - A missing metric with `save_best_only=True` is reported once in a fit, and a file that is
           there already is not overwritten. Keras saves every time, over the best model too.
         - An integer `save_freq` together with `save_best_only` works. Keras raises a TypeError at
@@ -62,6 +83,8 @@ class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metacla
         "_last_batch_seen": optional_whole,
     }
 
+    _fitwatch_interval: _core.Interval | None = None
+
     # The names that Keras has for them.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
     _last_batch_seen = CoreAttribute[int | None]("last_batch")
@@ -69,27 +92,41 @@ class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metacla
     def __init__(
         self,
         filepath: Any,
-        monitor: str = "val_loss",
+        monitor: str | None = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
         save_weights_only: bool = False,
         mode: str = "auto",
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
+        *,
+        save_interval_seconds: Any = None,
+        max_to_keep: int | None = None,
+        save_on_background: bool = False,
     ) -> None:
         self._fields_checked = False
         filepath = _check.path("filepath", filepath)
-        _files.fields("filepath", filepath)
+        fields = _files.fields("filepath", filepath)
+        save_best_only = _check.flag("save_best_only", save_best_only)
         if not isinstance(save_freq, str):
             save_freq = _check.count("save_freq", save_freq, minimum=1)
         elif save_freq != "epoch":
             allowed = "'epoch' or a whole number of 1 or more"
             raise ValueError(f"Unrecognized save_freq: it must be {allowed}; got {save_freq!r}.")
+        if monitor is not None or save_best_only or max_to_keep is None:
+            monitor = _check.text("monitor", monitor)
+        self.save_interval_seconds = _check.seconds("save_interval_seconds", save_interval_seconds)
+        if self.save_interval_seconds is not None and save_freq != "epoch":
+            raise ValueError(
+                "save_interval_seconds takes the place of save_freq, which must be 'epoch' then; "
+                f"got {save_freq!r}."
+            )
+        self._fitwatch_check_saves(filepath, fields, max_to_keep, save_on_background)
         super().__init__(
             filepath=filepath,
-            monitor=_check.text("monitor", monitor),
+            monitor=monitor,
             verbose=_check.verbosity("verbose", verbose),
-            save_best_only=_check.flag("save_best_only", save_best_only),
+            save_best_only=save_best_only,
             save_weights_only=_check.flag("save_weights_only", save_weights_only),
             mode=mode,
             save_freq=save_freq,
@@ -103,20 +140,32 @@ class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metacla
         super().on_train_begin(logs)
         self._fields_checked = False
         _files.ensure_writable("filepath", self.filepath)
+        if self.save_interval_seconds is not None:
+            self._fitwatch_interval = _core.Interval(self.save_interval_seconds)
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Saves, if `save_freq` counts batches and enough have passed (or a subclass says so)."""
-        if self.save_freq != "epoch" and not self._fields_checked:
+        """Saves, if batches or seconds count and enough have passed (or a subclass says so)."""
+        by_batch = self.save_freq != "epoch" or self._fitwatch_interval is not None
+        if by_batch and not self._fields_checked:
             # The first save may be hours away: a field that no metric has is an error now.
             self._get_file_path(getattr(self, "_current_epoch", 0), batch, logs)
             self._fields_checked = True
         if self._should_save_on_batch(batch):
             self._save_on_batch(batch, logs)
 
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Saves, if `save_freq` is `"epoch"`."""
+        self._fitwatch_saver.settle(wait=False)
+        if self._fitwatch_interval is None:
+            super().on_epoch_end(epoch, logs)
+
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         if self._overridden("_should_save_on_batch") or self._attribute_redefined():
             return NotImplemented
+        if self._fitwatch_interval is not None:
+            self._fitwatch_interval.hook = not self._fields_checked
+            return self._fitwatch_interval, self._save_on_batch
         if self.save_freq == "epoch":
             return None
         # The first batch goes through the hook, which checks the fields of the path.
@@ -124,15 +173,38 @@ class ModelCheckpoint(Guarded, Monitor, keras.callbacks.ModelCheckpoint, metacla
         return due, self._save_on_batch
 
     def _save_on_batch(self, batch: int, logs: Any) -> None:
-        if self.monitor_op is None and self.save_best_only:
+        if self.monitor_op is None and (self.save_best_only or self.max_to_keep is not None):
             self._set_monitor_op()
         self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
-        if not self._fitwatch_spoiled_metrics(logs):
-            super()._save_model(epoch, batch, logs)
+        self._fitwatch_saver.settle(wait=False)
+        if self._fitwatch_spoiled_metrics(logs):
+            return
+        filepath = self._get_file_path(epoch, batch, logs)
+        value = self._fitwatch_monitored(logs)
+        if not self._fitwatch_admits(epoch, value, logs):
+            return
+        best = self.best
+        if not self._should_save_model(epoch, batch, logs, filepath):
+            return
+
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                self.best = best
+                error.add_note(f"{type(self).__name__}: {filepath!r} was not saved.")
+            elif self.verbose > 0:
+                _keras.print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
+
+        self._fitwatch_save(filepath, value, done)
+
+    def _set_monitor_op(self) -> None:
+        if self.monitor is not None:
+            super()._set_monitor_op()
 
     def _should_save_on_batch(self, batch: int) -> bool:
+        if self._fitwatch_interval is not None:
+            return self._fitwatch_interval.due()
         return self.save_freq != "epoch" and bool(self._fitwatch_core.due(batch, self.save_freq))
 
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:

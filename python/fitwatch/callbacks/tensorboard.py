@@ -11,7 +11,7 @@ from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rare_events
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Form, compiled
-from fitwatch.callbacks._event_files import EventFiles
+from fitwatch.callbacks._event_files import EventFiles, run_name
 from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._own_losses import OwnLosses
 from fitwatch.callbacks._snapshots import Snapshots
@@ -75,6 +75,10 @@ class TensorBoard(
         - With an integer `update_freq`, the values of every epoch and evaluation are written. Keras
           drops those of an epoch whose last batch is not one of every `update_freq`.
         - The names of event files end in `.fitwatch.N` instead of `.N.v2`.
+        - Where a `BackupAndRestore` in the same list takes a run up again, batch steps go on where
+          the backup has them, and points that were written since are taken out of the files; a
+          TensorBoard that is open shows that after a restart. The files of such runs have a mark of
+          the backup's folder in their names.
         - The Graphs page shows the model's layers at once. With Keras's files it shows an error
           until "Conceptual graph" is chosen.
         - The Projector page shows the embeddings: `train/` gets them as text, besides the weights
@@ -359,6 +363,15 @@ class TensorBoard(
     def _fitwatch_flush(self) -> None:
         self._fitwatch_files.flush()
 
+    def _fitwatch_mark(self) -> Any:
+        """How far the files have come, for a backup."""
+        self._fitwatch_drain()
+        return self._fitwatch_files.mark()
+
+    def _fitwatch_go_on(self, mark: Any) -> None:
+        """Takes out what was written since that backup."""
+        self._fitwatch_files.cut(mark)
+
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
         if self._fitting:  # an evaluation inside a fit that goes on
@@ -372,7 +385,7 @@ class TensorBoard(
         self._fitwatch_files.close()
 
     def _new_files(self) -> None:
-        self._fitwatch_files = EventFiles(self.log_dir)
+        self._fitwatch_files = EventFiles(self.log_dir, run_name(self._fitwatch_companions()))
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
 

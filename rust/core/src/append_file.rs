@@ -112,6 +112,18 @@ impl AppendFile {
         written
     }
 
+    /// Waits until what was handed to the operating system is safe from a loss of power.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn sync(&self) -> io::Result<()> {
+        match self.file.sync_data() {
+            // A pipe, a device.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            synced => synced,
+        }
+    }
+
     /// Cuts off what a failed write has left of a piece in a file that had this length before.
     fn cut_back(&self, before: u64) -> io::Result<()> {
         let length = self.file.metadata()?.len();

@@ -18,7 +18,7 @@ mod patience;
 mod plateau;
 mod progress_bar;
 mod python_text;
-mod replace;
+pub mod replace;
 mod series;
 mod smoothing;
 

@@ -55,6 +55,7 @@ impl CsvFile {
     ///     path: Where it lies.
     ///     separator: One character.
     ///     first: A column that it must have.
+    ///     keep: How many of its rows to keep, the first ones; None for all.
     ///
     /// Returns:
     ///     The file; and what its last row was, if that was torn, with whether it was kept.
@@ -63,13 +64,15 @@ impl CsvFile {
     ///     `OSError`: It cannot be opened.
     ///     `ValueError`: It is no CSV file with that column.
     #[classmethod]
+    #[pyo3(signature = (path, separator, first, keep=None))]
     fn append(
         _cls: &Bound<'_, PyType>,
         path: PathBuf,
         separator: char,
         first: &str,
+        keep: Option<u64>,
     ) -> Result<(Self, Option<(String, bool)>), Error> {
-        match csv::CsvFile::append(&path, separator, first, now()) {
+        match csv::CsvFile::append(&path, separator, first, keep, now()) {
             Ok((file, repair)) => {
                 let repair = repair.map(|repair| (repair.text, repair.kept));
                 Ok((Self(file), repair))
@@ -82,6 +85,12 @@ impl CsvFile {
     #[getter]
     fn get_columns(&self) -> Vec<String> {
         self.0.columns().to_vec()
+    }
+
+    /// The rows that are in the file, without those that wait to be written.
+    #[getter]
+    fn get_rows(&self) -> u64 {
+        self.0.rows()
     }
 
     /// Adds columns at the end; rows that are there already get `NA` for them.
@@ -105,5 +114,11 @@ impl CsvFile {
     /// Hands everything to the operating system.
     fn flush(&mut self) -> Result<(), Error> {
         self.0.flush(now()).map_err(|source| self.error(source))
+    }
+
+    /// Writes everything, and waits until it is safe from a loss of power.
+    fn sync(&mut self, py: Python<'_>) -> Result<(), Error> {
+        let synced = py.detach(|| self.0.sync(now()));
+        synced.map_err(|source| self.error(source))
     }
 }

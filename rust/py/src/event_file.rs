@@ -18,6 +18,7 @@ use crate::error::Error;
 /// Args:
 ///     folder: Where to make it. The folder is made if it is missing.
 ///     host: The machine's name, which becomes a part of the file's.
+///     run: A name of the run, which becomes a part of the file's, too.
 ///
 /// Raises an `OSError` where the file cannot be made.
 #[pyclass(module = "fitwatch._core", frozen, subclass)]
@@ -70,8 +71,9 @@ impl EventFile {
 #[pymethods]
 impl EventFile {
     #[new]
-    fn new(folder: PathBuf, host: &str) -> Result<Self, Error> {
-        match event_file::EventFile::create(&folder, host, now()) {
+    #[pyo3(signature = (folder, host, run=None))]
+    fn new(folder: PathBuf, host: &str, run: Option<&str>) -> Result<Self, Error> {
+        match event_file::EventFile::create(&folder, host, run, now()) {
             Ok(file) => Ok(Self {
                 file,
                 told: AtomicBool::new(false),

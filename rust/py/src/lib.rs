@@ -15,6 +15,7 @@ mod policy;
 mod raw;
 mod reader;
 mod recorder;
+mod replacement;
 mod series;
 mod sinks;
 
@@ -42,9 +43,11 @@ mod _core {
     #[pymodule_export]
     use super::recorder::Recorder;
     #[pymodule_export]
+    use super::replacement::{Replacement, clean};
+    #[pymodule_export]
     use super::series::Series;
     #[pymodule_export]
-    use super::sinks::{Counter, Due, Finite, Losses, Progress, Rows, Scalars, Watch};
+    use super::sinks::{Counter, Due, Finite, Interval, Losses, Progress, Rows, Scalars, Watch};
 
     use pyo3::prelude::*;
     use pyo3::types::IntoPyDict;

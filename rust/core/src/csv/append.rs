@@ -46,16 +46,24 @@ pub struct Repair {
 pub struct Survey {
     /// The names of the columns; none in an empty file.
     pub columns: Vec<String>,
+    /// Its rows, without the header.
+    pub rows: u64,
+    /// Where the row begins that is one too many, if there is one.
+    pub surplus: Option<u64>,
     /// The line at its end that has none, if there is one, and where it begins.
     pub torn: Option<(Repair, u64)>,
 }
 
-/// Looks a file through, before anything is appended to it.
-pub fn survey(path: &Path, separator: char, first: &str) -> Result<Survey, Refused> {
+/// Looks a file through, before anything is appended to it: its first `keep` rows.
+pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Survey, Refused> {
     let mut records = Records::new(BufReader::new(File::open(path)?), separator);
     let mut found = Survey::default();
     let (mut offset, mut lines) = (0, 0);
     while records.next()? {
+        if offset > 0 && found.rows == keep {
+            found.surplus = Some(offset);
+            break;
+        }
         let line = &records.record;
         let open = records.quotes.are_open();
         if open && swallows_rows(line, separator, found.columns.len()) {
@@ -74,12 +82,14 @@ pub fn survey(path: &Path, separator: char, first: &str) -> Result<Survey, Refus
             if offset == 0 && !ended && !begins_like(&text, separator, first) {
                 return Err(Refused::NoHeader(vec![text]));
             }
+            found.rows += u64::from(ended && offset > 0);
             found.torn = Some((Repair { text, kept: ended }, offset));
             break;
         }
         if records.fields() > found.columns.len() && !without_end(line).is_empty() {
             return Err(Refused::TooLong(lines + 1));
         }
+        found.rows += u64::from(offset > 0);
         lines += line
             .iter()
             .fold(0, |count, byte| count + u64::from(*byte == b'\n'));

@@ -13,13 +13,17 @@ use crate::replace::replace;
 ///
 /// Invariants:
 /// - the header names every column, and every row that is written here has a field for each;
-/// - a column is never moved or renamed, and a new one is added at the end.
+/// - a column is never moved or renamed, and a new one is added at the end;
+/// - `waiting` counts the rows in the buffer of `file`.
 #[derive(Debug)]
 pub struct CsvFile {
     file: AppendFile,
     separator: char,
     columns: Vec<String>,
     row: String,
+    /// Rows in the file, and those that wait to be written.
+    rows: u64,
+    waiting: u64,
 }
 
 impl CsvFile {
@@ -29,13 +33,14 @@ impl CsvFile {
     /// When it cannot be made.
     pub fn create(path: &Path, separator: char, now: f64) -> io::Result<Self> {
         File::create(path)?;
-        Self::open(path, separator, Vec::new(), now)
+        Self::open(path, separator, Vec::new(), 0, now)
     }
 
     /// Opens a file to add rows to it; makes it, if there is none.
     ///
     /// A last line without an end, as a crash leaves it, is cut off: half a number looks like one.
-    /// Where half of the end is there, it gets the other half.
+    /// Where half of the end is there, it gets the other half. Rows behind the first `keep` are cut
+    /// off, too.
     ///
     /// # Errors
     /// When the file cannot be opened, or is no CSV file whose header has the column `first`. It is
@@ -44,12 +49,16 @@ impl CsvFile {
         path: &Path,
         separator: char,
         first: &str,
+        keep: Option<u64>,
         now: f64,
     ) -> Result<(Self, Option<Repair>), Refused> {
         if !path.try_exists()? {
             return Ok((Self::create(path, separator, now)?, None));
         }
-        let survey = append::survey(path, separator, first)?;
+        let survey = append::survey(path, separator, first, keep.unwrap_or(u64::MAX))?;
+        if let Some(start) = survey.surplus {
+            File::options().append(true).open(path)?.set_len(start)?;
+        }
         let repair = match survey.torn {
             Some((repair, start)) => {
                 let mut file = File::options().append(true).open(path)?;
@@ -62,11 +71,17 @@ impl CsvFile {
             }
             None => None,
         };
-        let file = Self::open(path, separator, survey.columns, now)?;
+        let file = Self::open(path, separator, survey.columns, survey.rows, now)?;
         Ok((file, repair))
     }
 
-    fn open(path: &Path, separator: char, columns: Vec<String>, now: f64) -> io::Result<Self> {
+    fn open(
+        path: &Path,
+        separator: char,
+        columns: Vec<String>,
+        rows: u64,
+        now: f64,
+    ) -> io::Result<Self> {
         // The program may change its folder.
         let path = std::path::absolute(path)?;
         let file = File::options().append(true).open(&path)?;
@@ -75,6 +90,8 @@ impl CsvFile {
             separator,
             columns,
             row: String::new(),
+            rows,
+            waiting: 0,
         })
     }
 
@@ -90,6 +107,12 @@ impl CsvFile {
         &self.columns
     }
 
+    /// The rows that the file has, without those that wait to be written.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Adds columns at the end. Rows that are there already get fields that say "missing", in a new
     /// file that takes the place of the old one.
     ///
@@ -99,7 +122,7 @@ impl CsvFile {
         let mut columns = self.columns.clone();
         columns.extend_from_slice(names);
         if !self.file.is_empty() {
-            self.file.flush(now)?;
+            self.flush(now)?;
             self.widen(&columns)?;
             let path = self.file.path().to_owned();
             let file = File::options().append(true).open(&path)?;
@@ -147,7 +170,9 @@ impl CsvFile {
         }
         text::push_record(&mut self.row, self.separator, fields);
         self.file.buffer().extend_from_slice(self.row.as_bytes());
-        self.file.flush_if_due(now)
+        self.waiting += 1;
+        let written = self.file.flush_if_due(now);
+        self.counted(written)
     }
 
     /// Hands everything to the operating system.
@@ -155,7 +180,26 @@ impl CsvFile {
     /// # Errors
     /// When the file cannot be written; see [`AppendFile::flush`].
     pub fn flush(&mut self, now: f64) -> io::Result<()> {
-        self.file.flush(now)
+        let written = self.file.flush(now);
+        self.counted(written)
+    }
+
+    /// Writes everything, and waits until it is safe from a loss of power.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn sync(&mut self, now: f64) -> io::Result<()> {
+        self.flush(now)?;
+        self.file.sync()
+    }
+
+    /// Counts the rows that were written, or given up.
+    fn counted(&mut self, written: io::Result<()>) -> io::Result<()> {
+        if self.file.buffer().is_empty() {
+            self.rows += if written.is_ok() { self.waiting } else { 0 };
+            self.waiting = 0;
+        }
+        written
     }
 }
 
@@ -195,12 +239,12 @@ mod tests {
         }
 
         fn append(&self) -> (CsvFile, Option<Repair>) {
-            CsvFile::append(&self.path(), ',', "epoch", 1.0).expect("a CSV file")
+            CsvFile::append(&self.path(), ',', "epoch", None, 1.0).expect("a CSV file")
         }
 
         fn refused(&self) -> Refused {
             let before = fs::read(self.path()).expect("a file");
-            let opened = CsvFile::append(&self.path(), ',', "epoch", 1.0);
+            let opened = CsvFile::append(&self.path(), ',', "epoch", None, 1.0);
             assert_eq!(fs::read(self.path()).expect("a file"), before);
             opened.expect_err("refused")
         }
@@ -253,6 +297,29 @@ mod tests {
             assert_eq!(repair, Some(Repair { text, kept }));
             drop(file);
             assert_eq!(folder.read(), format!("epoch,loss\r\n0,0.5\r\n{expected}"));
+        }
+    }
+
+    #[test]
+    fn rows_are_counted_and_those_too_many_are_cut_off() {
+        let content = "epoch,loss\r\n0,0.5\r\n1,\"a\r\nb\"\r\n2,0.25\r\n3,0.1";
+        for (keep, rows, left) in [
+            (None, 3, &content[..content.len() - 5]),
+            (Some(9), 3, &content[..content.len() - 5]),
+            (Some(3), 3, &content[..content.len() - 5]),
+            (Some(2), 2, "epoch,loss\r\n0,0.5\r\n1,\"a\r\nb\"\r\n"),
+            (Some(0), 0, "epoch,loss\r\n"),
+        ] {
+            let folder = Folder::with(content);
+            let path = folder.path();
+            let (mut file, _) = CsvFile::append(&path, ',', "epoch", keep, 1.0).expect("a file");
+            assert_eq!((file.rows(), folder.read().as_str()), (rows, left));
+            file.add_row([Field::Int(9), Field::Missing], 1.0)
+                .expect("a row");
+            assert_eq!(file.rows(), rows);
+            file.add_columns(&names(&["late"]), 1.0).expect("widened");
+            assert_eq!(file.rows(), rows + 1);
+            file.sync(1.0).expect("synced");
         }
     }
 

@@ -108,20 +108,21 @@ impl EventFile {
     /// Creates `folder` if need be and a new file in it. `now` is in seconds since 1970.
     ///
     /// The name is the one that TensorFlow gives, up to its end: the second, `host` and process
-    /// id, then `fitwatch` and a number that makes it unique. Readers follow the file that sorts
+    /// id, then `fitwatch`, the `run` if it has a name, and a number that makes it unique. Readers follow the file that sorts
     /// last in a folder, and letters sort behind the digits that TensorFlow has there: of two
     /// files made in one second, ours is the one that is followed.
     ///
     /// # Errors
     /// When the folder or the file cannot be made or written.
-    pub fn create(folder: &Path, host: &str, now: f64) -> io::Result<Self> {
+    pub fn create(folder: &Path, host: &str, run: Option<&str>, now: f64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let process = std::process::id();
         let second = now.trunc();
+        let run = run.map(|run| format!("{run}.")).unwrap_or_default();
         let mut number = 0_u32;
         let (file, path) = loop {
             let name =
-                format!("events.out.tfevents.{second:010}.{host}.{process}.fitwatch.{number}");
+                format!("events.out.tfevents.{second:010}.{host}.{process}.fitwatch.{run}{number}");
             let path = folder.join(name);
             match File::options().append(true).create_new(true).open(&path) {
                 Ok(file) => break (file, path),

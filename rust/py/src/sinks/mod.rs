@@ -3,6 +3,7 @@
 mod counter;
 mod due;
 mod finite;
+mod interval;
 mod losses;
 mod progress;
 mod rows;
@@ -12,6 +13,7 @@ mod watch;
 pub use counter::Counter;
 pub use due::Due;
 pub use finite::Finite;
+pub use interval::Interval;
 pub use losses::Losses;
 pub use progress::Progress;
 pub use rows::Rows;
@@ -83,6 +85,7 @@ pub enum Sink {
     Counter(Py<Counter>),
     Due(Py<Due>),
     Finite(Py<Finite>),
+    Interval(Py<Interval>),
     Losses(Py<Losses>),
     Progress(Py<Progress>),
     Rows(Py<Rows>),
@@ -100,6 +103,8 @@ impl<'py> FromPyObject<'_, 'py> for Sink {
             Ok(Self::Due(sink.to_owned().unbind()))
         } else if let Ok(sink) = value.cast::<Finite>() {
             Ok(Self::Finite(sink.to_owned().unbind()))
+        } else if let Ok(sink) = value.cast::<Interval>() {
+            Ok(Self::Interval(sink.to_owned().unbind()))
         } else if let Ok(sink) = value.cast::<Losses>() {
             Ok(Self::Losses(sink.to_owned().unbind()))
         } else if let Ok(sink) = value.cast::<Progress>() {
@@ -121,6 +126,7 @@ impl Sink {
         match self {
             Self::Counter(sink) => sink.borrow_mut(py).wish(),
             Self::Due(sink) => Due::wish(sink.bind(py), batch),
+            Self::Interval(sink) => sink.borrow_mut(py).wish(batch),
             Self::Finite(_) | Self::Losses(_) => Wish::Column,
             Self::Progress(sink) => sink.borrow_mut(py).wish(batch),
             Self::Rows(sink) => Rows::wish(sink.bind(py), batch),
@@ -132,7 +138,7 @@ impl Sink {
     /// Gives a row to the sink: of a batch of which it wished one, or of another.
     pub fn take(&self, py: Python<'_>, row: &Row<'_>) -> Act {
         match self {
-            Self::Counter(_) | Self::Due(_) => Act::Nothing,
+            Self::Counter(_) | Self::Due(_) | Self::Interval(_) => Act::Nothing,
             Self::Finite(sink) => sink.borrow_mut(py).take(row),
             Self::Losses(sink) => sink.borrow_mut(py).take(py, row),
             Self::Progress(sink) => sink.borrow_mut(py).take(py, row),
@@ -176,6 +182,7 @@ impl Sink {
             Self::Counter(sink) => visit.call(sink),
             Self::Due(sink) => visit.call(sink),
             Self::Finite(sink) => visit.call(sink),
+            Self::Interval(sink) => visit.call(sink),
             Self::Losses(sink) => visit.call(sink),
             Self::Progress(sink) => visit.call(sink),
             Self::Rows(sink) => visit.call(sink),

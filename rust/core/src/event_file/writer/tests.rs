@@ -13,8 +13,8 @@ fn events(path: &Path) -> Vec<Event> {
 #[test]
 fn a_new_file_names_its_version_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file =
-        EventFile::create(&folder.path().join("a/b"), "host", 1_700_000_000.4).expect("a file");
+    let file = EventFile::create(&folder.path().join("a/b"), "host", None, 1_700_000_000.4)
+        .expect("a file");
     let name = file.path().file_name().expect("a name").to_string_lossy();
     let process = std::process::id();
     assert_eq!(
@@ -28,8 +28,8 @@ fn a_new_file_names_its_version_at_once() {
 #[test]
 fn files_of_one_second_do_not_share_a_name() {
     let folder = tempfile::tempdir().expect("a folder");
-    let one = EventFile::create(folder.path(), "host", 1.0).expect("a file");
-    let two = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let one = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
+    let two = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     assert_ne!(one.path(), two.path());
 }
 
@@ -38,9 +38,17 @@ fn steps(path: &Path) -> Vec<i64> {
 }
 
 #[test]
+fn the_name_of_the_run_is_in_the_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = EventFile::create(folder.path(), "host", Some("ab12"), 1.0).expect("a file");
+    let name = file.path().to_string_lossy().into_owned();
+    assert!(name.ends_with(".fitwatch.ab12.0"), "{name}");
+}
+
+#[test]
 fn scalars_are_written_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let template = Template::new("loss");
     for step in 0..1000 {
         file.add_scalar("loss", 0.5, 3 * step, 1.0);
@@ -58,7 +66,7 @@ fn scalars_are_written_in_order() {
 #[test]
 fn a_long_series_waits_for_the_disk_and_keeps_its_order() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let count = 200_000; // several times the room
     file.add_series(
         "a tag that takes up room",
@@ -72,7 +80,7 @@ fn a_long_series_waits_for_the_disk_and_keeps_its_order() {
 #[test]
 fn a_reader_sees_events_by_and_by_and_whole_records_only() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let path = file.path().to_owned();
     file.add_scalar("loss", 1.0, 0, 1.0);
     // Nothing else happens, and nobody asks for it.
@@ -94,7 +102,7 @@ fn a_reader_sees_events_by_and_by_and_whole_records_only() {
 #[test]
 fn several_threads_may_write() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let file = &file;
@@ -115,7 +123,7 @@ fn several_threads_may_write() {
 #[test]
 fn an_encoded_event_is_framed_as_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let event = Event {
         wall_time: 2.0,
         step: 7,
@@ -129,8 +137,8 @@ fn an_encoded_event_is_framed_as_it_is() {
 #[test]
 fn events_of_another_file_are_written_too() {
     let folder = tempfile::tempdir().expect("a folder");
-    let theirs = EventFile::create(&folder.path().join("b"), "host", 1.0).expect("a file");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let theirs = EventFile::create(&folder.path().join("b"), "host", None, 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     theirs.add_scalar("theirs", 1.0, 1, 1.0);
     theirs.flush();
     file.follow(theirs.path()).expect("a file");
@@ -150,7 +158,7 @@ fn events_of_another_file_are_written_too() {
 #[test]
 fn what_is_added_to_a_closed_file_is_lost_and_nobody_waits() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     file.close();
     file.add_scalar("loss", 1.0, 1, 1.0);
     file.flush();
@@ -161,7 +169,7 @@ fn what_is_added_to_a_closed_file_is_lost_and_nobody_waits() {
 #[test]
 fn a_copy_in_a_forked_child_neither_writes_nor_waits() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let mut file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let path = file.path().to_owned();
     file.forks += 1;
     // As if another thread of the parent were in the middle of adding something.
@@ -185,7 +193,7 @@ fn a_copy_in_a_forked_child_neither_writes_nor_waits() {
 #[test]
 fn a_file_that_is_gone_is_told_of() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = EventFile::create(folder.path(), "host", 1.0).expect("a file");
+    let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     fs::remove_file(file.path()).expect("gone");
     file.add_scalar("loss", 1.0, 1, 1.0);
     file.flush();
@@ -201,5 +209,5 @@ fn a_folder_that_cannot_be_made_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let occupied = folder.path().join("file");
     fs::write(&occupied, "").expect("a file");
-    assert!(EventFile::create(&occupied, "host", 1.0).is_err());
+    assert!(EventFile::create(&occupied, "host", None, 1.0).is_err());
 }

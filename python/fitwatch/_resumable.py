@@ -1,0 +1,129 @@
+"""Data in an order that is known."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches whose order depends on the seed and the epoch alone; see `fitwatch.resumable`."""
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._batches = None
+        self._arrays = ()
+        if isinstance(x, keras.utils.PyDataset):
+            if y is not None or sample_weight is not None:
+                raise ValueError("y and sample_weight must be None where x is a PyDataset.")
+            if x.num_batches is None:
+                raise ValueError(f"x must be a PyDataset that has an end; got {x!r}.")
+            self._batches = x
+            self._size = x.num_batches
+        else:
+            given = (x, y, sample_weight)
+            last = max(n for n, value in enumerate(given) if value is not None or n == 0)
+            self._arrays = given[: last + 1]
+            sizes = {len(array) for array in keras.tree.flatten(self._arrays) if array is not None}
+            if len(sizes) != 1:
+                raise ValueError(f"x, y and sample_weight must be of one length; got {sizes}.")
+            self._size = sizes.pop()
+        self._batch_size = batch_size
+        self._length: int = self._size
+        if self._batches is None:
+            self._length = -(-self._size // batch_size)
+        self._shuffle = shuffle
+        self._seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Takes the order of an epoch, counted from 0."""
+        self._epoch = epoch
+        self._order = np.arange(self._size)
+        if self._shuffle:
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(self._size)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of an epoch."""
+        return self._length
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __getitem__(self, batch: int) -> Any:
+        """The batch of this number, counted from 0."""
+        if self._batches is not None:
+            return self._batches[int(self._order[batch])]
+        rows = self._order[batch * self._batch_size : (batch + 1) * self._batch_size]
+        return keras.tree.map_structure(
+            lambda array: None if array is None else np.asarray(array[rows]), self._arrays
+        )
+
+    def on_epoch_end(self) -> None:
+        """Takes the order of the next epoch."""
+        self.set_epoch(self._epoch + 1)
+
+
+def resumable(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int = 0,
+    **options: Any,
+) -> Resumable:
+    """Makes data for `fit()` whose order can be brought back: for `BackupAndRestore(exact=True)`.
+
+    In which order batches come is known from `seed` and the number of the epoch, on every backend
+    and in every process. Samples of arrays are shuffled one by one, a `PyDataset` by whole batches;
+    what its `__getitem__` gives for a number must be the same every time.
+
+    Args:
+        x: An array of shape `(samples, ...)` that can be indexed with an array of numbers, or lists
+            and dicts of such; or a `keras.utils.PyDataset` with an end.
+        y: Targets, likewise; None with a `PyDataset`.
+        sample_weight: An array of shape `(samples,)`; None with a `PyDataset`.
+        batch_size: Samples of a batch, 1 or more; the last one of an epoch may have fewer. Of no
+            effect with a `PyDataset`.
+        shuffle: Whether each epoch has an order of its own.
+        seed: Picks the orders: a whole number of 0 or more.
+        **options: Those of `keras.utils.PyDataset`: `workers`, `use_multiprocessing`,
+            `max_queue_size`.
+
+    Returns:
+        A `keras.utils.PyDataset`: `model.fit(resumable(x, y), shuffle=False)`.
+
+    Raises:
+        ValueError: The arrays are of several lengths, or the arguments do not go together.
+
+    Example:
+        >>> import numpy as np
+        >>> import fitwatch
+        >>> data = fitwatch.resumable(np.arange(6), batch_size=4, shuffle=False)
+        >>> data[1]
+        (array([4, 5]),)
+    """
+    from fitwatch import _check
+
+    return Resumable(
+        x,
+        y,
+        sample_weight,
+        batch_size=_check.count("batch_size", batch_size, minimum=1),
+        shuffle=_check.flag("shuffle", shuffle),
+        seed=_check.count("seed", seed),
+        **options,
+    )

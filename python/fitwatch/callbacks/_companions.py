@@ -1,0 +1,132 @@
+"""The states of a list of callbacks: taken for a backup, and given back."""
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from fitwatch.callbacks._stateful import Stateful
+
+
+class Companions:
+    """The callbacks whose states belong to a backup.
+
+    All of fitwatch's, and every other one that has `state_dict()` and `load_state_dict()`. A state
+    is found again by the class of its callback, and by the how-manieth of its class it is.
+
+    Args:
+        callbacks: All callbacks of a list.
+        history: Whether to give `History` its epochs back, too.
+    """
+
+    def __init__(self, callbacks: list[Any], *, history: bool) -> None:
+        self._history = history
+        self._callbacks = dict(_named(callbacks))
+
+    def take(self, arrays: list[Any]) -> dict[str, Any]:
+        """The states, by name; what is no JSON is added to `arrays`.
+
+        Raises:
+            TypeError: A state of somebody's own callback is no JSON.
+        """
+        states = {}
+        for name, callback in self._callbacks.items():
+            if not has_state(callback, history=self._history):
+                continue
+            entry: dict[str, Any] = {}
+            mark = getattr(callback, "_fitwatch_mark", None)
+            if mark is not None:
+                entry["mark"] = mark()
+            if _is_stock_history(callback):
+                history = {key: list(map(float, values)) for key, values in _history(callback)}
+                entry["state"] = {"epoch": list(callback.epoch), "history": history}
+            elif hasattr(callback, "state_dict"):
+                entry["state"] = _as_json(name, callback.state_dict())
+            if isinstance(callback, Stateful):
+                own = callback._fitwatch_arrays()
+                entry["arrays"] = [len(arrays), len(own)]
+                arrays.extend(own)
+            states[name] = entry
+        return states
+
+    def begin(self, states: dict[str, Any], arrays: list[Any]) -> None:
+        """Gives fitwatch's own callbacks their states, before training begins.
+
+        Args:
+            states: What `take` gave.
+            arrays: Those of the backup.
+
+        Raises:
+            ValueError: A state is not one of its callback.
+        """
+        for name, callback in self._callbacks.items():
+            entry = states.get(name, {})
+            if isinstance(callback, Stateful) and "state" in entry:
+                if _is_history(callback) and not self._history:
+                    continue
+                start, count = entry["arrays"]
+                callback._fitwatch_load_arrays(arrays[start : start + count])
+                callback.load_state_dict(entry["state"])
+        for name, callback in self._callbacks.items():
+            mark = states.get(name, {}).get("mark")
+            if mark is not None and hasattr(callback, "_fitwatch_go_on"):
+                callback._fitwatch_go_on(mark)
+        for name in states.keys() - self._callbacks.keys():
+            warnings.warn(
+                f"BackupAndRestore: the backup has a state of {name}, and there is no such "
+                "callback now.",
+                stacklevel=2,
+            )
+
+    def begin_first_epoch(self, states: dict[str, Any]) -> None:
+        """Gives the others theirs, once all have begun: they may reset themselves when they do."""
+        for name, callback in self._callbacks.items():
+            state = states.get(name, {}).get("state")
+            if state is None or isinstance(callback, Stateful):
+                continue
+            if not _is_stock_history(callback):
+                callback.load_state_dict(state)
+            elif self._history:
+                callback.epoch = list(state["epoch"])
+                callback.history = {key: list(values) for key, values in state["history"].items()}
+
+
+def _named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
+    seen: Counter[str] = Counter()
+    for callback in callbacks:
+        name = type(callback).__qualname__
+        seen[name] += 1
+        yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback
+
+
+def has_state(callback: Any, *, history: bool) -> bool:
+    """Whether something of a callback belongs to a backup."""
+    if _is_history(callback):
+        return history
+    own = all(callable(getattr(callback, name, None)) for name in ("state_dict", "load_state_dict"))
+    return own or hasattr(callback, "_fitwatch_mark")
+
+
+def _is_history(callback: Any) -> bool:
+    return isinstance(callback, keras.callbacks.History)
+
+
+def _is_stock_history(callback: Any) -> bool:
+    return _is_history(callback) and not isinstance(callback, Stateful)
+
+
+def _history(callback: Any) -> Any:
+    return callback.history.items()
+
+
+def _as_json(name: str, state: Any) -> Any:
+    try:
+        return json.loads(json.dumps(state))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"BackupAndRestore: the state_dict() of {name} must be one that json can write; got "
+            f"{state!r} ({error})."
+        ) from None

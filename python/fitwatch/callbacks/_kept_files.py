@@ -1,0 +1,126 @@
+"""The checkpoints that are kept when only so many are."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from fitwatch import _files
+
+VERSION = 1
+
+
+class Kept(NamedTuple):
+    """A checkpoint that is kept."""
+
+    name: str
+    """Its path, relative to the folder of the index."""
+    value: float | None
+    """What the monitored metric was; None if there is none."""
+
+
+class KeptFiles:
+    """The files of one checkpoint callback, and an index of them on disk.
+
+    The index lies in the folder of the files. A file is in it before it is written, and until it is
+    deleted: so whatever happens in between, no file of ours is forgotten, and none of somebody
+    else's is ever deleted.
+
+    Args:
+        template: The path of the files, with fields.
+        most: How many are kept.
+        improves: Whether the first value is better than the second one.
+    """
+
+    def __init__(self, template: str, most: int, improves: Callable[[float, float], bool]) -> None:
+        self._template = template
+        self._most = most
+        self._improves = improves
+        self.files: list[Kept] = []
+        # What they were before the save that is going on.
+        self._before: list[Kept] = []
+        self._folder = os.path.dirname(template.partition("{")[0])
+        rest = os.path.relpath(template, self._folder or ".")
+        # The fields without their formats: colons are not allowed in the names of all systems.
+        name = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", rest).replace(os.sep, "-")
+        self.path = os.path.join(self._folder, f"{name}.index.json")
+
+    def load(self) -> None:
+        """Takes up what an earlier run has left.
+
+        Raises:
+            ValueError: The index is damaged, or of another version.
+        """
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                index = json.load(file)
+            if index["version"] != VERSION:
+                raise ValueError(f"version {index['version']}")
+            files = [Kept(str(one["name"]), _value(one["value"])) for one in index["files"]]
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.path} is no index of checkpoints that this fitwatch knows ({error!r}); "
+                "delete it to begin a new one."
+            ) from None
+        self.files = [kept for kept in files if os.path.exists(self._path(kept))]
+
+    def admits(self, value: float | None) -> bool:
+        """Whether a new file with this value would be kept."""
+        if len(self.files) < self._most:
+            return True
+        worst = self._worst()
+        if worst.value is None:
+            return True
+        return value is not None and self._improves(value, worst.value)
+
+    def begin(self, path: str, value: float | None) -> None:
+        """Notes that a file is about to be written."""
+        name = os.path.relpath(path, self._folder or ".")
+        self._before = self.files
+        self.files = [*(kept for kept in self.files if kept.name != name), Kept(name, value)]
+        self._write()
+
+    def withdraw(self) -> None:
+        """Notes that the file was not written."""
+        self.files = self._before
+        with suppress(OSError):  # the disk is full, perhaps; it is told of already
+            self._write()
+
+    def end(self) -> None:
+        """Deletes the files that are too many, once the new one is safe."""
+        while len(self.files) > self._most:
+            worst = self._worst()
+            with suppress(FileNotFoundError):
+                os.unlink(self._path(worst))
+            self.files.remove(worst)
+        self._write()
+
+    def _worst(self) -> Kept:
+        """The file with the worst value; the oldest one of those that have none."""
+        worst = self.files[0]
+        for kept in self.files[1:]:
+            if worst.value is None:
+                break
+            if kept.value is None or self._improves(worst.value, kept.value):
+                worst = kept
+        return worst
+
+    def _path(self, kept: Kept) -> str:
+        return os.path.join(self._folder, kept.name)
+
+    def _write(self) -> None:
+        index = {
+            "version": VERSION,
+            "filepath": self._template,
+            "files": [kept._asdict() for kept in self.files],
+        }
+        text = json.dumps(index, indent=1)
+        _files.write_whole(self.path, lambda file: file.write(text.encode()))
+
+
+def _value(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,107 @@
+"""What a model's training consists of besides its weights."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch import _keras
+from fitwatch.callbacks._backup_file import Backup
+
+
+class TrainingState:
+    """The shapes, seeds and metrics of a model, for a backup and out of one.
+
+    Args:
+        model: A built model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        weights = {id(weight) for weight in model.weights}
+        # Those of random layers, which `save_weights` leaves out.
+        self._seeds = [v for v in model.variables if id(v) not in weights]
+
+    def take(self, arrays: list[Any]) -> dict[str, Any]:
+        """For JSON, and added to `arrays`."""
+        return {
+            "weights": _shapes(self._model.weights),
+            "optimizer": _optimizer(self._model),
+            "seeds": _add(arrays, self._seeds),
+            "metrics": _add(arrays, self._model.metrics_variables),
+        }
+
+    def check(self, path: str, backup: Backup) -> None:
+        """Sees to it that a backup is one of this model.
+
+        Raises:
+            ValueError: It is not.
+        """
+        state = backup.state
+        kept = state["optimizer"]
+        if kept is not None and getattr(self._model, "optimizer", None) is not None:
+            _keras.build_optimizer(self._model)
+        found = _optimizer(self._model)
+        compared: list[tuple[str, Any, Any]] = [
+            ("weights", _shapes(self._model.weights), state["weights"]),
+            ("optimizer", found and found["variables"], kept and kept["variables"]),
+        ]
+        for what, ours, theirs in compared:
+            different = _difference(ours, theirs)
+            if different is None:
+                continue
+            if what == "optimizer" and found and kept and found["class"] != kept["class"]:
+                different = f"the model has {found['class']}, the backup is of {kept['class']}"
+            raise ValueError(
+                f"{path} is the backup of another model: its {what} differ: {different}. Take the "
+                "model that it was made of, or another backup_dir, or delete this one."
+            )
+
+    def load(self, backup: Backup) -> None:
+        """Gives random layers their seeds back."""
+        _assign(self._seeds, backup, "seeds")
+
+    def load_metrics(self, backup: Backup) -> None:
+        """Gives the metrics back what they have of the epoch so far."""
+        _assign(self._model.metrics_variables, backup, "metrics")
+
+
+def _shapes(variables: Any) -> list[list[Any]]:
+    return [[v.path, list(v.shape), keras.backend.standardize_dtype(v.dtype)] for v in variables]
+
+
+def _optimizer(model: Any) -> dict[str, Any] | None:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return None
+    return {"class": type(optimizer).__name__, "variables": _shapes(optimizer.variables)}
+
+
+def _difference(ours: list[Any] | None, theirs: list[Any] | None) -> str | None:
+    """What differs between two lists of shapes; the names may, since Keras counts layers on."""
+    if ours is None or theirs is None:
+        return None if ours is theirs else "only one of the two has any"
+    for (name, *mine), (_, *other) in zip(ours, theirs, strict=False):
+        if mine != other:
+            shapes = [f"{dtype} {tuple(shape)}" for shape, dtype in (mine, other)]
+            return f"{name} is {shapes[0]} in the model, and {shapes[1]} in the backup"
+    if len(ours) != len(theirs):
+        return f"the model has {len(ours)} variables, the backup {len(theirs)}"
+    return None
+
+
+def _add(arrays: list[Any], variables: Any) -> list[int]:
+    start = len(arrays)
+    arrays.extend(np.array(keras.ops.convert_to_numpy(v)) for v in variables)
+    return [start, len(arrays) - start]
+
+
+def _assign(variables: list[Any], backup: Backup, what: str) -> None:
+    start, count = backup.state[what]
+    if count != len(variables):
+        raise ValueError(
+            f"the backup has {count} variables of {what}, the model {len(variables)}: it is "
+            "compiled or made in another way."
+        )
+    for variable, array in zip(variables, backup.arrays[start : start + count], strict=True):
+        variable.assign(array)

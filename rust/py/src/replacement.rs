@@ -1,0 +1,65 @@
+//! Files that are replaced, whole or not at all.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use fitwatch_core::replace;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::error::Error;
+
+/// A new file for the place of an old one.
+///
+/// Args:
+///     target: The file to replace; it need not be there yet.
+#[pyclass(module = "fitwatch._core", frozen)]
+pub struct Replacement {
+    target: PathBuf,
+    /// Where to write the new file.
+    #[pyo3(get)]
+    path: PathBuf,
+    begun: Mutex<Option<replace::Replacement>>,
+}
+
+impl Replacement {
+    fn take(&self) -> Option<replace::Replacement> {
+        self.begun.lock().ok().and_then(|mut begun| begun.take())
+    }
+}
+
+#[pymethods]
+impl Replacement {
+    #[new]
+    fn new(target: PathBuf) -> Result<Self, Error> {
+        match replace::Replacement::begin(&target) {
+            Ok(begun) => Ok(Self {
+                target,
+                path: begun.path().to_owned(),
+                begun: Mutex::new(Some(begun)),
+            }),
+            Err(source) => Err(Error::Io(target, source)),
+        }
+    }
+
+    /// Syncs the new file and puts it in the place of the old one.
+    fn commit(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(begun) = self.take() else {
+            return Err(PyValueError::new_err("it was ended before"));
+        };
+        let committed = py.detach(|| begun.commit());
+        committed.map_err(|source| Error::Io(self.target.clone(), source).into())
+    }
+
+    /// Removes the new file, if it is not in its place yet.
+    fn discard(&self) {
+        drop(self.take());
+    }
+}
+
+/// Removes what dead processes have left in a folder of files that they were writing.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)] // from Python
+pub fn clean(py: Python<'_>, folder: PathBuf) {
+    py.detach(|| replace::clean(&folder));
+}
