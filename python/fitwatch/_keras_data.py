@@ -15,8 +15,8 @@ class Source(NamedTuple):
 
     kind: str
     """`"arrays"`, `"PyDataset"`, `"tf.data"`, or the name of Keras's adapter for anything else."""
-    shuffled: bool
-    """Whether Keras shuffles it."""
+    shuffle: Any
+    """Whether Keras shuffles it: True, False, or `"batch"` for samples within batches."""
     data: Any
     """The dataset, where there is one."""
     batches: int | None
@@ -51,7 +51,7 @@ def source(iterator: Any) -> Source:
     strategy = getattr(iterator, "_distribute_strategy", None)
     return Source(
         kind,
-        bool(getattr(adapter, shuffle, False)),
+        getattr(adapter, shuffle, False),
         getattr(adapter, data, None),
         iterator.num_batches,
         runs_on=steps is not None and steps != batches,

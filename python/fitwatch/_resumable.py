@@ -18,9 +18,9 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int = 32,
         shuffle: bool = True,
         seed: int = 0,
-        **options: Any,
     ) -> None:
-        super().__init__(**options)
+        # Without workers: Keras's keep batches of one epoch for the next.
+        super().__init__()
         self._batches = None
         self._arrays = ()
         if isinstance(x, keras.utils.PyDataset):
@@ -83,7 +83,6 @@ def resumable(
     batch_size: int = 32,
     shuffle: bool = True,
     seed: int = 0,
-    **options: Any,
 ) -> Resumable:
     """Makes data for `fit()` whose order can be brought back: for `BackupAndRestore(exact=True)`.
 
@@ -100,11 +99,9 @@ def resumable(
             effect with a `PyDataset`.
         shuffle: Whether each epoch has an order of its own.
         seed: Picks the orders: a whole number of 0 or more.
-        **options: Those of `keras.utils.PyDataset`: `workers`, `use_multiprocessing`,
-            `max_queue_size`.
 
     Returns:
-        A `keras.utils.PyDataset`: `model.fit(resumable(x, y), shuffle=False)`.
+        A `keras.utils.PyDataset` without workers: `model.fit(resumable(x, y), shuffle=False)`.
 
     Raises:
         ValueError: The arrays are of several lengths, or the arguments do not go together.
@@ -125,5 +122,4 @@ def resumable(
         batch_size=_check.count("batch_size", batch_size, minimum=1),
         shuffle=_check.flag("shuffle", shuffle),
         seed=_check.count("seed", seed),
-        **options,
     )

@@ -97,7 +97,7 @@ class Companions:
 def _named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
     seen: Counter[str] = Counter()
     for callback in callbacks:
-        name = type(callback).__qualname__
+        name = type(callback).__name__
         seen[name] += 1
         yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback
 

@@ -36,11 +36,13 @@ class DataOrder:
         on_tensorflow = keras.config.backend() == "tensorflow"
         self._data = source.data if isinstance(source.data, Resumable) else None
         self._keeps_iterator = on_tensorflow and (
-            source.kind == "tf.data" or (source.kind == "arrays" and source.shuffled)
+            source.kind == "tf.data" or (source.kind == "arrays" and source.shuffle)
         )
         known = source.kind == "arrays" or self._data is not None or self._keeps_iterator
         if not known:
             raise _refused(f"they come from {source.data or source.kind!r}")
+        if on_tensorflow and source.shuffle == "batch":
+            raise _refused("TensorFlow does not save the states of shuffle='batch'")
         if source.runs_on:
             raise _refused("steps_per_epoch is not the number of batches that the data has")
         if source.devices > 1:

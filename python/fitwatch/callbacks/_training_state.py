@@ -18,6 +18,9 @@ class TrainingState:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            _keras.build_optimizer(model)  # to have all its variables, as after a step
         weights = {id(weight) for weight in model.weights}
         # Those of random layers, which `save_weights` leaves out.
         self._seeds = [v for v in model.variables if id(v) not in weights]
@@ -39,8 +42,6 @@ class TrainingState:
         """
         state = backup.state
         kept = state["optimizer"]
-        if kept is not None and getattr(self._model, "optimizer", None) is not None:
-            _keras.build_optimizer(self._model)
         found = _optimizer(self._model)
         compared: list[tuple[str, Any, Any]] = [
             ("weights", _shapes(self._model.weights), state["weights"]),

@@ -203,11 +203,10 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         found = self._fitwatch_found
         if found is None:
             return
-        if getattr(self.model, "optimizer", None) is not None:
-            _keras.build_optimizer(self.model)
+        training = TrainingState(self.model)
         _backup_file.load_weights(found.path, self.model)
         if found.backup is not None:
-            TrainingState(self.model).load(found.backup)
+            training.load(found.backup)
         _keras.set_initial_epoch(self.model, _NO_MORE if found.is_over else found.epoch)
         self._fitwatch_set_epoch = True
 
