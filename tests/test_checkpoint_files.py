@@ -1,0 +1,362 @@
+"""ModelCheckpoint's files: whole ones, a few of them, now and then, in the background."""
+
+import datetime
+import json
+import os
+import threading
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+import fitwatch
+from fitwatch import _core, _files
+from fitwatch.callbacks import BackupAndRestore, ModelCheckpoint
+
+ENDINGS = ["model.keras", "model.weights.h5"]
+
+
+def checkpoint(path, **options):
+    return ModelCheckpoint(path, save_weights_only=str(path).endswith(".weights.h5"), **options)
+
+
+def files(folder):
+    return sorted(os.listdir(folder))
+
+
+def loaded(path, make):
+    """The weights in a file."""
+    if str(path).endswith(".keras"):
+        return keras.models.load_model(path).get_weights()
+    model = make()
+    model.load_weights(path)
+    return model.get_weights()
+
+
+def assert_equal(one, two):
+    for left, right in zip(one, two, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+class Fails(keras.Model):
+    """A model that writes half a file, and fails."""
+
+    def save(self, path, overwrite=True):
+        with open(path, "w") as file:
+            file.write("half")
+        raise OSError(28, "No space left on device")
+
+
+def fails(make_model):
+    model = make_model()
+    model.__class__ = type("Fails", (type(model),), {"save": Fails.save})
+    return model
+
+
+def test_a_save_that_fails_leaves_the_old_file_and_the_old_best(make_model, data, tmp_path):
+    path = tmp_path / "best.keras"
+    saver = ModelCheckpoint(path, "loss", save_best_only=True)
+    make_model().fit(*data, verbose=0, callbacks=[saver])
+    best, before = saver.best, path.read_bytes()
+    saver.best = best + 1
+    with pytest.raises(OSError, match="No space left") as failed:
+        fails(make_model).fit(*data, verbose=0, callbacks=[saver])
+    assert "best.keras' was not saved" in failed.value.__notes__[0]
+    assert saver.best == best + 1
+    assert path.read_bytes() == before
+    assert files(tmp_path) == ["best.keras"]
+
+
+def test_temporary_files_of_the_dead_are_removed_when_training_begins(make_model, data, tmp_path):
+    dead = tmp_path / ".fitwatch-0123456789abcdef"
+    dead.mkdir()
+    (dead / "lock").touch()
+    (dead / "model.keras").write_text("half")
+    alive = _core.Replacement(tmp_path / "other.keras")
+    make_model().fit(*data, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "model.keras")])
+    assert files(tmp_path) == [alive.path.parent.name, "model.keras"]
+    alive.discard()
+    assert files(tmp_path) == ["model.keras"]
+
+
+def test_a_link_stays_one(make_model, data, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "model.keras").symlink_to("real/model.keras")
+    make_model().fit(*data, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "model.keras")])
+    assert (tmp_path / "model.keras").is_symlink()
+    keras.models.load_model(tmp_path / "real" / "model.keras")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_file_of_the_background_is_that_of_the_foreground(make_model, data, tmp_path, ending):
+    both = [
+        checkpoint(tmp_path / str(background) / ending, save_on_background=background)
+        for background in (False, True)
+    ]
+    make_model(optimizer="adam").fit(*data, epochs=2, verbose=0, callbacks=both)
+    one, two = tmp_path / "False" / ending, tmp_path / "True" / ending
+    if ending.endswith(".h5"):
+        assert one.read_bytes() == two.read_bytes()
+        return
+    with zipfile.ZipFile(one) as left, zipfile.ZipFile(two) as right:
+        assert left.namelist() == right.namelist()
+        for name in left.namelist():
+            if name != "metadata.json":  # it has the time
+                assert left.read(name) == right.read(name)
+        assert [vars(i).keys() for i in left.infolist()] == [
+            vars(i).keys() for i in right.infolist()
+        ]
+        assert left.infolist()[0].external_attr == right.infolist()[0].external_attr
+
+
+def test_assets_are_saved_in_the_background_too(tmp_path):
+    layer = keras.layers.StringLookup(vocabulary=["a", "b"])
+    if keras.config.backend() != "tensorflow":
+        pytest.skip("the layer trains on TensorFlow only")
+    inputs = keras.Input((1,), dtype="string")
+    hidden = keras.layers.Embedding(3, 2)(layer(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(hidden)))
+    model.compile("sgd", "mse")
+    import tensorflow as tf
+
+    x = tf.constant([["a"], ["b"], ["a"], ["c"]])
+    path = tmp_path / "model.keras"
+    saver = ModelCheckpoint(path, save_on_background=True)
+    model.fit(x, np.ones((4, 1)), verbose=0, callbacks=[saver])
+    again = keras.models.load_model(path)
+    np.testing.assert_array_equal(again(x), model(x))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_is_saved_is_the_model_as_it_was(make_model, data, tmp_path, ending, monkeypatch):
+    """The thread is held back until the model has been trained further."""
+    go, kept = threading.Event(), []
+    replacing = _files.replacing
+
+    def waits(path):
+        if threading.current_thread() is not threading.main_thread():
+            assert go.wait(60)
+        return replacing(path)
+
+    monkeypatch.setattr(_files, "replacing", waits)
+
+    class Watches(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.epoch == 1 and batch == 1:
+                go.set()
+
+        def on_epoch_end(self, epoch, logs=None):
+            kept.append(self.model.get_weights())
+
+    path = str(tmp_path / ending)
+    saver = checkpoint(path.replace("model", "{epoch}"), save_on_background=True)
+    make_model().fit(*data, epochs=2, verbose=0, callbacks=[Watches(), saver])
+    for epoch in (1, 2):
+        saved = loaded(path.replace("model", str(epoch)), make_model)
+        assert_equal(saved, kept[epoch - 1])
+
+
+def test_an_error_of_the_background_comes_out_of_fit(make_model, data, tmp_path, monkeypatch):
+    from fitwatch import _keras_saving
+
+    def write(self, path):
+        raise OSError(28, "No space left on device")
+
+    saver = ModelCheckpoint(
+        tmp_path / "m.keras", "loss", save_best_only=True, save_on_background=True
+    )
+    with monkeypatch.context() as full:
+        full.setattr(_keras_saving.ModelSnapshot, "write", write)
+        with pytest.raises(OSError, match="No space left") as failed:
+            make_model().fit(*data, epochs=9, verbose=0, callbacks=[saver])
+    assert "m.keras' was not saved" in failed.value.__notes__[0]
+    assert saver.best is None
+    assert files(tmp_path) == []
+    make_model().fit(*data, verbose=0, callbacks=[saver])
+    assert files(tmp_path) == ["m.keras"]
+
+
+def test_an_exception_waits_for_the_file(make_model, data, tmp_path):
+    def raises(epoch, logs):
+        raise InterruptedError
+
+    listed = [
+        ModelCheckpoint(tmp_path / "m.keras", save_on_background=True),
+        keras.callbacks.LambdaCallback(on_epoch_end=raises),
+    ]
+    with fitwatch.enabled(), pytest.raises(InterruptedError):
+        make_model().fit(*data, verbose=0, callbacks=listed)
+    keras.models.load_model(tmp_path / "m.keras")
+
+
+def test_the_words_are_those_of_the_foreground(make_model, data, tmp_path, capsys):
+    said = []
+    for background in (False, True):
+        saver = ModelCheckpoint(
+            tmp_path / "m.keras", "loss", 1, save_best_only=True, save_on_background=background
+        )
+        make_model().fit(*data, verbose=0, callbacks=[saver])
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert "finished saving model" in said[0]
+
+
+def feed(saver, model, values, first=0):
+    """Epochs with these values of `loss`."""
+    saver.set_model(model)
+    saver.on_train_begin()
+    for epoch, value in enumerate(values, first):
+        saver.on_epoch_begin(epoch)
+        saver.on_epoch_end(epoch, {} if value is None else {"loss": value})
+    saver.on_train_end()
+
+
+def names(folder):
+    return [name.removesuffix(".weights.h5") for name in files(folder) if name.endswith(".h5")]
+
+
+def kept(folder, most, **options):
+    return checkpoint(
+        folder / "{epoch}.weights.h5", **{"monitor": "loss", **options}, max_to_keep=most
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "left"),
+    [
+        ({}, [5, 3, 4, 9, 1], "25"),
+        ({"mode": "max"}, [5, 3, 4, 9, 1], "14"),
+        ({}, [5, 5, 5], "12"),
+        ({"monitor": None}, [5, 3, 4, 9, 1], "45"),
+        ({"save_best_only": True}, [5, 3, 4, 9, 1], "25"),
+        ({}, [5, float("nan"), 4, 9], "13"),
+    ],
+)
+def test_the_best_files_are_kept(make_model, tmp_path, options, values, left):
+    feed(kept(tmp_path, 2, **options), make_model(), values)
+    assert names(tmp_path) == list(left)
+    index = json.loads((tmp_path / "{epoch}.weights.h5.index.json").read_text())
+    assert sorted(file["name"] for file in index["files"]) == [f"{n}.weights.h5" for n in left]
+
+
+def test_without_the_metric_the_last_files_are_kept(make_model, tmp_path):
+    with pytest.warns(UserWarning, match="'loss' is not available"):
+        feed(kept(tmp_path, 2), make_model(), [None] * 4)
+    assert names(tmp_path) == ["3", "4"]
+
+
+def test_an_epoch_without_the_metric_takes_no_place_of_one_with_it(make_model, tmp_path):
+    with pytest.warns(UserWarning, match="not available"):
+        feed(kept(tmp_path, 2), make_model(), [None, 5, None, 4, 3, None])
+    assert names(tmp_path) == ["4", "5"]
+
+
+def test_a_run_that_goes_on_keeps_the_files_of_the_one_before(make_model, tmp_path):
+    (tmp_path / "99.weights.h5").write_text("somebody else's")
+    feed(kept(tmp_path, 2), make_model(), [5, 1, 3])
+    feed(kept(tmp_path, 2), make_model(), [2, 4], first=3)
+    assert names(tmp_path) == ["2", "4", "99"]
+
+
+def test_a_new_run_deletes_nothing_of_the_one_before(make_model, tmp_path):
+    feed(kept(tmp_path, 2), make_model(), [5, 1, 3], first=10)
+    feed(kept(tmp_path, 2), make_model(), [9, 8, 7, 6])
+    assert names(tmp_path) == ["12", "13", "3", "4"]
+
+
+def test_an_index_that_is_damaged_is_told_of(make_model, tmp_path):
+    feed(kept(tmp_path, 2), make_model(), [5])
+    path = tmp_path / "{epoch}.weights.h5.index.json"
+    for text in ("{", '{"version": 9, "files": []}', "[]"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="is no index of checkpoints"):
+            feed(kept(tmp_path, 2), make_model(), [5], first=1)
+
+
+def test_a_save_that_fails_takes_no_place(make_model, tmp_path):
+    saver = ModelCheckpoint(tmp_path / "{epoch}.keras", "loss", max_to_keep=2)
+    feed(saver, make_model(), [5, 4])
+    with pytest.raises(OSError, match="No space"):
+        feed(saver, fails(make_model), [3], first=2)
+    feed(saver, make_model(), [4.5], first=3)
+    assert [name for name in files(tmp_path) if name.endswith(".keras")] == ["2.keras", "4.keras"]
+
+
+def test_the_same_name_twice_is_one_file(make_model, tmp_path):
+    saver = checkpoint(tmp_path / "{loss:.0f}.weights.h5", monitor="loss", max_to_keep=2)
+    feed(saver, make_model(), [5, 5, 4, 3])
+    assert names(tmp_path) == ["3", "4"]
+
+
+def test_a_file_that_is_not_among_the_best_is_told_of(make_model, tmp_path, capsys):
+    feed(kept(tmp_path, 1, verbose=1), make_model(), [5, 6])
+    assert "Epoch 2: loss is not among the best 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_seconds_between_saves(make_model, data, tmp_path, on):
+    path = tmp_path / "{epoch}-{batch}.weights.h5"
+    for seconds, count in ((1e-9, 12), (datetime.timedelta(hours=1), 0)):
+        saver = checkpoint(path, save_interval_seconds=seconds)
+        model = make_model()
+        with fitwatch.enabled() if on else keras.name_scope("stock"):
+            model.fit(*data, batch_size=10, epochs=2, verbose=0, callbacks=[saver])
+        found = files(tmp_path)
+        # A fast batch may pass without a look at the clock.
+        assert len(found) == count if not on or not count else 2 <= len(found) <= count
+        for name in found:
+            (tmp_path / name).unlink()
+
+
+def test_a_field_that_nothing_fills_in_is_known_after_the_first_batch(make_model, data, tmp_path):
+    saver = checkpoint(tmp_path / "{acc}.weights.h5", save_interval_seconds=3600)
+    with pytest.raises(KeyError, match="fields that nothing fills in: acc"):
+        make_model().fit(*data, verbose=0, callbacks=[saver])
+
+
+@pytest.mark.parametrize(
+    ("filepath", "options", "message"),
+    [
+        ("m.keras", {"max_to_keep": 2}, "max_to_keep=2 needs a filepath with a field"),
+        ("{epoch}.keras", {"max_to_keep": 0}, "max_to_keep must be a whole number of 1 or more"),
+        ("{epoch}.keras", {"max_to_keep": 1.5}, "max_to_keep must be"),
+        ("gs://b/{epoch}.keras", {"max_to_keep": 2}, "need a filepath on this machine"),
+        ("gs://b/m.keras", {"save_on_background": True}, "need a filepath on this machine"),
+        ("m.h5", {"save_on_background": True}, r"ends in \.keras or \.weights\.h5"),
+        ("m.keras", {"save_on_background": 2}, "save_on_background must be"),
+        ("m.keras", {"save_interval_seconds": 0}, "save_interval_seconds must be"),
+        ("m.keras", {"save_interval_seconds": 9, "save_freq": 5}, "the place of save_freq"),
+        ("m.keras", {"monitor": None}, "monitor must be"),
+        ("{epoch}.keras", {"monitor": None, "max_to_keep": 2, "save_best_only": True}, "monitor"),
+    ],
+)
+def test_arguments_are_checked(filepath, options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        ModelCheckpoint(filepath, **options)
+
+
+def test_a_model_with_a_save_of_its_own_is_not_saved_in_the_background(make_model, data, tmp_path):
+    saver = ModelCheckpoint(tmp_path / "m.keras", save_on_background=True)
+    with pytest.raises(ValueError, match=r"a save\(\) or save_weights\(\) of its own: Fails"):
+        fails(make_model).fit(*data, verbose=0, callbacks=[saver])
+
+
+def test_a_backup_waits_for_the_file_that_it_calls_the_best(make_model, data, tmp_path):
+    """Else the process might die before the file is there, and nothing would ever be as good."""
+    there = []
+
+    class Watches(BackupAndRestore):
+        def _save_model(self):
+            super()._save_model()
+            there.append((tmp_path / "best.keras").exists())
+
+    saver = ModelCheckpoint(
+        tmp_path / "best.keras", "loss", save_best_only=True, save_on_background=True
+    )
+    listed = [saver, Watches(tmp_path / "backup")]
+    make_model().fit(*data, epochs=2, verbose=0, callbacks=listed)
+    assert there == [True, True]
