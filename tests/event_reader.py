@@ -24,5 +24,10 @@ def read(folder):
     return series
 
 
+def steps(folder, tag):
+    """The steps of a series, in the order in which they were written."""
+    return [step for step, _ in read(folder)[tag][2]]
+
+
 def runs(log_dir):
     return {path.name: read(path) for path in Path(log_dir).iterdir() if path.is_dir()}

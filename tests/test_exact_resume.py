@@ -108,7 +108,10 @@ def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path, source):
         assert_same(fit(folder, source, seed=1), whole)
 
 
-@pytest.mark.parametrize(("save_freq", "steps"), [("epoch", 1), (1, 1), (5, 1), (4, 2), (5, 5)])
+@pytest.mark.parametrize(
+    ("save_freq", "steps"),
+    [("epoch", 1), (1, 1), (5, 1), *([] if BACKEND == "torch" else [(4, 2), (5, 5)])],
+)
 def test_whenever_it_is_saved(tmp_path, save_freq, steps):
     options = {"save_freq": save_freq, "steps": steps}
     whole = fit(tmp_path, "arrays", **options)
@@ -157,6 +160,8 @@ def test_other_data_are_refused(tmp_path):
         fit(tmp_path, "arrays", Crashes(8))
     with pytest.raises(ValueError, match="10 batches in an epoch, and here 5"):
         fit(tmp_path, {"x": X[:20], "y": Y[:20], "batch_size": 4})
+    if BACKEND == "torch":
+        return  # it knows one step only
     with pytest.raises(ValueError, match=r"after 6 batches.*no multiple of steps_per_execution"):
         fit(tmp_path, "arrays", steps=4)
 

@@ -5,13 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
-from event_reader import read
+from event_reader import read, steps
 
 from fitwatch.callbacks import TensorBoard
-
-
-def steps(folder, tag):
-    return [step for step, _ in read(folder)[tag][2]]
 
 
 def fit(model, data, board, epochs=2, **options):

@@ -10,7 +10,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from event_reader import read
+from event_reader import read, steps
 
 from fitwatch.callbacks import TensorBoard
 
@@ -25,10 +25,6 @@ class Writes(keras.callbacks.Callback):
 
 def board(folder, cls=TensorBoard):
     return cls(folder, update_freq="batch", write_graph=False)
-
-
-def steps(folder, tag="mine"):
-    return [step for step, _ in read(folder)[tag][2]]
 
 
 def test_fits_in_two_threads(make_model, data, tmp_path):
@@ -64,7 +60,7 @@ def test_fits_in_two_threads(make_model, data, tmp_path):
     for name in models:
         assert steps(tmp_path / f"own {name}", "after") == [77]
         for run in "ab":
-            assert steps(tmp_path / name / run / "train") == [1, 2]
+            assert steps(tmp_path / name / run / "train", "mine") == [1, 2]
 
 
 def test_several_in_one_batch_come_at_once(make_model, data, tmp_path):
@@ -109,7 +105,7 @@ def test_none_is_lost_where_the_process_ends(tmp_path, end):
         capture_output=True,
         timeout=120,
     )
-    assert steps(tmp_path / "train") == [1, 2, 3, 4]
+    assert steps(tmp_path / "train", "mine") == [1, 2, 3, 4]
 
 
 def test_without_a_temporary_folder_training_goes_on(make_model, data, tmp_path, monkeypatch):
@@ -187,4 +183,4 @@ board = TensorBoard(sys.argv[1], update_freq="batch", write_graph=False)
 model.fit(batches(), steps_per_epoch=2, epochs=2, verbose=0, callbacks=[board, Imports()])
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
-    assert steps(tmp_path / "train") == [3, 4]
+    assert steps(tmp_path / "train", "mine") == [3, 4]

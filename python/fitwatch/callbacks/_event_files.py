@@ -8,7 +8,7 @@ import warnings
 import zlib
 from typing import Any
 
-from fitwatch import _core
+from fitwatch import _core, _files
 from fitwatch.callbacks._user_summaries import SummaryWriter
 
 
@@ -113,8 +113,8 @@ class EventFiles:
                 continue
             size = mark["files"].get(name)
             try:
-                if size is not None and os.path.getsize(path) > size:
-                    os.truncate(path, size)
+                if size is not None:
+                    _shorten(path, size)
                 elif size is None and _second(name) >= mark["time"]:
                     os.unlink(path)
             except OSError as error:
@@ -149,6 +149,16 @@ class EventFiles:
         if not self._told:
             self._told = True
             warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
+
+
+def _shorten(path: str, size: int) -> None:
+    if f".{os.getpid()}.fitwatch." not in os.path.basename(path):
+        if os.path.getsize(path) > size:
+            os.truncate(path, size)
+        return
+    # A fit of this process that has failed may not have written all yet: into the old file, then.
+    with _files.replacing(path) as beside, open(path, "rb") as old, open(beside, "xb") as new:
+        new.write(old.read(size))
 
 
 def _second(name: str) -> int:

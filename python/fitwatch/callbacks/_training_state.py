@@ -31,6 +31,7 @@ class TrainingState:
             "weights": _shapes(self._model.weights),
             "optimizer": _optimizer(self._model),
             "seeds": _add(arrays, self._seeds),
+            "torch": _torch_state(),
             "metrics": _add(arrays, self._model.metrics_variables),
         }
 
@@ -61,10 +62,24 @@ class TrainingState:
     def load(self, backup: Backup) -> None:
         """Gives random layers their seeds back."""
         _assign(self._seeds, backup, "seeds")
+        if keras.config.backend() == "torch" and backup.state["torch"] is not None:
+            import torch
+
+            torch.set_rng_state(torch.tensor(backup.state["torch"], dtype=torch.uint8))
 
     def load_metrics(self, backup: Backup) -> None:
         """Gives the metrics back what they have of the epoch so far."""
         _assign(self._model.metrics_variables, backup, "metrics")
+
+
+def _torch_state() -> list[int] | None:
+    """The random state of torch, which random layers draw from there."""
+    if keras.config.backend() != "torch":
+        return None
+    import torch
+
+    state: list[int] = torch.get_rng_state().tolist()
+    return state
 
 
 def _shapes(variables: Any) -> list[list[Any]]:
