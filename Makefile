@@ -23,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-parity test-keras test-torch test-without-tensorflow faults lint format bench clean tools
+.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-without-tensorflow faults lint format bench clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -59,16 +59,23 @@ test-parity: $(VENV)/dev.stamp ## decisions beside Keras's on 10,000 random seri
 	FITWATCH_SERIES=10000 KERAS_BACKEND=jax $(PY) -m pytest tests/parity $(ARGS)
 
 test-keras: $(VENV)/dev.stamp ## Keras's own tests of its callbacks, run on ours
+	+$(MAKE) SIDE_BY_SIDE=1 -j2 test-keras-tensorflow test-keras-jax
+
+test-keras-tensorflow: $(VENV)/dev.stamp
 	KERAS_BACKEND=tensorflow $(PY) tests/keras_own.py $(ARGS)
-	KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS)
+
+test-keras-jax: $(VENV)/dev.stamp
+	@KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS) >$(VENV)/jax.log 2>&1; \
+	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
 test-without-tensorflow: ## what TensorBoard gets, on JAX, where TensorFlow is not installed
 	$(MAKE) VENV=.venv-jax .venv-jax/without-tensorflow.stamp
 	FITWATCH_WITHOUT_TENSORFLOW=1 KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(ARGS) \
 	  tests/test_event_file_writer.py tests/test_tensorboard_tags.py
 
-faults: $(VENV)/dev.stamp ## processes that are killed, 200 times each
+faults: $(VENV)/dev.stamp ## processes that are killed or interrupted, 200 times each; full disks
 	FITWATCH_KILLS=200 KERAS_BACKEND=jax $(PY) -m pytest tests/faults $(ARGS)
+	FITWATCH_KILLS=200 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/faults $(ARGS)
 
 test-torch: ## the tests of the package on torch, in an environment of its own (some gigabytes)
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp

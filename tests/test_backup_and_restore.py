@@ -1,5 +1,6 @@
 """BackupAndRestore: one generation, found again, checked, and let go of."""
 
+import copy
 import json
 import os
 
@@ -298,3 +299,17 @@ def test_a_loop_of_ones_own(make_model, data, tmp_path):
     backup.on_epoch_end(0)
     assert metadata(tmp_path / "b")["epoch"] == 1
     assert (tmp_path / "b" / "latest.weights.h5").exists()
+
+
+def test_a_copy_of_the_list_backs_up_by_itself(make_model, data, tmp_path):
+    model = make_model()
+    backup = BackupAndRestore(tmp_path / "b", delete_checkpoint=False)
+    original = fitwatch.CallbackList([backup], model=model)
+    twin = copy.deepcopy(original)
+    twin.set_model(model)
+    (other,) = twin.callbacks
+    other.__init__(tmp_path / "c", delete_checkpoint=False)
+    model.fit(*data, epochs=1, verbose=0, callbacks=twin)
+    assert sorted(os.listdir(tmp_path)) == ["c"]
+    model.fit(*data, epochs=1, verbose=0, callbacks=original)
+    assert sorted(os.listdir(tmp_path)) == ["b", "c"]

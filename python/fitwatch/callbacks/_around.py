@@ -7,14 +7,14 @@ class Before:
     """A hook of a callback list, and what is to be done before it."""
 
     def __init__(self, hook: Any, owner: Any, action: Any) -> None:
-        self._hook = hook
+        self.hook = hook
         self.owner = owner
         self._action = action
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Calls the two."""
         self._action(*args, **kwargs)
-        self._hook(*args, **kwargs)
+        self.hook(*args, **kwargs)
 
 
 class After(Before):
@@ -22,7 +22,7 @@ class After(Before):
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Calls the two."""
-        self._hook(*args, **kwargs)
+        self.hook(*args, **kwargs)
         self._action(*args, **kwargs)
 
 
@@ -48,9 +48,16 @@ def is_surrounded(callback_list: Any, owner: Any) -> bool:
     return _is_around(getattr(callback_list, "on_epoch_end", None), owner)
 
 
+def without_surroundings(hook: Any) -> Any:
+    """A hook without what was put around it."""
+    while isinstance(hook, Before):
+        hook = hook.hook
+    return hook
+
+
 def _is_around(hook: Any, owner: Any) -> bool:
     while isinstance(hook, Before):
         if hook.owner is owner:
             return True
-        hook = hook._hook
+        hook = hook.hook
     return False

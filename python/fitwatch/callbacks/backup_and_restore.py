@@ -171,12 +171,23 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` counts batches and enough have passed."""
         if self._should_save_on_batch(batch):
-            self._last_batch_seen = batch
-            self._fitwatch_trained = batch + 1
-            self._fitwatch_due = True
-            self._fitwatch_logs = logs
-            if not self._fitwatch_waits():
-                self._fitwatch_after_batch()
+            self._fitwatch_note(batch, logs)
+
+    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
+        if type(self)._should_save_on_batch is not BackupAndRestore._should_save_on_batch:
+            return NotImplemented
+        if not self._fitwatch_counts_batches():
+            return None
+        return _core.Due(self._fitwatch_core, self, first=False), self._fitwatch_note
+
+    def _fitwatch_note(self, batch: int, logs: Any) -> None:
+        """Called when a backup of this batch is due."""
+        self._last_batch_seen = batch
+        self._fitwatch_trained = batch + 1
+        self._fitwatch_due = True
+        self._fitwatch_logs = logs
+        if not self._fitwatch_waits():
+            self._fitwatch_after_batch()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
@@ -223,8 +234,8 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
 
     def _fitwatch_before_training(self, logs: Any = None) -> None:
         """Finds the backup, and gives the callbacks their states before they begin."""
-        self._fitwatch_looked = True
         self._fitwatch_end()
+        self._fitwatch_looked = True
         self._fitwatch_core = _core.Checkpoint()
         self._fitwatch_began = self._fitwatch_due = self._fitwatch_due_at_end = False
         self._fitwatch_found = None
@@ -277,7 +288,7 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
             return
         self._fitwatch_due = False
         order = self._fitwatch_order
-        last = order is not None and order.batches in (None, self._fitwatch_trained)
+        last = order is not None and self._fitwatch_trained >= (order.batches or 0)
         if last or _keras.model_of(self).stop_training:
             # There is no batch to go on with.
             self._fitwatch_due_at_end = True
@@ -292,9 +303,6 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
             self._save_model()
         self._fitwatch_logs = None
 
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        return NotImplemented if self._fitwatch_counts_batches() else None
-
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
         if fit:
@@ -304,6 +312,7 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
     def _fitwatch_end(self) -> None:
         self._fitwatch_release_epoch()
         self._fitwatch_order = None
+        self._fitwatch_looked = False
 
     def _fitwatch_release_epoch(self) -> None:
         """The next fit begins where it is told to."""

@@ -12,6 +12,7 @@ from fitwatch import _arrays, _check, _core, _fit, _keras, _settings
 from fitwatch._drop_in import DropIn
 from fitwatch._logs import Logs, flatten, register_trees
 from fitwatch.callbacks import _compiled, _slow
+from fitwatch.callbacks._around import without_surroundings
 from fitwatch.callbacks._compiled import Compiled
 from fitwatch.callbacks._owned import refuse_twice
 from fitwatch.callbacks.history import History
@@ -234,11 +235,13 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
                 _try(partial(callback._fitwatch_abandon, fit=fit, interrupted=interrupted))
 
     def __getstate__(self) -> Any:
-        # Neither the recorder nor its hooks: a copy shares nothing.
+        # Neither the recorder nor its hooks, nor what is around them: a copy shares nothing.
+        bare = {name: without_surroundings(value) for name, value in self.__dict__.items()}
         state = {
             name: value
-            for name, value in self.__dict__.items()
-            if name != "_recorder" and getattr(value, "__self__", None) is not self._recorder
+            for name, value in bare.items()
+            if name != "_recorder"
+            and not any(getattr(value, "__self__", None) is one for one in (self, self._recorder))
         }
         return {"callbacks": list(self.callbacks), "max_lag": self.max_lag, "state": state}
 
