@@ -304,7 +304,7 @@ def test_a_loop_of_ones_own(make_model, data, tmp_path):
 def test_a_copy_of_the_list_backs_up_by_itself(make_model, data, tmp_path):
     model = make_model()
     backup = BackupAndRestore(tmp_path / "b", delete_checkpoint=False)
-    original = fitwatch.CallbackList([backup], model=model)
+    original = fitwatch.CallbackList([backup], add_history=True, model=model)
     twin = copy.deepcopy(original)
     twin.set_model(model)
     model.fit(*data, epochs=1, verbose=0, callbacks=twin)
