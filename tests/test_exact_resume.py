@@ -110,7 +110,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path, source):
 
 @pytest.mark.parametrize(
     ("save_freq", "steps"),
-    [("epoch", 1), (1, 1), (5, 1), *([] if BACKEND == "torch" else [(4, 2), (5, 5), (4, 4)])],
+    [("epoch", 1), (5, 1), *([] if BACKEND == "torch" else [(4, 2), (4, 4)])],
 )
 def test_whenever_it_is_saved(tmp_path, save_freq, steps):
     options = {"save_freq": save_freq, "steps": steps}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fitwatch import callbacks
 
 # In CI fewer than in `make test-parity`.
-COUNT = int(os.environ.get("FITWATCH_SERIES", "2500"))
+COUNT = int(os.environ.get("FITWATCH_SERIES", "1500"))
 SERIES = settings(
     max_examples=COUNT,
     deadline=None,
