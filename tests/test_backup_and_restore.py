@@ -135,7 +135,15 @@ def test_another_model_is_refused_and_nothing_is_changed(make_model, data, tmp_p
     wider = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     wider.compile("sgd", "sparse_categorical_crossentropy")
     listed = [logger, BackupAndRestore(tmp_path / "b")]
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+    nested = keras.Sequential([keras.Input((4,)), inner])
+    layers = [keras.layers.Dropout(0.5), keras.layers.Dense(2, activation="softmax")]
+    seeded = keras.Sequential([keras.Input((4,)), *layers])
+    for model in (nested, seeded):
+        model.compile("sgd", "sparse_categorical_crossentropy")
     for model, message in (
+        (nested, ""),
+        (seeded, "its seeds differ: the model has 1 variables"),
         (wider, r"kernel is float32 \(4, 3\) in the model, and float32 \(4, 2\)"),
         (make_model(optimizer="adam"), "the model has Adam, the backup is of SGD"),
     ):
@@ -224,7 +232,7 @@ def test_a_state_that_is_no_json_is_refused(make_model, data, tmp_path):
 
 def test_a_callback_that_is_gone_is_told_of(make_model, data, tmp_path):
     crash(make_model(), data, BackupAndRestore(tmp_path / "b"), EarlyStopping("loss", patience=9))
-    with pytest.warns(UserWarning, match="a state of EarlyStopping, and there is no such callback"):
+    with pytest.warns(UserWarning, match=r"a state of EarlyStopping\(loss\), and there is no such"):
         make_model().fit(*data, epochs=3, verbose=0, callbacks=[BackupAndRestore(tmp_path / "b")])
 
 
@@ -310,3 +318,127 @@ def test_a_copy_of_the_list_backs_up_by_itself(make_model, data, tmp_path):
     model.fit(*data, epochs=1, verbose=0, callbacks=twin)
     assert metadata(tmp_path / "b")["epoch"] == 1
     assert (twin.callbacks[0]._current_epoch, backup._current_epoch) == (1, 0)
+
+
+def test_a_read_that_fails_once_damages_nothing(make_model, data, tmp_path, monkeypatch):
+    """Keras copies the backup before the last one over the last one then."""
+    crash(make_model(), data, BackupAndRestore(tmp_path / "b", double_checkpoint=True), at=3)
+    before = content(tmp_path / "b")
+    model = make_model()
+
+    def fails(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(model, "load_weights", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        model.fit(
+            *data, verbose=0, callbacks=[BackupAndRestore(tmp_path / "b", double_checkpoint=True)]
+        )
+    assert content(tmp_path / "b") == before
+    assert model._initial_epoch is None
+
+
+def test_a_begin_that_fails_leaves_nothing_behind(make_model, data, tmp_path):
+    def fails(logs):
+        raise InterruptedError
+
+    logger = CSVLogger(tmp_path / "log.csv")
+    crash(make_model(), data, logger, BackupAndRestore(tmp_path / "b"))
+    model = make_model()
+    broken = keras.callbacks.LambdaCallback(on_train_begin=fails)
+    with pytest.raises(InterruptedError):
+        model.fit(*data, verbose=0, callbacks=[broken, logger, BackupAndRestore(tmp_path / "b")])
+    assert model.fit(*data, epochs=1, verbose=0, callbacks=[logger]).epoch == [0]
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 2
+
+
+def test_inside_another_callback(make_model, data, tmp_path):
+    class Has(keras.callbacks.Callback):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def set_model(self, model):
+            super().set_model(model)
+            self.inner.set_model(model)
+
+        def on_train_begin(self, logs=None):
+            self.inner.on_train_begin(logs)
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.inner.on_epoch_begin(epoch, logs)
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.inner.on_epoch_end(epoch, logs)
+
+    crash(make_model(), data, Has(BackupAndRestore(tmp_path / "b")), History())
+    assert metadata(tmp_path / "b")["epoch"] == 2
+    resumed = make_model().fit(
+        *data, epochs=3, verbose=0, callbacks=[Has(BackupAndRestore(tmp_path / "b"))]
+    )
+    assert resumed.epoch == [2]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_rule_of_a_subclass_counts(make_model, data, tmp_path, on):
+    saved = []
+
+    class Own(BackupAndRestore):
+        def _should_save_on_batch(self, batch):
+            return batch == 1
+
+        def _save_model(self):
+            saved.append(self._last_batch_seen)
+
+    with fitwatch.enabled() if on else keras.name_scope("stock"):
+        listed = [Own(tmp_path / "b"), EarlyStopping("loss", patience=9)]
+        make_model().fit(*data, batch_size=10, epochs=2, verbose=0, callbacks=listed)
+    assert saved == [1, 0, 1, 0]
+
+
+def test_a_subclass_that_takes_nothing_up_begins_anew(make_model, data, tmp_path):
+    class Fresh(BackupAndRestore):
+        def _load_model(self):
+            pass
+
+    stopper = EarlyStopping("loss", patience=9)
+    crash(make_model(), data, stopper, BackupAndRestore(tmp_path / "b"))
+    fresh = make_model().fit(*data, epochs=1, verbose=0, callbacks=[stopper, Fresh(tmp_path / "b")])
+    assert fresh.epoch == [0]
+    assert stopper.best == fresh.history["loss"][0]
+
+
+def test_states_are_found_by_their_metric(make_model, data, tmp_path):
+    def listed(*monitors):
+        return [EarlyStopping(name, patience=9, mode="min") for name in monitors]
+
+    first = listed("loss", "accuracy")
+    crash(make_model(), data, *first, BackupAndRestore(tmp_path / "b"))
+    again = listed("accuracy", "loss")
+    crash(make_model(), data, *again, BackupAndRestore(tmp_path / "b"), at=2)
+    assert [one.best for one in again] == [one.best for one in reversed(first)]
+
+
+def test_keys_that_json_would_change_are_refused(make_model, data, tmp_path):
+    class Own(keras.callbacks.Callback):
+        def state_dict(self):
+            return {"by epoch": {1: 2}}
+
+        def load_state_dict(self, state):
+            pass
+
+    with pytest.raises(TypeError, match=r"state_dict\(\) of Own .*the key 1 is no text"):
+        make_model().fit(*data, verbose=0, callbacks=[BackupAndRestore(tmp_path / "b"), Own()])
+
+
+def test_best_weights_of_a_backup_are_those_of_one_fit(make_model, data, tmp_path):
+    def listed():
+        stopper = EarlyStopping("loss", patience=9, restore_best_weights=True)
+        return stopper, BackupAndRestore(tmp_path / "b", delete_checkpoint=False)
+
+    make_model().fit(*data, epochs=2, verbose=0, callbacks=listed())
+    stopper, backup = listed()
+    make_model().fit(*data, epochs=2, verbose=0, callbacks=[stopper, backup])
+    assert stopper.best_weights is not None
+    stopper.load_state_dict(stopper.state_dict())
+    assert stopper._fitwatch_loaded_weights is None

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -310,6 +311,66 @@ def test_a_file_that_is_not_among_the_best_is_told_of(make_model, tmp_path, caps
     assert "Epoch 2: loss is not among the best 1" in capsys.readouterr().out
 
 
+def test_a_program_that_changes_its_folder_loses_none_of_its_own(make_model, tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    (tmp_path / "b" / "1.weights.h5").write_text("somebody else's")
+    monkeypatch.chdir(tmp_path / "a")
+    saver = kept(Path(), 1, monitor=None)
+    feed(saver, make_model(), [1])
+    monkeypatch.chdir(tmp_path / "b")
+    feed(saver, make_model(), [1], first=1)
+    assert names(tmp_path / "a") == []
+    assert names(tmp_path / "b") == ["1", "2"]
+
+
+def test_each_path_has_an_index_of_its_own(make_model, tmp_path):
+    for name in ("{epoch:02d}", "{epoch:03d}", "{epoch}/m", "{epoch}-m", "{epoch}" + "x" * 220):
+        saver = checkpoint(tmp_path / f"{name}.weights.h5", monitor="loss", max_to_keep=1)
+        feed(saver, make_model(), [2, 1])
+    assert len([name for name in files(tmp_path) if name.endswith(".index.json")]) == 5
+
+
+def test_an_index_with_values_without_a_metric(make_model, tmp_path):
+    feed(kept(tmp_path, 2), make_model(), [5, 1, 3])
+    feed(kept(tmp_path, 2, monitor=None), make_model(), [9], first=3)
+    assert names(tmp_path) == ["3", "4"]
+
+
+def test_a_folder_that_is_in_the_way_takes_no_place(make_model, tmp_path):
+    (tmp_path / "3").write_text("in the way")
+    saver = checkpoint(tmp_path / "{epoch}" / "m.weights.h5", monitor=None, max_to_keep=2)
+    with pytest.raises(OSError, match="3"):
+        feed(saver, make_model(), [1, 1, 1])
+    (index,) = tmp_path.glob("*.index.json")
+    names = [file["name"] for file in json.loads(index.read_text())["files"]]
+    assert names == [os.path.join(n, "m.weights.h5") for n in "12"]
+
+
+def test_files_that_are_gone_take_no_place(make_model, tmp_path):
+    saver = kept(tmp_path, 1)
+    feed(saver, make_model(), [1])
+    (tmp_path / "1.weights.h5").unlink()
+    feed(saver, make_model(), [5])
+    assert names(tmp_path) == ["1"]
+
+
+def test_leftovers_in_folders_of_epochs_are_removed(make_model, data, tmp_path):
+    dead = tmp_path / "02" / ".fitwatch-0123456789abcdef"
+    dead.mkdir(parents=True)
+    (dead / "lock").touch()
+    saver = ModelCheckpoint(tmp_path / "{epoch:02d}" / "m.keras")
+    make_model().fit(*data, verbose=0, callbacks=[saver])
+    assert files(tmp_path / "02") == []
+
+
+def test_the_longest_name_there_is(make_model, data, tmp_path):
+    path = tmp_path / ("x" * 249 + ".keras")
+    saver = ModelCheckpoint(path, save_on_background=True)
+    make_model().fit(*data, verbose=0, callbacks=[saver])
+    keras.models.load_model(path)
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_seconds_between_saves(make_model, data, tmp_path, on):
     path = tmp_path / "{epoch}-{batch}.weights.h5"
@@ -339,7 +400,8 @@ def test_a_field_that_nothing_fills_in_is_known_after_the_first_batch(make_model
         ("{epoch}.keras", {"max_to_keep": 1.5}, "max_to_keep must be"),
         ("gs://b/{epoch}.keras", {"max_to_keep": 2}, "need a filepath on this machine"),
         ("gs://b/m.keras", {"save_on_background": True}, "need a filepath on this machine"),
-        ("m.h5", {"save_on_background": True}, r"ends in \.keras or \.weights\.h5"),
+        ("m.h5", {"save_on_background": True}, r"whole model needs .* ends in \.keras"),
+        ("m.weights.h5", {"save_on_background": True}, r"whole model needs .* ends in \.keras"),
         ("m.keras", {"save_on_background": 2}, "save_on_background must be"),
         ("m.keras", {"save_interval_seconds": 0}, "save_interval_seconds must be"),
         ("m.keras", {"save_interval_seconds": 9, "save_freq": 5}, "the place of save_freq"),

@@ -158,8 +158,15 @@ def test_an_order_that_cannot_be_known_is_refused_before_anything_is_trained(tmp
 def test_other_data_are_refused(tmp_path):
     with pytest.raises(InterruptedError):
         fit(tmp_path, "arrays", Crashes(8))
-    with pytest.raises(ValueError, match="10 batches in an epoch, and here 5"):
-        fit(tmp_path, {"x": X[:20], "y": Y[:20], "batch_size": 4})
+    for message, other in {
+        "samples was 40, and is 20": {"x": X[:20], "y": Y[:20], "batch_size": 4},
+        "batch size was 4, and is 3": {"x": X[:], "y": Y, "batch_size": 3},
+        "shuffle was True, and is False": {"x": X[:], "y": Y, "batch_size": 4, "shuffle": False},
+        "kind was 'arrays', and is 'PyDataset'": {"x": fitwatch.resumable(X, Y, batch_size=4)},
+        "sample was": {"x": X[::-1], "y": Y[::-1], "batch_size": 4},
+    }.items():
+        with pytest.raises(ValueError, match=f"with other data.*{message}"):
+            fit(tmp_path, other)
     if BACKEND == "torch":
         return  # it knows one step only
     with pytest.raises(ValueError, match=r"after 6 batches.*no multiple of steps_per_execution"):
@@ -201,6 +208,104 @@ def test_without_it_the_epoch_is_repeated_as_in_keras(tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
+def crash(folder, after, *, build=None, module=callbacks, exact=True, **options):
+    """A run of a small model that is interrupted; `after=0` for one that ends."""
+    keras.utils.set_random_seed(7)
+    model = build() if build else keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    if not build:
+        model.compile("sgd", "mse")
+    more = {"exact": exact} if module is callbacks else {}
+    listed = [module.BackupAndRestore(folder, save_freq=3, **more), Crashes(after)]
+    listed += options.pop("callbacks", [])
+    arguments = {"x": X, "y": Y, "batch_size": 4, "epochs": 2, "verbose": 0, **options}
+    if not after:
+        return model, model.fit(**arguments, callbacks=listed)
+    with pytest.raises(InterruptedError):
+        model.fit(**arguments, callbacks=listed)
+    return model, None
+
+
+def test_a_backup_of_keras_s_from_the_middle_is_refused(tmp_path):
+    crash(tmp_path, 8, module=keras.callbacks)
+    with pytest.raises(ValueError, match="without exact=True, in the middle"):
+        crash(tmp_path, 0)
+
+
+def test_another_initial_epoch_is_refused(tmp_path):
+    crash(tmp_path, 5)
+    with pytest.raises(ValueError, match=r"begins at epoch 1.*the middle of epoch 0"):
+        crash(tmp_path, 0, initial_epoch=1)
+
+
+def test_two_of_them_are_refused(tmp_path):
+    other = callbacks.BackupAndRestore(tmp_path / "other")
+    with pytest.raises(ValueError, match="must be the only one in its list"):
+        crash(tmp_path, 0, callbacks=[other])
+
+
+def two_outputs():
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, [keras.layers.Dense(1, name=name)(inputs) for name in "ab"])
+    model.compile("sgd", {"a": "mse", "b": "mae"})
+    return model
+
+
+def array_metric():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    f1 = keras.metrics.F1Score(average=None)
+    model.compile("sgd", "categorical_crossentropy", metrics=[f1])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "y"),
+    [
+        (two_outputs, {"a": Y, "b": Y}),
+        (array_metric, np.concatenate([Y > 0, Y <= 0], axis=1).astype("float32")),
+    ],
+)
+def test_any_metrics_go_on(tmp_path, build, y):
+    whole, expected = crash(tmp_path / "whole", 0, build=build, y=y)
+    crash(tmp_path / "b", 5, build=build, y=y)
+    resumed, history = crash(tmp_path / "b", 0, build=build, y=y)
+    for one, two in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert repr(history.history) == repr(expected.history)
+
+
+def test_where_the_epoch_began_is_known(tmp_path, capsys):
+    def watchers():
+        return [
+            callbacks.LossHistory(),
+            callbacks.EarlyStopping("loss", unit="batch", patience=6, min_delta=99, verbose=1),
+        ]
+
+    seen = []
+    for folder, ends in (("whole", [0]), ("b", [5, 0])):
+        for after in ends:
+            listed = watchers()
+            crash(tmp_path / folder, after, callbacks=listed)
+        seen.append((listed[0].state_dict()["epochs"], capsys.readouterr().out))
+    assert seen[0] == seen[1]
+    assert "Epoch 1, batch 7" in seen[0][1]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="a pipeline of TensorFlow")
+def test_a_pipeline_of_unknown_length(tmp_path):
+    def arguments():
+        kept = tf_data().unbatch().filter(lambda x, y: True).batch(4)
+        return {"x": kept, "y": None, "batch_size": None, "shuffle": False}
+
+    whole, _ = crash(tmp_path / "whole", 0, **arguments())
+    crash(tmp_path / "b", 5, **arguments())
+    crash(tmp_path / "b", 3, **arguments())
+    resumed, history = crash(tmp_path / "b", 0, **arguments())
+    assert int(resumed.optimizer.iterations) == 20
+    assert history.epoch == [0, 1]
+    for one, two in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 def test_the_orders_of_resumable_data():
     data = fitwatch.resumable(np.arange(10), batch_size=4, seed=3)
     first = [data[n][0].tolist() for n in range(len(data))]
@@ -210,6 +315,7 @@ def test_the_orders_of_resumable_data():
     second = [data[n][0].tolist() for n in range(len(data))]
     assert second != first
     data.set_epoch(0)
+    data.on_epoch_end()  # as Keras does, before the first epoch
     assert [data[n][0].tolist() for n in range(len(data))] == first
     weighted = fitwatch.resumable({"a": X}, Y, np.ones(40), shuffle=False)[1]
     np.testing.assert_array_equal(weighted[0]["a"], X[32:])

@@ -1,6 +1,7 @@
 """Paths that callbacks write to: templates with `{fields}`, and folders that must be there."""
 
 import errno
+import glob
 import os
 import re
 import string
@@ -46,6 +47,10 @@ def ensure_writable(argument: str, path: str) -> None:
     if os.path.isdir(path):
         raise IsADirectoryError(f"{argument} must be a file, but is a folder: {path!r}.")
     ensure_writable_folder(argument, os.path.dirname(path.partition("{")[0]))
+    if "{" in os.path.dirname(path):
+        pattern = re.sub(r"\{[^}]*\}", "*", glob.escape(os.path.dirname(path)))
+        for folder in glob.glob(pattern):
+            _core.clean(folder)
 
 
 def ensure_writable_folder(argument: str, folder: str) -> None:

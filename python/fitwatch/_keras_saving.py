@@ -133,7 +133,7 @@ class ModelSnapshot:
 
     def write(self, path: str) -> None:
         """Writes what `model.save(path)` would have written."""
-        weights = f"{path}.h5"
+        weights = os.path.join(os.path.dirname(path), saving_lib._VARS_FNAME_H5)
         self.weights.write(weights)
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(saving_lib._METADATA_FILENAME, self._metadata)

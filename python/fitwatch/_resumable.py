@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from fitwatch import _keras_data
+
 
 class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches whose order depends on the seed and the epoch alone; see `fitwatch.resumable`."""
@@ -46,9 +48,15 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         self._seed = seed
         self.set_epoch(0)
 
+    @property
+    def marks(self) -> list[Any]:
+        """What tells its batches and their orders from others, as JSON knows it."""
+        sample = _keras_data.checksum(self._arrays)
+        return [self._seed, self._shuffle, self._batch_size, self._size, sample]
+
     def set_epoch(self, epoch: int) -> None:
         """Takes the order of an epoch, counted from 0."""
-        self._epoch = epoch
+        self._epoch, self._read = epoch, 0
         self._order = np.arange(self._size)
         if self._shuffle:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(self._size)
@@ -63,6 +71,7 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, batch: int) -> Any:
         """The batch of this number, counted from 0."""
+        self._read += 1
         if self._batches is not None:
             return self._batches[int(self._order[batch])]
         rows = self._order[batch * self._batch_size : (batch + 1) * self._batch_size]
@@ -71,8 +80,8 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         )
 
     def on_epoch_end(self) -> None:
-        """Takes the order of the next epoch."""
-        self.set_epoch(self._epoch + 1)
+        """Takes the order of the next epoch, if this one was read: Keras calls it before, too."""
+        self.set_epoch(self._epoch + (self._read >= self._length))
 
 
 def resumable(

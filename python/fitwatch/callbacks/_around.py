@@ -14,7 +14,14 @@ class Before:
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Calls the two."""
         self._action(*args, **kwargs)
-        self.hook(*args, **kwargs)
+        self._call(*args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            self.hook(*args, **kwargs)
+        except BaseException:
+            self.owner._fitwatch_failed()
+            raise
 
 
 class After(Before):
@@ -22,7 +29,7 @@ class After(Before):
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Calls the two."""
-        self.hook(*args, **kwargs)
+        self._call(*args, **kwargs)
         self._action(*args, **kwargs)
 
 
@@ -34,7 +41,8 @@ def surround(callback_list: Any, owner: Any, **hooks: tuple[type[Before], Any]) 
 
     Args:
         callback_list: The list.
-        owner: The callback to which the actions belong; surrounds a list once.
+        owner: The callback to which the actions belong; surrounds a list once. Its
+            `_fitwatch_failed` is called when an exception goes through one of the hooks.
         hooks: By the name of a hook, `Before` or `After`, and what to do, with the same arguments.
     """
     for name, (when, action) in hooks.items():

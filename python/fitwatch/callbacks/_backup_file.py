@@ -6,6 +6,7 @@ import shutil
 import struct
 import tempfile
 import zlib
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,11 @@ def write(path: str, model: Any, backup: Backup, previous: str | None = None) ->
     """
     import h5py  # takes a while, and is needed here only
 
-    with _files.replacing(path) as beside:
+    with ExitStack() as stack:
+        if previous is not None and os.path.exists(path):
+            # Takes its place after the new one has taken that of `path`.
+            _link(path, stack.enter_context(_files.replacing(previous)))
+        beside = stack.enter_context(_files.replacing(path))
         model.save_weights(beside, overwrite=True)
         with h5py.File(beside, "a") as file:
             group = file.create_group(_GROUP)
@@ -61,17 +66,19 @@ def write(path: str, model: Any, backup: Backup, previous: str | None = None) ->
         checksum, length = _checksum(beside, os.path.getsize(beside))
         with open(beside, "ab") as file:
             file.write(_SEAL.pack(_MARK, length, checksum))
-        if previous is not None and os.path.exists(path):
-            keep(path, previous)
 
 
 def keep(path: str, previous: str) -> None:
     """Gives a file a second name, in the place of an old one of that name; copies it if need be."""
     with _files.replacing(previous) as beside:
-        try:
-            os.link(path, beside)
-        except OSError:
-            shutil.copyfile(path, beside)
+        _link(path, beside)
+
+
+def _link(path: str, name: str) -> None:
+    try:
+        os.link(path, name)
+    except OSError:
+        shutil.copyfile(path, name)
 
 
 def load_weights(path: str, model: Any) -> None:
@@ -94,12 +101,13 @@ def read(path: str) -> Backup | None:
 
     Raises:
         DamagedError: It is not what was written.
+        OSError: It cannot be read.
         ValueError: Another version of fitwatch has written it.
     """
     import h5py
 
+    sealed = _check_seal(path)
     try:
-        sealed = _check_seal(path)
         with h5py.File(path, "r") as file:
             group = file.get(_GROUP)
             if group is None:

@@ -21,6 +21,8 @@ class Found(NamedTuple):
     """The epoch to begin with."""
     is_over: bool
     """Whether training was to be ended, and the process died before."""
+    is_inside: bool
+    """Whether it was made in the middle of an epoch."""
 
 
 class BackupFolder:
@@ -73,7 +75,9 @@ class BackupFolder:
     def _read(self, path: str, notes: str) -> Found:
         backup = _backup_file.read(path)
         if backup is None:
-            return Found(path, None, int(_read_notes(notes).get("epoch", 0)), False)
+            known = _read_notes(notes)
+            inside = known.get("batch", 0) != 0
+            return Found(path, None, known.get("epoch", 0), is_over=False, is_inside=inside)
         state = backup.state
         try:
             known = _read_notes(notes)
@@ -81,7 +85,8 @@ class BackupFolder:
             known = {}  # the backup has everything itself
         ended = known.get("ended") is True and known.get("backup") == state["id"]
         self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
-        return Found(path, backup, state["epoch"], state["stopped"] and not ended)
+        is_over = state["stopped"] and not ended
+        return Found(path, backup, state["epoch"], is_over, is_inside=state["trained"] > 0)
 
     def save(self, model: Any, backup: Backup, *, double: bool) -> None:
         """Makes a backup the last one.
@@ -128,7 +133,10 @@ class BackupFolder:
 def _read_notes(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
-            return dict(json.load(file))
+            notes = dict(json.load(file))
+        if type(notes.get("epoch", 0)) is not int:
+            raise ValueError(f"epoch is {notes['epoch']!r}")
+        return notes
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError) as error:

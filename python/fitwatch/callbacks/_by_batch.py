@@ -32,6 +32,8 @@ class ByBatch(Idle, OwnLosses):
     _fitwatch_batches: _core.Watch | None = None
     # The number of the epoch's first batch.
     _fitwatch_first = 0
+    # Batches of the epoch that begins which were trained already.
+    _fitwatch_trained = 0
     # Batches and seconds, outside a fit.
     _fitwatch_before: tuple[int, float] = (0, 0.0)
 
@@ -81,7 +83,8 @@ class ByBatch(Idle, OwnLosses):
             self._fitwatch_drain()
             self._fitwatch_batches.epoch = epoch
             self._fitwatch_batches.losses = self._fitwatch_losses
-            self._fitwatch_first = self._fitwatch_batches.seen
+            self._fitwatch_first = self._fitwatch_batches.seen - self._fitwatch_trained
+        self._fitwatch_trained = 0
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -95,6 +98,9 @@ class ByBatch(Idle, OwnLosses):
             self._fitwatch_observe(batches, logs or {})
         if batches.time_is_over:
             self._fitwatch_time_is_over(batch)
+
+    def _fitwatch_begin_inside(self, trained: int) -> None:
+        self._fitwatch_trained = trained
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called when `fit()` ends."""

@@ -8,14 +8,15 @@ from typing import Any
 
 import keras
 
-from fitwatch.callbacks._stateful import Stateful
+from fitwatch.callbacks._stateful import Stateful, from_json, to_json
 
 
 class Companions:
     """The callbacks whose states belong to a backup.
 
     All of fitwatch's, and every other one that has `state_dict()` and `load_state_dict()`. A state
-    is found again by the class of its callback, and by the how-manieth of its class it is.
+    is found again by the class and the monitored metric of its callback, and by the how-manieth
+    such one it is.
 
     Args:
         callbacks: All callbacks of a list.
@@ -41,8 +42,7 @@ class Companions:
             if mark is not None:
                 entry["mark"] = mark()
             if _is_stock_history(callback):
-                history = {key: list(map(float, values)) for key, values in _history(callback)}
-                entry["state"] = {"epoch": list(callback.epoch), "history": history}
+                entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
             elif hasattr(callback, "state_dict"):
                 entry["state"] = _as_json(name, callback.state_dict())
             if isinstance(callback, Stateful):
@@ -67,9 +67,9 @@ class Companions:
             if isinstance(callback, Stateful) and "state" in entry:
                 if _is_history(callback) and not self._history:
                     continue
+                callback.load_state_dict(entry["state"])
                 start, count = entry["arrays"]
                 callback._fitwatch_load_arrays(arrays[start : start + count])
-                callback.load_state_dict(entry["state"])
         for name, callback in self._callbacks.items():
             mark = states.get(name, {}).get("mark")
             if mark is not None and hasattr(callback, "_fitwatch_go_on"):
@@ -81,9 +81,25 @@ class Companions:
                 stacklevel=2,
             )
 
-    def begin_first_epoch(self, states: dict[str, Any]) -> None:
-        """Gives the others theirs, once all have begun: they may reset themselves when they do."""
+    def forget(self) -> None:
+        """Takes back what `begin` has given: the training has not begun."""
+        for callback in self._callbacks.values():
+            if isinstance(callback, Stateful):
+                callback._fitwatch_loaded = None
+                callback._fitwatch_load_arrays([])
+            if hasattr(callback, "_fitwatch_go_on"):
+                callback._fitwatch_go_on(None)
+
+    def begin_first_epoch(self, states: dict[str, Any], trained: int) -> None:
+        """Gives the others theirs, once all have begun: they may reset themselves when they do.
+
+        Args:
+            states: What `take` gave.
+            trained: Batches of the epoch that were trained already.
+        """
         for name, callback in self._callbacks.items():
+            if trained and isinstance(callback, Stateful):
+                callback._fitwatch_begin_inside(trained)
             state = states.get(name, {}).get("state")
             if state is None or isinstance(callback, Stateful):
                 continue
@@ -91,13 +107,14 @@ class Companions:
                 callback.load_state_dict(state)
             elif self._history:
                 callback.epoch = list(state["epoch"])
-                callback.history = {key: list(values) for key, values in state["history"].items()}
+                callback.history = dict(from_json(state["history"]))
 
 
 def _named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
     seen: Counter[str] = Counter()
     for callback in callbacks:
-        name = type(callback).__name__
+        monitor = getattr(callback, "monitor", None)
+        name = type(callback).__name__ + (f"({monitor})" if isinstance(monitor, str) else "")
         seen[name] += 1
         yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback
 
@@ -118,15 +135,24 @@ def _is_stock_history(callback: Any) -> bool:
     return _is_history(callback) and not isinstance(callback, Stateful)
 
 
-def _history(callback: Any) -> Any:
-    return callback.history.items()
-
-
 def _as_json(name: str, state: Any) -> Any:
     try:
+        _check_keys(state)
         return json.loads(json.dumps(state))
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"BackupAndRestore: the state_dict() of {name} must be one that json can write; got "
             f"{state!r} ({error})."
         ) from None
+
+
+def _check_keys(state: Any) -> None:
+    """JSON would make text of other keys, silently."""
+    if isinstance(state, dict):
+        for key, value in state.items():
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} is no text")
+            _check_keys(value)
+    elif isinstance(state, (list, tuple)):
+        for value in state:
+            _check_keys(value)

@@ -48,6 +48,12 @@ class DataOrder:
         if source.devices > 1:
             raise _refused(f"{source.devices} devices share them")
         self.batches = source.batches
+        self._marks: dict[str, Any] = {
+            **source.marks,
+            "batches": source.batches,
+            "resumable": None if self._data is None else self._data.marks,
+            "keeps_iterator": self._keeps_iterator,
+        }
         self._epoch_iterator = iterator
         # The iterator that batches are read from.
         self._reading: Any = None
@@ -68,9 +74,8 @@ class DataOrder:
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
         """Where the reading is: for JSON, and added to `arrays`."""
-        state = {
-            "keeps_iterator": self._keeps_iterator,
-            "batches": self.batches,
+        state: dict[str, Any] = {
+            "data": self._marks,
             "epoch": self._begun_at,
             "now": _random_state(),
             "iterator": None,
@@ -81,44 +86,57 @@ class DataOrder:
             arrays.extend(kept)
         return state
 
-    def check(self, state: dict[str, Any], trained: int, at_a_time: int) -> None:
+    def check(self, state: dict[str, Any], arrays: list[Any], trained: int, at_a_time: int) -> None:
         """Sees to it that another fit's place in the data is one in these.
 
         Args:
             state: What `take` gave.
+            arrays: Those of the backup.
             trained: How many batches of the epoch were trained; 0 at its beginning.
             at_a_time: Batches that a call of the train function trains.
 
         Raises:
             ValueError: It is not.
         """
-        if self._keeps_iterator != state["keeps_iterator"] or self.batches != state["batches"]:
-            raise ValueError(
-                "BackupAndRestore(exact=True): the backup is one of a fit() with other data: "
-                f"{state['batches']} batches in an epoch, and here {self.batches}; or of another "
-                "kind, or on another backend."
-            )
+        for name, value in self._marks.items():
+            if state["data"].get(name) != value:
+                raise ValueError(
+                    "BackupAndRestore(exact=True): the backup is one of a fit() with other data, "
+                    "or with the same in another order, or on another backend: "
+                    f"{name.replace('_', ' ')} was {state['data'].get(name)!r}, and is {value!r}."
+                )
+        if state["iterator"] is not None:
+            self._kept = self._tried(state, arrays)
         if trained % at_a_time:
             raise ValueError(
                 f"BackupAndRestore(exact=True): the backup was made after {trained} batches of an "
                 f"epoch, which is no multiple of steps_per_execution, which is {at_a_time}."
             )
 
-    def go_on(self, state: dict[str, Any], arrays: list[Any], epoch: int, trained: int) -> None:
+    def _tried(self, state: dict[str, Any], arrays: list[Any]) -> list[Any]:
+        """The state of the iterator, if it is one of these data."""
+        start, count = state["iterator"]
+        kept = arrays[start : start + count]
+        try:
+            _load_iterator(iter(_keras_data.dataset(self._epoch_iterator)), kept)
+        except Exception as error:
+            raise ValueError(
+                "BackupAndRestore(exact=True): the backup is one of a fit() with other data: "
+                f"TensorFlow cannot find the place in these ({type(error).__name__})."
+            ) from error
+        return kept
+
+    def go_on(self, state: dict[str, Any], epoch: int, trained: int) -> None:
         """Takes up another fit's place in the data; in place of `begin_epoch` for the first epoch.
 
         Args:
             state: What `take` gave, which was checked.
-            arrays: Those of the backup.
             epoch: The epoch that begins.
             trained: How many of its batches were trained.
         """
-        if state["iterator"] is not None:
-            start, count = state["iterator"]
-            self._kept = arrays[start : start + count]
-            if not trained:
-                # One that has come to its end: it knows how often the data were shuffled.
-                _load_iterator(iter(_keras_data.dataset(self._epoch_iterator)), self._kept)
+        if self._kept and not trained:
+            # One that has come to its end: it knows how often the data were shuffled.
+            _load_iterator(iter(_keras_data.dataset(self._epoch_iterator)), self._kept)
         self._skip, self._then = trained, state["now"]
         _set_random_state(state["epoch"] if trained else state["now"])
         self.begin_epoch(epoch)
@@ -128,13 +146,17 @@ class DataOrder:
         _keras_data.build_metrics(model, self._epoch_iterator)
 
     def _read(self, steps: Any) -> Iterator[tuple[int, int, Any]]:
-        skip, self._skip = self._skip, 0
+        trained = skip = self._skip
+        self._skip = 0
         for first, last, iterator in steps:
             self._reading = iterator
             if last < skip:
                 if not self._keeps_iterator:
-                    for _ in range(first, last + 1):
-                        next(iterator)
+                    for number in range(first, last + 1):
+                        if next(iterator, None) is None:
+                            raise ValueError(
+                                f"the data have {number} batches, and {trained} were trained."
+                            )
                 continue
             if skip and self._then is not None:
                 if self._keeps_iterator:

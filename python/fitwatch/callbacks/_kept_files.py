@@ -2,7 +2,8 @@
 
 import json
 import os
-import re
+import urllib.parse
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -10,6 +11,9 @@ from typing import Any, NamedTuple
 from fitwatch import _files
 
 VERSION = 1
+
+# Letters of an index's name, at most, without its ending.
+LONGEST = 200
 
 
 class Kept(NamedTuple):
@@ -31,20 +35,26 @@ class KeptFiles:
     Args:
         template: The path of the files, with fields.
         most: How many are kept.
-        improves: Whether the first value is better than the second one.
+        improves: Whether the first value is better than the second one; None where values do not
+            count.
     """
 
-    def __init__(self, template: str, most: int, improves: Callable[[float, float], bool]) -> None:
+    def __init__(
+        self, template: str, most: int, improves: Callable[[float, float], bool] | None
+    ) -> None:
         self._template = template
         self._most = most
         self._improves = improves
         self.files: list[Kept] = []
         # What they were before the save that is going on.
         self._before: list[Kept] = []
-        self._folder = os.path.dirname(template.partition("{")[0])
-        rest = os.path.relpath(template, self._folder or ".")
-        # The fields without their formats: colons are not allowed in the names of all systems.
-        name = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", rest).replace(os.sep, "-")
+        # Absolute: the program may change its folder.
+        self._folder = os.path.abspath(os.path.dirname(template.partition("{")[0]))
+        rest = os.path.relpath(os.path.abspath(template), self._folder)
+        # As it is, but for what not every system allows in a name: colons, and folders.
+        name = urllib.parse.quote(rest, safe="{} ")
+        if len(name) > LONGEST:
+            name = f"checkpoints-{zlib.crc32(name.encode()):08x}"
         self.path = os.path.join(self._folder, f"{name}.index.json")
 
     def load(self) -> None:
@@ -66,20 +76,23 @@ class KeptFiles:
                 f"{self.path} is no index of checkpoints that this fitwatch knows ({error!r}); "
                 "delete it to begin a new one."
             ) from None
-        self.files = [kept for kept in files if os.path.exists(self._path(kept))]
+        if self._improves is None:
+            files = [Kept(kept.name, None) for kept in files]
+        self.files = files
 
     def admits(self, value: float | None) -> bool:
         """Whether a new file with this value would be kept."""
+        self.files = [kept for kept in self.files if os.path.exists(self._path(kept))]
         if len(self.files) < self._most:
             return True
         worst = self._worst()
         if worst.value is None:
             return True
-        return value is not None and self._improves(value, worst.value)
+        return value is not None and self._is_better(value, worst.value)
 
     def begin(self, path: str, value: float | None) -> None:
         """Notes that a file is about to be written."""
-        name = os.path.relpath(path, self._folder or ".")
+        name = os.path.relpath(os.path.abspath(path), self._folder)
         self._before = self.files
         self.files = [*(kept for kept in self.files if kept.name != name), Kept(name, value)]
         self._write()
@@ -105,9 +118,12 @@ class KeptFiles:
         for kept in self.files[1:]:
             if worst.value is None:
                 break
-            if kept.value is None or self._improves(worst.value, kept.value):
+            if kept.value is None or self._is_better(worst.value, kept.value):
                 worst = kept
         return worst
+
+    def _is_better(self, value: float, reference: float) -> bool:
+        return self._improves is not None and self._improves(value, reference)
 
     def _path(self, kept: Kept) -> str:
         return os.path.join(self._folder, kept.name)

@@ -36,7 +36,12 @@ class Saves:
     _fitwatch_goes_on = False
 
     def _fitwatch_check_saves(
-        self, filepath: str, fields: set[str], max_to_keep: Any, save_on_background: Any
+        self,
+        filepath: str,
+        fields: set[str],
+        weights_only: bool,
+        max_to_keep: Any,
+        save_on_background: Any,
     ) -> None:
         self.max_to_keep = max_to_keep
         if max_to_keep is not None:
@@ -53,9 +58,11 @@ class Saves:
                 "save_on_background and max_to_keep need a filepath on this machine; got "
                 f"{filepath!r}."
             )
-        if self.save_on_background and not filepath.endswith((".keras", ".weights.h5")):
+        ending = ".weights.h5" if weights_only else ".keras"
+        if self.save_on_background and not filepath.endswith(ending):
+            what = "weights" if weights_only else "a whole model"
             raise ValueError(
-                "save_on_background needs a filepath that ends in .keras or .weights.h5; got "
+                f"save_on_background of {what} needs a filepath that ends in {ending}; got "
                 f"{filepath!r}."
             )
         self._fitwatch_saver = BackgroundSaver()
@@ -76,9 +83,13 @@ class Saves:
         super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
         if self.max_to_keep is None or self._fitwatch_kept is not None:
             return
-        self._fitwatch_kept = KeptFiles(self.filepath, self.max_to_keep, self._fitwatch_improves)
+        self._fitwatch_kept = self._fitwatch_no_files(self.max_to_keep)
         if self._fitwatch_goes_on or epoch > 0:
             self._fitwatch_kept.load()
+
+    def _fitwatch_no_files(self, most: int) -> KeptFiles:
+        improves = None if self.monitor is None else self._fitwatch_improves
+        return KeptFiles(self.filepath, most, improves)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Waits until the last file is safe."""
@@ -92,6 +103,7 @@ class Saves:
             done(None)
             return
         self._fitwatch_saver.settle()
+        os.makedirs(os.path.dirname(filepath) or ".", exist_ok=True)
         kept = self._fitwatch_kept
 
         def ended(error: BaseException | None) -> None:
@@ -102,7 +114,6 @@ class Saves:
             done(error)
 
         try:
-            os.makedirs(os.path.dirname(filepath) or ".", exist_ok=True)
             if kept is not None:
                 kept.begin(filepath, value)
             if self.save_on_background:
@@ -123,8 +134,10 @@ class Saves:
 
     def _fitwatch_admits(self, epoch: int, value: float | None, logs: Any) -> bool:
         """Whether a file with this value would be among those that are kept."""
-        if self._fitwatch_kept is None:
+        if self.max_to_keep is None:
             return True
+        if self._fitwatch_kept is None:  # in a loop that has no `on_epoch_begin`
+            self._fitwatch_kept = self._fitwatch_no_files(self.max_to_keep)
         if value is None and self.monitor is not None and self.monitor not in (logs or {}):
             self._report_missing(logs or {})
         admitted = self._fitwatch_kept.admits(value)
@@ -164,6 +177,6 @@ class Saves:
 
 def _has_own_save(model: Any) -> bool:
     return any(
-        getattr(type(model), name, None) is not getattr(keras.Model, name)
+        name in vars(model) or getattr(type(model), name, None) is not getattr(keras.Model, name)
         for name in ("save", "save_weights")
     )

@@ -73,7 +73,10 @@ class Stateful:
         return []
 
     def _fitwatch_load_arrays(self, arrays: list[Any]) -> None:
-        """Takes it back, before the state is loaded."""
+        """Takes it back, after the state was loaded."""
+
+    def _fitwatch_begin_inside(self, trained: int) -> None:
+        """Called before an epoch of which so many batches were trained already."""
 
     def _fitwatch_take(self) -> dict[str, Any]:
         """The values of the state."""
@@ -203,4 +206,6 @@ def from_json(value: Any) -> Any:
     """The same back, but for arrays, which stay lists."""
     if isinstance(value, list):
         return [from_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: from_json(item) for key, item in value.items()}
     return float(value) if value in ("inf", "-inf", "nan") else value

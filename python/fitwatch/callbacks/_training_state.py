@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from fitwatch import _keras
+from fitwatch.callbacks import _backup_file
 from fitwatch.callbacks._backup_file import Backup
 
 
@@ -59,8 +60,44 @@ class TrainingState:
                 "model that it was made of, or another backup_dir, or delete this one."
             )
 
-    def load(self, backup: Backup) -> None:
-        """Gives random layers their seeds back."""
+        self._check_count(path, "seeds", self._seeds, backup)
+
+    def check_metrics(self, path: str, backup: Backup) -> None:
+        """The same for the metrics, where they are to go on.
+
+        Raises:
+            ValueError: They are others.
+        """
+        self._check_count(path, "metrics", self._model.metrics_variables, backup)
+
+    def _check_count(self, path: str, what: str, variables: list[Any], backup: Backup) -> None:
+        start, count = backup.state[what]
+        theirs = [list(array.shape) for array in backup.arrays[start : start + count]]
+        ours = [list(variable.shape) for variable in variables]
+        if ours != theirs:
+            raise ValueError(
+                f"{path} is the backup of another model: its {what} differ: the model has "
+                f"{len(ours)} variables of shapes {ours}, the backup {len(theirs)}, {theirs}."
+            )
+
+    def load(self, path: str, backup: Backup | None) -> None:
+        """Gives the model its weights and its optimizer back, and random layers their seeds.
+
+        Raises:
+            Exception: Keras cannot load them; the model is then as it was.
+        """
+        optimizer = getattr(self._model, "optimizer", None)
+        variables = [*self._model.variables, *(optimizer.variables if optimizer else [])]
+        before = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+        try:
+            _backup_file.load_weights(path, self._model)
+        except BaseException as error:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
+            error.add_note(f"{path} cannot be loaded into this model, which is as it was.")
+            raise
+        if backup is None:
+            return
         _assign(self._seeds, backup, "seeds")
         if keras.config.backend() == "torch" and backup.state["torch"] is not None:
             import torch
@@ -114,10 +151,5 @@ def _add(arrays: list[Any], variables: Any) -> list[int]:
 
 def _assign(variables: list[Any], backup: Backup, what: str) -> None:
     start, count = backup.state[what]
-    if count != len(variables):
-        raise ValueError(
-            f"the backup has {count} variables of {what}, the model {len(variables)}: it is "
-            "compiled or made in another way."
-        )
     for variable, array in zip(variables, backup.arrays[start : start + count], strict=True):
         variable.assign(array)

@@ -8,7 +8,6 @@ import keras
 
 from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
-from fitwatch.callbacks import _backup_file
 from fitwatch.callbacks._around import After, Before, is_surrounded, surround
 from fitwatch.callbacks._backup_file import Backup
 from fitwatch.callbacks._backup_folder import BackupFolder, Found
@@ -19,6 +18,9 @@ from fitwatch.callbacks._data_order import DataOrder
 from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._training_state import TrainingState
+
+# Keras's own, whatever `fitwatch.enable()` has put in its place.
+_STOCK = keras.callbacks.BackupAndRestore
 
 # As an epoch to begin with: there is none left.
 _NO_MORE = 2**31
@@ -87,6 +89,7 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
     # The backup that this fit goes on from; and whether one was looked for.
     _fitwatch_found: Found | None = None
     _fitwatch_looked = False
+    _fitwatch_is_resumed = False
     # Whether a backup is due, when all callbacks are done; at the end of the epoch, perhaps.
     _fitwatch_due = False
     _fitwatch_due_at_end = False
@@ -133,8 +136,7 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
     def set_model(self, model: Any) -> None:
         """Takes the model."""
         super().set_model(model)
-        run = self._fitwatch_run
-        callback_list = None if run is None else run.callback_list
+        callback_list = self._fitwatch_list()
         if callback_list is not None:
             hooks: dict[str, tuple[type[Before], Any]] = {
                 "on_train_begin": (Before, self._fitwatch_before_training),
@@ -150,7 +152,8 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         if not self._fitwatch_looked:
             self._fitwatch_before_training()
         self._fitwatch_looked = False
-        super().on_train_begin(logs)
+        self._fitwatch_withheld = False
+        self._fitwatch_begin_fit()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes the epoch."""
@@ -174,16 +177,19 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
             self._fitwatch_note(batch, logs)
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if type(self)._should_save_on_batch is not BackupAndRestore._should_save_on_batch:
-            return NotImplemented
         if not self._fitwatch_counts_batches():
             return None
+        if self._fitwatch_has_own_rule():
+            return NotImplemented
         return _core.Due(self._fitwatch_core, self, first=False), self._fitwatch_note
 
     def _fitwatch_note(self, batch: int, logs: Any) -> None:
         """Called when a backup of this batch is due."""
         self._last_batch_seen = batch
-        self._fitwatch_trained = batch + 1
+        order = self._fitwatch_order
+        most = None if order is None else order.batches
+        # The last call may train fewer batches than the others.
+        self._fitwatch_trained = batch + 1 if most is None else min(batch + 1, most)
         self._fitwatch_due = True
         self._fitwatch_logs = logs
         if not self._fitwatch_waits():
@@ -202,7 +208,7 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
     # What Keras's hooks call; a subclass may have its own.
 
     def _should_save_on_batch(self, batch: int) -> bool:
-        if not self._fitwatch_counts_batches():
+        if self.save_freq == "epoch" or self.save_freq is False:
             return False
         return bool(self._fitwatch_core.due(batch, self.save_freq))
 
@@ -214,10 +220,8 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         found = self._fitwatch_found
         if found is None:
             return
-        training = TrainingState(self.model)
-        _backup_file.load_weights(found.path, self.model)
-        if found.backup is not None:
-            training.load(found.backup)
+        TrainingState(self.model).load(found.path, found.backup)
+        self._fitwatch_is_resumed = True
         _keras.set_initial_epoch(self.model, _NO_MORE if found.is_over else found.epoch)
         self._fitwatch_set_epoch = True
 
@@ -240,8 +244,15 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         self._fitwatch_began = self._fitwatch_due = self._fitwatch_due_at_end = False
         self._fitwatch_found = None
         if self.exact:
+            others = [c for c in self._fitwatch_companions() if isinstance(c, _STOCK)]
+            if len(others) > 1:
+                raise ValueError(
+                    "BackupAndRestore(exact=True) must be the only one in its list: which of "
+                    f"{len(others)} backups to go on from cannot be known."
+                )
             self._fitwatch_order = DataOrder(self._model)
         if self._fitwatch_is_remote():
+            self._load_model()
             return
         _files.ensure_writable_ancestor("backup_dir", self.backup_dir)
         if not self.model.built:
@@ -251,12 +262,37 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
             )
         self._fitwatch_folder = BackupFolder(self)
         found = self._fitwatch_found = self._fitwatch_folder.find()
-        if found is not None and found.backup is not None:
-            backup = found.backup
-            TrainingState(self.model).check(found.path, backup)
-            if self.exact:
-                self._fitwatch_check_exact(found.path, backup.state)
-            self._fitwatch_companion_states().begin(backup.state["callbacks"], backup.arrays)
+        if found is not None:
+            self._fitwatch_check(found)
+        self._fitwatch_is_resumed = False
+        self._load_model()
+        if found is None or not self._fitwatch_is_resumed:  # a subclass may want nothing of it
+            self._fitwatch_found = None
+        elif found.backup is not None:
+            states = found.backup.state["callbacks"]
+            self._fitwatch_companion_states().begin(states, found.backup.arrays)
+
+    def _fitwatch_check(self, found: Found) -> None:
+        if (
+            self.exact
+            and found.is_inside
+            and (found.backup is None or found.backup.state["exact"] is None)
+        ):
+            raise ValueError(
+                f"{found.path} was made without exact=True, in the middle of an epoch: which "
+                "batches are left cannot be known. Leave exact out to train the epoch anew."
+            )
+        if found.backup is None:
+            return
+        state, training = found.backup.state, TrainingState(self.model)
+        training.check(found.path, found.backup)
+        order = self._fitwatch_order
+        if order is not None and state["exact"] is not None:
+            trained, at_a_time = state["trained"], self._model.steps_per_execution
+            order.check(state["exact"], found.backup.arrays, trained, at_a_time)
+            if trained:
+                order.build_metrics(self.model)
+                training.check_metrics(found.path, found.backup)
 
     def _fitwatch_before_epoch(self, epoch: int, logs: Any = None) -> None:
         """Gives back what `fit()` and the callbacks would have reset, before the first epoch."""
@@ -268,14 +304,19 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         if first:
             self._fitwatch_release_epoch()
         if first and backup is not None:
-            self._fitwatch_companion_states().begin_first_epoch(backup.state["callbacks"])
+            exact = None if order is None else backup.state["exact"]
+            trained = 0 if exact is None else backup.state["trained"]
+            if trained and epoch != backup.state["epoch"]:
+                raise ValueError(
+                    f"fit() begins at epoch {epoch}, and the backup is one of the middle of epoch "
+                    f"{backup.state['epoch']}: leave initial_epoch out."
+                )
+            states = backup.state["callbacks"]
+            self._fitwatch_companion_states().begin_first_epoch(states, trained)
             self._fitwatch_core.batches_since = backup.state["batches_since"]
-            exact = backup.state["exact"]
             if order is not None and exact is not None:
-                trained = backup.state["trained"]
-                order.go_on(exact, backup.arrays, epoch, trained)
+                order.go_on(exact, epoch, trained)
                 if trained:
-                    order.build_metrics(self.model)
                     TrainingState(self.model).load_metrics(backup)
                     self._fitwatch_core.last_batch = trained - 1
                 return
@@ -288,7 +329,7 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
             return
         self._fitwatch_due = False
         order = self._fitwatch_order
-        last = order is not None and self._fitwatch_trained >= (order.batches or 0)
+        last = order is not None and self._fitwatch_trained == order.batches
         if last or _keras.model_of(self).stop_training:
             # There is no batch to go on with.
             self._fitwatch_due_at_end = True
@@ -308,6 +349,12 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         if fit:
             self._fitwatch_end()
             self._fitwatch_found = None
+
+    def _fitwatch_failed(self) -> None:
+        """An exception goes through a hook of the list."""
+        if not self._fitwatch_began:
+            self._fitwatch_companion_states().forget()
+        self._fitwatch_end()
 
     def _fitwatch_end(self) -> None:
         self._fitwatch_release_epoch()
@@ -333,22 +380,12 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
             "batch": self._last_batch_seen,
             "trained": self._fitwatch_trained,
             "batches_since": self._fitwatch_core.batches_since,
-            "stopped": model.stop_training is True,
+            "stopped": bool(model.stop_training),
             "callbacks": companions,
             "exact": None if order is None else order.take(arrays),
             **TrainingState(model).take(arrays),
         }
         return Backup(state, arrays)
-
-    def _fitwatch_check_exact(self, path: str, state: dict[str, Any]) -> None:
-        trained, exact = state["trained"], state["exact"]
-        if exact is None and trained:
-            raise ValueError(
-                f"{path} was made without exact=True, in the middle of an epoch: which batches are "
-                "left cannot be known. Leave exact out to train the epoch anew."
-            )
-        if exact is not None and self._fitwatch_order is not None:
-            self._fitwatch_order.check(exact, trained, self._model.steps_per_execution)
 
     def _fitwatch_delete(self) -> None:
         if self._fitwatch_is_remote():
@@ -362,15 +399,25 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         return self._fitwatch_spoiled_metrics(logs) or self._fitwatch_spoiled_weights()
 
     def _fitwatch_counts_batches(self) -> bool:
-        return self.save_freq != "epoch" and self.save_freq is not False
+        own = self._fitwatch_has_own_rule()
+        return own or (self.save_freq != "epoch" and self.save_freq is not False)
+
+    def _fitwatch_has_own_rule(self) -> bool:
+        return type(self)._should_save_on_batch is not BackupAndRestore._should_save_on_batch
 
     def _fitwatch_is_remote(self) -> bool:
         return _files.is_remote(self.backup_dir)
 
     def _fitwatch_is_in_list(self) -> bool:
+        callback_list = self._fitwatch_list()
+        return callback_list is not None and is_surrounded(callback_list, self)
+
+    def _fitwatch_list(self) -> Any:
+        """The list that this callback is in; another callback may have it for itself."""
         run = self._fitwatch_run
         callback_list = None if run is None else run.callback_list
-        return callback_list is not None and is_surrounded(callback_list, self)
+        is_in = callback_list is not None and any(c is self for c in callback_list.callbacks)
+        return callback_list if is_in else None
 
     def _fitwatch_waits(self) -> bool:
         """Whether others have to see the batch or the epoch before there is a backup of it."""

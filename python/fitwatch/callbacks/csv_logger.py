@@ -213,7 +213,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         self._fitwatch_drain()
         return self._fitwatch_table.sync()
 
-    def _fitwatch_go_on(self, mark: int) -> None:
+    def _fitwatch_go_on(self, mark: int | None) -> None:
         """Has the next fit go on behind so many rows; those that came later are taken out."""
         self._fitwatch_keep = mark
 

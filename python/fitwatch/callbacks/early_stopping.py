@@ -285,6 +285,11 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
     def _fitwatch_arrays(self) -> list[Any]:
         return list(self.best_weights or [])
 
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Sets the state; see `Stateful`."""
+        self._fitwatch_loaded_weights = None
+        super().load_state_dict(state)
+
     def _fitwatch_load_arrays(self, arrays: list[Any]) -> None:
         self._fitwatch_loaded_weights = arrays or None
 

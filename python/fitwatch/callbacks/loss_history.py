@@ -64,6 +64,8 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     """
 
     _fitwatch_state: ClassVar = READERS
+    # Whether the epoch that begins has begun before, in a run that this one goes on from.
+    _fitwatch_is_inside = False
     _missing_reported: bool
     _record: LossRecord
     # The learning rate when it was last looked at.
@@ -199,8 +201,15 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch begins, and whether the learning rate has come down."""
         super().on_epoch_begin(epoch, logs)
-        self._record.epochs[epoch] = (len(self._record.series), None)
+        start, stop = self._record.epochs.get(epoch, (0, 0))
+        if not self._fitwatch_is_inside or stop is not None:
+            start = len(self._record.series)
+        self._record.epochs[epoch] = (start, None)
+        self._fitwatch_is_inside = False
         self._look_at_rate()
+
+    def _fitwatch_begin_inside(self, trained: int) -> None:
+        self._fitwatch_is_inside = True
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -121,13 +121,16 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, 
                 "save_interval_seconds takes the place of save_freq, which must be 'epoch' then; "
                 f"got {save_freq!r}."
             )
-        self._fitwatch_check_saves(filepath, fields, max_to_keep, save_on_background)
+        save_weights_only = _check.flag("save_weights_only", save_weights_only)
+        self._fitwatch_check_saves(
+            filepath, fields, save_weights_only, max_to_keep, save_on_background
+        )
         super().__init__(
             filepath=filepath,
             monitor=monitor,
             verbose=_check.verbosity("verbose", verbose),
             save_best_only=save_best_only,
-            save_weights_only=_check.flag("save_weights_only", save_weights_only),
+            save_weights_only=save_weights_only,
             mode=mode,
             save_freq=save_freq,
             initial_value_threshold=_check.optional_number(

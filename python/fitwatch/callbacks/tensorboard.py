@@ -370,7 +370,8 @@ class TensorBoard(
 
     def _fitwatch_go_on(self, mark: Any) -> None:
         """Takes out what was written since that backup."""
-        self._fitwatch_files.cut(mark)
+        if mark is not None:
+            self._fitwatch_files.cut(mark)
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
