@@ -300,7 +300,7 @@ def test_a_pipeline_of_unknown_length(tmp_path):
     crash(tmp_path / "b", 5, **arguments())
     crash(tmp_path / "b", 3, **arguments())
     resumed, history = crash(tmp_path / "b", 0, **arguments())
-    assert int(resumed.optimizer.iterations) == 20
+    assert int(resumed.optimizer.iterations) == int(whole.optimizer.iterations)
     assert history.epoch == [0, 1]
     for one, two in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
