@@ -4,10 +4,14 @@ import os
 import shutil
 import time
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import keras
 import numpy as np
+
+from fitwatch._held_file import HeldFile
 
 try:
     from keras.src.saving import saving_lib
@@ -83,14 +87,55 @@ class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
 
     def write(self, path: str) -> None:
         """Writes the file that Keras's store would have written."""
-        store = saving_lib.H5IOStore(path, mode="w")
-        try:
+        with weights_file(path) as store:
             for group, metadata, values in self._groups:
                 entry = store.make(group, metadata=metadata)
                 for key, value in values.items():
                     entry[key] = value
-        finally:
-            store.close()
+
+
+@contextmanager
+def weights_file(path: str) -> Iterator[Any]:
+    """Opens a new `.weights.h5` file as Keras does, and gives Keras's store of it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with closing(HeldFile(path)) as file, closing(saving_lib.H5IOStore(file, mode="w")) as store:
+        yield store
+
+
+def save_weights(model: Any, path: str, more: Callable[[Any], None] | None = None) -> None:
+    """Does what `model.save_weights(path)` does; a full disk is an error, and no more.
+
+    Args:
+        model: A built model.
+        path: Where to: a `.weights.h5` file.
+        more: Called with the `h5py.File`, to put something else into it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if has_own_save(model):
+        import h5py
+
+        model.save_weights(path, overwrite=True)
+        if more is not None:
+            with h5py.File(path, "a") as file:
+                more(file)
+        return
+    with weights_file(path) as store:
+        _capture(model, store, None)
+        if more is not None:
+            more(store.h5_file)
+
+
+def has_own_save(model: Any) -> bool:
+    """Whether a model saves itself in a way of its own."""
+    return any(
+        name in vars(model) or getattr(type(model), name, None) is not getattr(keras.Model, name)
+        for name in ("save", "save_weights")
+    )
 
 
 class WeightsSnapshot:
@@ -166,7 +211,7 @@ def _on_host(value: Any) -> Any:
     return saving_lib.backend.convert_to_numpy(value)
 
 
-def _capture(model: Any, weights: Captured, assets: Any) -> None:
+def _capture(model: Any, weights: Any, assets: Any) -> None:
     saving_lib._save_state(
         model,
         weights_store=weights,

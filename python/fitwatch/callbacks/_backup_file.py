@@ -49,23 +49,25 @@ def write(path: str, model: Any, backup: Backup, previous: str | None = None) ->
     Raises:
         OSError: That failed; the old backup is as it was.
     """
-    import h5py  # takes a while, and is needed here only
+    from fitwatch import _keras_saving  # takes a while, and is needed here only
 
     with ExitStack() as stack:
         if previous is not None and os.path.exists(path):
             # Takes its place after the new one has taken that of `path`.
             _link(path, stack.enter_context(_files.replacing(previous)))
         beside = stack.enter_context(_files.replacing(path))
-        model.save_weights(beside, overwrite=True)
-        with h5py.File(beside, "a") as file:
-            group = file.create_group(_GROUP)
-            state = {"version": VERSION, "fitwatch": _core.__version__, **backup.state}
-            group["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-            for number, array in enumerate(backup.arrays):
-                _put(group, str(number), np.asarray(array))
+        _keras_saving.save_weights(model, beside, lambda file: _add(file, backup))
         checksum, length = _checksum(beside, os.path.getsize(beside))
         with open(beside, "ab") as file:
             file.write(_SEAL.pack(_MARK, length, checksum))
+
+
+def _add(file: Any, backup: Backup) -> None:
+    group = file.create_group(_GROUP)
+    state = {"version": VERSION, "fitwatch": _core.__version__, **backup.state}
+    group["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    for number, array in enumerate(backup.arrays):
+        _put(group, str(number), np.asarray(array))
 
 
 def keep(path: str, previous: str) -> None:

@@ -71,7 +71,7 @@ class Saves:
         """Called when `fit()` begins."""
         self._fitwatch_saver.settle()
         super().on_train_begin(logs)  # type: ignore[misc]
-        if self.save_on_background and _has_own_save(self._model):
+        if self.save_on_background and _saving().has_own_save(self._model):
             raise ValueError(
                 "save_on_background cannot be used with a model that has a save() or "
                 f"save_weights() of its own: {type(self._model).__name__}."
@@ -127,8 +127,11 @@ class Saves:
         ended(None)
 
     def _fitwatch_write(self, filepath: str) -> None:
-        if self.save_weights_only:
+        own = _files.is_remote(filepath) or not isinstance(self.model, keras.Model)
+        if self.save_weights_only and own:
             self.model.save_weights(filepath, overwrite=True)
+        elif self.save_weights_only:
+            _saving().save_weights(self.model, filepath)
         else:
             self.model.save(filepath, overwrite=True)
 
@@ -175,8 +178,7 @@ class Saves:
         self._fitwatch_saver = BackgroundSaver()
 
 
-def _has_own_save(model: Any) -> bool:
-    return any(
-        name in vars(model) or getattr(type(model), name, None) is not getattr(keras.Model, name)
-        for name in ("save", "save_weights")
-    )
+def _saving() -> Any:
+    from fitwatch import _keras_saving  # takes a while, and is needed here only
+
+    return _keras_saving

@@ -1,0 +1,76 @@
+"""A file for HDF5, which does not get over an error of the disk."""
+
+import io
+import os
+from typing import Any
+
+
+class HeldFile(io.BytesIO):
+    """A file on the disk that keeps the first error of a write to itself, until it is closed.
+
+    HDF5 swallows errors of its writes, or ends the process when it closes a file that it could not
+    write. Here it finds none, and `close` raises what has happened.
+
+    (Keras takes a `BytesIO` for a file, and no other object.)
+
+    Args:
+        path: Where to write; an old file is replaced.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        self._file = open(os.open(path, flags, 0o666), "r+b", buffering=0)  # noqa: SIM115
+        self._error: OSError | None = None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Goes to a place in the file."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place in the file."""
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads; what could not be written is 0."""
+        view = memoryview(buffer).cast("B")
+        read = self._file.readinto(view) or 0
+        view[read:] = bytes(len(view) - read)
+        return len(view)
+
+    def write(self, data: Any) -> int:
+        """Writes, as long as there was no error."""
+        view = memoryview(data).cast("B")
+        written = 0
+        try:
+            while self._error is None and written < len(view):
+                written += self._file.write(view[written:]) or 0
+        except OSError as error:
+            self._error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Sets the length."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
+
+    def flush(self) -> None:
+        """There is no buffer."""
+
+    def close(self) -> None:
+        """Closes the file.
+
+        Raises:
+            OSError: Something could not be written.
+        """
+        error, self._error = self._error, None
+        self._file.close()
+        super().close()
+        if error is not None:
+            raise error
