@@ -51,7 +51,12 @@ class Table:
         self._narrow = False
         self.metrics: list[str] | None = None
         goes_on = append or keep is not None
-        self.file = self._open(separator, keep) if goes_on else self._create(separator)
+        try:
+            self.file = self._open(separator, keep) if goes_on else self._create(separator)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise OSError(error.errno, f"filename: {error.strerror}", error.filename) from error
 
     @property
     def columns(self) -> list[str]:
@@ -112,6 +117,7 @@ class Table:
         if self._remote is not None:
             return self._remote.open(keep=keep)
         folder = os.path.dirname(self._path)
+        _core.clean(folder or ".")
         # One that is there may be one that nobody can write to: what counts is the file.
         if not os.path.isdir(folder or "."):
             _files.ensure_writable_folder("filename", folder)

@@ -93,6 +93,7 @@ class KeptFiles:
     def begin(self, path: str, value: float | None) -> None:
         """Notes that a file is about to be written."""
         name = os.path.relpath(os.path.abspath(path), self._folder)
+        self._evict()  # what a process that died has not come to
         self._before = self.files
         self.files = [*(kept for kept in self.files if kept.name != name), Kept(name, value)]
         self._write()
@@ -105,12 +106,15 @@ class KeptFiles:
 
     def end(self) -> None:
         """Deletes the files that are too many, once the new one is safe."""
+        self._evict()
+        self._write()
+
+    def _evict(self) -> None:
         while len(self.files) > self._most:
             worst = self._worst()
             with suppress(FileNotFoundError):
                 os.unlink(self._path(worst))
             self.files.remove(worst)
-        self._write()
 
     def _worst(self) -> Kept:
         """The file with the worst value; the oldest one of those that have none."""
