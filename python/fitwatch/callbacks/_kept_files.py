@@ -79,10 +79,14 @@ class KeptFiles:
         if self._improves is None:
             files = [Kept(kept.name, None) for kept in files]
         self.files = files
+        self.forget_missing()
+
+    def forget_missing(self) -> None:
+        """Forgets files that are not there, while none is being written."""
+        self.files = [kept for kept in self.files if os.path.exists(self._path(kept))]
 
     def admits(self, value: float | None) -> bool:
         """Whether a new file with this value would be kept."""
-        self.files = [kept for kept in self.files if os.path.exists(self._path(kept))]
         if len(self.files) < self._most:
             return True
         worst = self._worst()

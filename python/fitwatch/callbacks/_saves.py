@@ -70,6 +70,8 @@ class Saves:
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""
         self._fitwatch_saver.settle()
+        if self._fitwatch_kept is not None:
+            self._fitwatch_kept.forget_missing()
         super().on_train_begin(logs)  # type: ignore[misc]
         if self.save_on_background and _saving().has_own_save(self._model):
             raise ValueError(
