@@ -15,17 +15,20 @@ __all__ = [
     "EarlyStopping",
     "EventFile",
     "Finite",
+    "Interval",
     "Item",
     "Losses",
     "Plateau",
     "Progress",
     "Reader",
     "Recorder",
+    "Replacement",
     "Rows",
     "Scalars",
     "Series",
     "Watch",
     "__version__",
+    "clean",
 ]
 
 __version__: str
