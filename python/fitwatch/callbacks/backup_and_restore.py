@@ -10,23 +10,20 @@ from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._around import After, Before, is_surrounded, surround
 from fitwatch.callbacks._backup_file import Backup
-from fitwatch.callbacks._backup_folder import BackupFolder, Found
+from fitwatch.callbacks._backup_folder import BackupFolder
 from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._companions import Companions, has_state
+from fitwatch.callbacks._companions import has_state
 from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks._data_order import DataOrder
 from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._nested import set_state
+from fitwatch.callbacks._resumes import Resumes
 from fitwatch.callbacks._training_state import TrainingState
-
-# Keras's own, whatever `fitwatch.enable()` has put in its place.
-_STOCK = keras.callbacks.BackupAndRestore
 
 # As an epoch to begin with: there is none left.
 _NO_MORE = 2**31
 
 
-class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
+class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
     """Backs the training up, and takes it up again where it was interrupted.
 
     Same arguments, files and messages as `keras.callbacks.BackupAndRestore`. A backup is one file,
@@ -86,20 +83,12 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
     double_checkpoint: bool
     delete_checkpoint: bool
 
-    # The backup that this fit goes on from; and whether one was looked for.
-    _fitwatch_found: Found | None = None
-    _fitwatch_looked = False
-    _fitwatch_is_resumed = False
     # Whether a backup is due, when all callbacks are done; at the end of the epoch, perhaps.
     _fitwatch_due = False
     _fitwatch_due_at_end = False
     _fitwatch_logs: Any = None
-    # Whether the first epoch of this fit has begun, and whether it was set where it begins.
-    _fitwatch_began = False
-    _fitwatch_set_epoch = False
     # Batches of the epoch that were trained.
     _fitwatch_trained = 0
-    _fitwatch_order: DataOrder | None = None
 
     def __init__(
         self,
@@ -236,93 +225,6 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
 
     # Around the list.
 
-    def _fitwatch_before_training(self, logs: Any = None) -> None:
-        """Finds the backup, and gives the callbacks their states before they begin."""
-        self._fitwatch_end()
-        self._fitwatch_looked = True
-        self._fitwatch_core = _core.Checkpoint()
-        self._fitwatch_began = self._fitwatch_due = self._fitwatch_due_at_end = False
-        self._fitwatch_found = None
-        if self.exact:
-            others = [c for c in self._fitwatch_companions() if isinstance(c, _STOCK)]
-            if len(others) > 1:
-                raise ValueError(
-                    "BackupAndRestore(exact=True) must be the only one in its list: which of "
-                    f"{len(others)} backups to go on from cannot be known."
-                )
-            self._fitwatch_order = DataOrder(self._model)
-        if self._fitwatch_is_remote():
-            self._load_model()
-            return
-        _files.ensure_writable_ancestor("backup_dir", self.backup_dir)
-        if not self.model.built:
-            raise ValueError(
-                "the model must be built before BackupAndRestore can take it up: call it on a "
-                f"batch of data first, or give it an Input: {self.model}."
-            )
-        self._fitwatch_folder = BackupFolder(self)
-        found = self._fitwatch_found = self._fitwatch_folder.find()
-        if found is not None:
-            self._fitwatch_check(found)
-        self._fitwatch_is_resumed = False
-        self._load_model()
-        if found is None or not self._fitwatch_is_resumed:  # a subclass may want nothing of it
-            self._fitwatch_found = None
-        elif found.backup is not None:
-            states = found.backup.state["callbacks"]
-            self._fitwatch_companion_states().begin(states, found.backup.arrays)
-
-    def _fitwatch_check(self, found: Found) -> None:
-        if (
-            self.exact
-            and found.is_inside
-            and (found.backup is None or found.backup.state["exact"] is None)
-        ):
-            raise ValueError(
-                f"{found.path} was made without exact=True, in the middle of an epoch: which "
-                "batches are left cannot be known. Leave exact out to train the epoch anew."
-            )
-        if found.backup is None:
-            return
-        state, training = found.backup.state, TrainingState(self.model)
-        training.check(found.path, found.backup)
-        order = self._fitwatch_order
-        if order is not None and state["exact"] is not None:
-            trained, at_a_time = state["trained"], self._model.steps_per_execution
-            order.check(state["exact"], found.backup.arrays, trained, at_a_time)
-            if trained:
-                order.build_metrics(self.model)
-                training.check_metrics(found.path, found.backup)
-
-    def _fitwatch_before_epoch(self, epoch: int, logs: Any = None) -> None:
-        """Gives back what `fit()` and the callbacks would have reset, before the first epoch."""
-        self._current_epoch = epoch
-        order, found = self._fitwatch_order, self._fitwatch_found
-        backup = None if found is None else found.backup
-        self._fitwatch_found = None
-        first, self._fitwatch_began = not self._fitwatch_began, True
-        if first:
-            self._fitwatch_release_epoch()
-        if first and backup is not None:
-            exact = None if order is None else backup.state["exact"]
-            trained = 0 if exact is None else backup.state["trained"]
-            if trained and epoch != backup.state["epoch"]:
-                raise ValueError(
-                    f"fit() begins at epoch {epoch}, and the backup is one of the middle of epoch "
-                    f"{backup.state['epoch']}: leave initial_epoch out."
-                )
-            states = backup.state["callbacks"]
-            self._fitwatch_companion_states().begin_first_epoch(states, trained)
-            self._fitwatch_core.batches_since = backup.state["batches_since"]
-            if order is not None and exact is not None:
-                order.go_on(exact, epoch, trained)
-                if trained:
-                    TrainingState(self.model).load_metrics(backup)
-                    self._fitwatch_core.last_batch = trained - 1
-                return
-        if order is not None:
-            order.begin_epoch(epoch)
-
     def _fitwatch_after_batch(self, *args: Any, **kwargs: Any) -> None:
         """Backs up, if that is due, now that every callback is done with the batch."""
         if not self._fitwatch_due:
@@ -349,23 +251,6 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         if fit:
             self._fitwatch_end()
             self._fitwatch_found = None
-
-    def _fitwatch_failed(self) -> None:
-        """An exception goes through a hook of the list."""
-        if not self._fitwatch_began:
-            self._fitwatch_companion_states().forget()
-        self._fitwatch_end()
-
-    def _fitwatch_end(self) -> None:
-        self._fitwatch_release_epoch()
-        self._fitwatch_order = None
-        self._fitwatch_looked = False
-
-    def _fitwatch_release_epoch(self) -> None:
-        """The next fit begins where it is told to."""
-        if self._fitwatch_set_epoch:
-            self._fitwatch_set_epoch = False
-            _keras.set_initial_epoch(_keras.model_of(self), None)
 
     # The backup.
 
@@ -426,9 +311,6 @@ class BackupAndRestore(Guarded, Base, keras.callbacks.BackupAndRestore, metaclas
         companions = self._fitwatch_companions()
         behind = companions[next(n for n, c in enumerate(companions) if c is self) + 1 :]
         return any(has_state(callback, history=self.exact) for callback in behind)
-
-    def _fitwatch_companion_states(self) -> Companions:
-        return Companions(self._fitwatch_companions(), history=self.exact)
 
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
