@@ -6,6 +6,19 @@ import keras
 import pytest
 
 
+class Crashes(keras.callbacks.Callback):
+    """Ends the run after so many batches, as a crash would."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.left = after
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise InterruptedError
+
+
 class Stops(keras.callbacks.Callback):
     """Ends the run as a crash would: with an exception, at the beginning of an epoch."""
 

@@ -6,6 +6,7 @@ import csv
 import keras
 import numpy as np
 import pytest
+from crashes import Crashes
 
 import fitwatch
 from fitwatch import callbacks
@@ -14,19 +15,6 @@ BACKEND = keras.config.backend()
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 BATCHES = 10
-
-
-class Crashes(keras.callbacks.Callback):
-    """Ends the run after so many batches."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise InterruptedError
 
 
 class Epochs(keras.utils.PyDataset):

@@ -6,23 +6,11 @@ import time
 
 import keras
 import pytest
+from crashes import Crashes
 from event_reader import steps
 
 import fitwatch
 from fitwatch.callbacks import BackupAndRestore, CSVLogger, TensorBoard
-
-
-class Crashes(keras.callbacks.Callback):
-    """Ends the run after so many batches, as a crash would."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise InterruptedError
 
 
 def fit(make_model, data, folder, after=0, **log):
