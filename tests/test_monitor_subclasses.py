@@ -3,7 +3,6 @@
 import copy
 import copyreg
 import dataclasses
-import os
 
 import keras
 import pytest
@@ -77,7 +76,7 @@ def test_a_subclass_may_redefine_an_attribute(stand_in):
         for callback in (stopper, reduce, saves):
             feed(callback, 1.0, 2.0, 0.9, 3.0, 4.0, 5.0)
         states.append((stopper.stopped_epoch, reduce._model.optimizer.learning_rate))
-        states[-1] += ([os.path.basename(path) for path in saves._model.saved],)
+        states[-1] += (saves._model.saved,)
     assert states[0] == states[1]
 
 
