@@ -16,7 +16,7 @@ from fitwatch.callbacks import BackupAndRestore, CSVLogger, TensorBoard
 
 @pytest.fixture(autouse=True)
 def _no_step():
-    """A fit that crashes in a stock list leaves TensorFlow's default step, as with Keras's class."""
+    """A fit that crashes in a stock list leaves a default step, as with Keras's own class."""
     yield
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].summary.experimental.set_step(None)

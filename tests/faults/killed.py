@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -40,7 +41,10 @@ class Child:
 
     def __init__(self, target, *arguments):
         self._ear, mouth = _PROCESSES.Pipe(duplex=False)
-        self._process = _PROCESSES.Process(target=target, args=(mouth.send, *arguments))
+        self._scratch = tempfile.TemporaryDirectory()
+        self._process = _PROCESSES.Process(
+            target=_run, args=(self._scratch.name, target, mouth.send, *arguments)
+        )
         self._process.start()
         mouth.close()
 
@@ -50,6 +54,7 @@ class Child:
     def __exit__(self, *_):
         self.kill()
         self._ear.close()
+        self._scratch.cleanup()
 
     @property
     def pid(self):
@@ -82,6 +87,12 @@ class Child:
     def kill(self):
         self._process.kill()
         self._process.join()
+
+
+def _run(scratch, target, say, *arguments):
+    # Keras has a temporary folder for every save, which one that is killed leaves behind.
+    tempfile.tempdir = scratch
+    target(say, *arguments)
 
 
 def killed(target, *arguments, kill):
