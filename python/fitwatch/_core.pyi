@@ -322,6 +322,7 @@ class Watch:
     epoch: int
     elapsed: float
     losses: Any
+    holds: bool
     @property
     def verdict(self) -> tuple[Decision, int] | None: ...
     @property
@@ -338,3 +339,5 @@ class Watch:
     def feed(
         self, losses: list[float], metrics: list[float | None], again: bool = False
     ) -> bool: ...
+    def hold(self, losses: list[float], metrics: list[float | None]) -> None: ...
+    def held(self) -> list[tuple[list[float], list[float | None]]]: ...

@@ -13,7 +13,14 @@ import keras
 
 
 def print_message(message: str, line_break: bool = True) -> None:
-    """Prints the way Keras's own callbacks do: to stdout, or to the log if it is off."""
+    """Prints the way Keras's own callbacks do: to stdout, or to the log if it is off.
+
+    Of several processes that train together, rank 0 prints.
+    """
+    from fitwatch.distributed import is_writer
+
+    if not is_writer():
+        return
     try:
         from keras.src.utils.io_utils import print_msg
     except ImportError as error:
@@ -128,6 +135,33 @@ def sync_state(model: Any) -> None:
     """Brings the training state that JAX's trainer holds back to the model's variables."""
     if keras.config.backend() == "jax" and hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
+
+
+@contextmanager
+def undistributed() -> Iterator[None]:
+    """Hides the distribution from Keras, which puts what it makes on the devices of all processes.
+
+    A process that saves alone would wait there for the others.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        yield
+        return
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
+def is_scattered(model: Any) -> bool:
+    """Whether no process alone has all of the model's weights."""
+    values = [variable.value for variable in model.variables]
+    return any(
+        not getattr(value, "is_fully_addressable", True)
+        and not getattr(value, "is_fully_replicated", True)
+        for value in values
+    )
 
 
 def loss_tracker(model: Any) -> Any:

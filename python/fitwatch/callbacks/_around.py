@@ -1,39 +1,40 @@
 """Hooks that come before the first and after the last callback of a list."""
 
+from collections.abc import Callable
 from typing import Any
 
+Action = Callable[..., Any]
 
-class Before:
-    """A hook of a callback list, and what is to be done before it."""
 
-    def __init__(self, hook: Any, owner: Any, action: Any) -> None:
+class Around:
+    """A hook of a callback list, and what is to be done before and after it."""
+
+    def __init__(self, hook: Any, owner: Any, before: Action | None, after: Action | None) -> None:
         self.hook = hook
         self.owner = owner
-        self._action = action
+        self._before = before
+        self._after = after
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Calls the two."""
-        self._action(*args, **kwargs)
-        self._call(*args, **kwargs)
-
-    def _call(self, *args: Any, **kwargs: Any) -> None:
+        """Calls all three."""
+        if self._before is not None:
+            self._before(*args, **kwargs)
         try:
             self.hook(*args, **kwargs)
-        except BaseException:
-            self.owner._fitwatch_failed()
+        except BaseException as error:
+            self.owner._fitwatch_failed(error)
             raise
+        if self._after is not None:
+            self._after(*args, **kwargs)
 
 
-class After(Before):
-    """A hook of a callback list, and what is to be done after it."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Calls the two."""
-        self._call(*args, **kwargs)
-        self._action(*args, **kwargs)
-
-
-def surround(callback_list: Any, owner: Any, **hooks: tuple[type[Before], Any]) -> None:
+def surround(
+    callback_list: Any,
+    owner: Any,
+    *,
+    before: dict[str, Action] | None = None,
+    after: dict[str, Action] | None = None,
+) -> None:
     """Has actions done around the hooks of a list, whatever list it is.
 
     A callback comes in the middle of the others. What has to find them all before an event, or all
@@ -41,30 +42,33 @@ def surround(callback_list: Any, owner: Any, **hooks: tuple[type[Before], Any]) 
 
     Args:
         callback_list: The list.
-        owner: The callback to which the actions belong; surrounds a list once. Its
-            `_fitwatch_failed` is called when an exception goes through one of the hooks.
-        hooks: By the name of a hook, `Before` or `After`, and what to do, with the same arguments.
+        owner: To whom the actions belong; surrounds a hook once. Its `_fitwatch_failed` is called
+            with an exception that goes through one of the hooks.
+        before: What to do before a hook, by its name, with the same arguments.
+        after: The same for what comes after it.
     """
-    for name, (when, action) in hooks.items():
+    first, then = before or {}, after or {}
+    for name in {**first, **then}:
         hook = getattr(callback_list, name)
         if not _is_around(hook, owner):
-            setattr(callback_list, name, when(hook, owner, action))
+            around = Around(hook, owner, first.get(name), then.get(name))
+            setattr(callback_list, name, around)
 
 
 def is_surrounded(callback_list: Any, owner: Any) -> bool:
-    """Whether a callback has actions around a list."""
+    """Whether somebody has actions around a list."""
     return _is_around(getattr(callback_list, "on_epoch_end", None), owner)
 
 
 def without_surroundings(hook: Any) -> Any:
     """A hook without what was put around it."""
-    while isinstance(hook, Before):
+    while isinstance(hook, Around):
         hook = hook.hook
     return hook
 
 
 def _is_around(hook: Any, owner: Any) -> bool:
-    while isinstance(hook, Before):
+    while isinstance(hook, Around):
         if hook.owner is owner:
             return True
         hook = hook.hook

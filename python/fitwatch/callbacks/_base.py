@@ -3,7 +3,8 @@
 from fitwatch.callbacks._compiled import Compiled
 from fitwatch.callbacks._nested import Nested
 from fitwatch.callbacks._owned import Owned
+from fitwatch.callbacks._together import Together
 
 
-class Base(Compiled, Owned, Nested):
-    """Mixin, in front of a class of Keras: compiled hooks, one list at a time, nested runs."""
+class Base(Compiled, Together, Owned, Nested):
+    """Mixin, in front of a class of Keras: compiled hooks, ranks, one list at a time, nested runs."""

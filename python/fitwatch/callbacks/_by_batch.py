@@ -1,15 +1,22 @@
 """Monitors that count in batches."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fitwatch import _core, _keras
+from fitwatch._core import Decision
 from fitwatch._watch_loss import watch
+from fitwatch.callbacks._agreement import Agreement, mean
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._own_losses import OwnLosses
+from fitwatch.callbacks._together import Agreeing
+
+# The losses of a call's batches, and the metrics after the last of them.
+Values = tuple[list[float], list[float | None]]
 
 
-class ByBatch(Idle, OwnLosses):
+class ByBatch(Idle, Agreeing, OwnLosses):
     """Mixin for a `Monitor`: what it does with batches, if it does anything.
 
     The core has the values of every batch and decides; what it decided comes to `_fitwatch_act`.
@@ -27,6 +34,7 @@ class ByBatch(Idle, OwnLosses):
     _fitwatch_drain: Callable[[], None]
     _report_missing: Callable[..., None]
     _require_core: Callable[[], None]
+    _fitwatch_agreement: Callable[[], Agreement | None]
     _set_monitor_op: Callable[[], None]
 
     _fitwatch_batches: _core.Watch | None = None
@@ -34,6 +42,8 @@ class ByBatch(Idle, OwnLosses):
     _fitwatch_first = 0
     # Batches of the epoch that begins which were trained already.
     _fitwatch_trained = 0
+    # What was seen and is judged when all processes have told theirs.
+    _fitwatch_held: Sequence[Values] = ()
     # Batches and seconds, outside a fit.
     _fitwatch_before: tuple[int, float] = (0, 0.0)
 
@@ -70,6 +80,8 @@ class ByBatch(Idle, OwnLosses):
             prompt and by_batch,
             self._fitwatch_max_time,
         )
+        agreement = self._fitwatch_agreement()
+        self._fitwatch_batches.holds = agreement is not None and agreement.shares(self)
 
     def _fitwatch_take_losses(self) -> None:
         # Whatever is watched: they tell how many batches a call has trained.
@@ -96,7 +108,7 @@ class ByBatch(Idle, OwnLosses):
         self._fitwatch_drain()
         if self._fitwatch_unit == "batch":
             self._fitwatch_observe(batches, logs or {})
-        if batches.time_is_over:
+        if batches.time_is_over and not batches.holds:
             self._fitwatch_time_is_over(batch)
 
     def _fitwatch_begin_inside(self, trained: int) -> None:
@@ -114,6 +126,9 @@ class ByBatch(Idle, OwnLosses):
         metrics = [_number(logs.get(name)) for name in names]
         self._fitwatch_report(logs)
         if not losses and all(value is None for value in metrics):
+            return
+        if batches.holds:
+            batches.hold(losses, metrics)
             return
         again = False
         while batches.feed(losses, metrics, again):
@@ -135,7 +150,7 @@ class ByBatch(Idle, OwnLosses):
             return
         if batches.verdict is not None:
             self._fitwatch_carry_out(batches)
-        elif batches.time_is_over:
+        elif batches.time_is_over and not batches.holds:
             self._fitwatch_time_is_over(batch)
         if self._fitwatch_unit == "batch":
             self._fitwatch_report(logs)
@@ -143,6 +158,48 @@ class ByBatch(Idle, OwnLosses):
     def _fitwatch_carry_out(self, batches: _core.Watch) -> None:
         if batches.verdict is not None:
             self._fitwatch_act(*batches.verdict)
+
+    # Several processes: values are kept until all agree, and judged by all of them then.
+
+    def _fitwatch_judged(self) -> list[str]:
+        return self._fitwatch_metrics() if self._fitwatch_unit == "epoch" else []
+
+    def _fitwatch_counts_inside(self) -> bool:
+        return not self._fitwatch_is_idle()
+
+    def _fitwatch_propose(self, averages: bool) -> Any:
+        """What this process has seen since the last time, for the others."""
+        batches = self._fitwatch_batches
+        if batches is None:
+            return None
+        self._fitwatch_held = batches.held()
+        return {
+            "over": batches.time_is_over,
+            "values": self._fitwatch_held if averages else None,
+        }
+
+    def _fitwatch_conclude(self, proposals: list[Any], batch: int) -> None:
+        """Judges what all have seen, in the order of the batches, after a batch of the epoch."""
+        batches = self._fitwatch_batches
+        if batches is None:
+            return
+        held, self._fitwatch_held = self._fitwatch_held, ()
+        if proposals[0]["values"] is not None:
+            calls = zip(*(proposal["values"] for proposal in proposals), strict=True)
+            held = [_averaged(call) for call in calls]
+        improved = None
+        for losses, metrics in held:
+            again = False
+            while batches.feed(losses, metrics, again):
+                again = True
+                if batches.verdict is not None and batches.verdict[0] == Decision.IMPROVED:
+                    improved = batches.verdict  # the weights are those of now, for each of them
+                else:
+                    self._fitwatch_carry_out(batches)
+        if improved is not None:
+            self._fitwatch_act(*improved)
+        if any(proposal["over"] for proposal in proposals):
+            self._fitwatch_time_is_over(batch)
 
     def _fitwatch_report(self, logs: dict[str, Any]) -> None:
         """Warns of the first metric that is missing."""
@@ -211,6 +268,14 @@ class ByBatch(Idle, OwnLosses):
             # A copy is outside the fit.
             state[0]["_fitwatch_before"] = (self._fitwatch_seen, self._fitwatch_elapsed)
         return state
+
+
+def _averaged(call: tuple[Values, ...]) -> Values:
+    """What several processes have seen of the same call of the train step, as one."""
+    losses, metrics = (
+        [mean(values) for values in zip(*each, strict=True)] for each in zip(*call, strict=True)
+    )
+    return [math.nan if loss is None else loss for loss in losses], metrics
 
 
 def _number(value: Any) -> float | None:

@@ -25,7 +25,7 @@ class Companions:
 
     def __init__(self, callbacks: list[Any], *, history: bool) -> None:
         self._history = history
-        self._callbacks = dict(_named(callbacks))
+        self._callbacks = dict(named(callbacks))
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
         """The states, by name; what is no JSON is added to `arrays`.
@@ -110,7 +110,8 @@ class Companions:
                 callback.history = dict(from_json(state["history"]))
 
 
-def _named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
+def named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Names for callbacks by which they are found again, in another process too."""
     seen: Counter[str] = Counter()
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)

@@ -12,6 +12,7 @@ class Ending:
     """
 
     _fitwatch_unit: str
+    _fitwatch_quietly: Any
     verbose: int
     restore_best_weights: bool
     best_weights: Any
@@ -29,7 +30,8 @@ class Ending:
     def on_train_end(self, logs: Any = None) -> None:
         """Says why training was stopped, and restores the best weights."""
         if not self._fitwatch_own_words:
-            super().on_train_end(logs)  # type: ignore[misc]
+            with self._fitwatch_quietly():
+                super().on_train_end(logs)  # type: ignore[misc]
             return
         if self._fitwatch_stop_reason is not None and self.verbose > 0:
             _keras.print_message(

@@ -20,16 +20,27 @@ class EventFiles:
     Args:
         log_dir: The folder of the run.
         run: A name for the run, which its files have in their names; None for none.
+        writes: False where another process writes: then there are no files.
     """
 
-    def __init__(self, log_dir: str, run: str | None = None) -> None:
+    def __init__(self, log_dir: str, run: str | None = None, *, writes: bool = True) -> None:
         self._log_dir = log_dir
+        self.writes = writes
         self._run = run
         self._open: dict[str, _core.EventFile] = {}
         self._writers: dict[str, SummaryWriter] = {}
         self._failed: set[str] = set()
         self._not_scalar: set[str] = set()
         self._told = False
+
+    def begin(self, folder: str) -> None:
+        """Makes the file in a sub-folder, if this process writes.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if self.writes:
+            self.open(folder)
 
     def open(self, folder: str) -> _core.EventFile:
         """The open file in a sub-folder; a new one at first.
@@ -106,6 +117,8 @@ class EventFiles:
         Args:
             mark: What `mark` gave in a process that is dead.
         """
+        if not self.writes:
+            return
         own = {str(file.path) for file in self._open.values()}
         for name in self._all():
             path = os.path.join(self._log_dir, name)
@@ -132,7 +145,7 @@ class EventFiles:
 
     def _file(self, folder: str) -> _core.EventFile | None:
         """The file in a sub-folder; None where it cannot be made, which is reported once."""
-        if folder in self._failed:
+        if not self.writes or folder in self._failed:
             return None
         try:
             return self.open(folder)

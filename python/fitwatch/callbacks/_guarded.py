@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 
 from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 
@@ -34,7 +35,9 @@ class Guarded:
         has none. Weights that are not trained are as they were made: infinite on purpose, perhaps.
         """
         weights = self.model.trainable_variables if self._fitwatch_watched() else ()  # type: ignore[attr-defined]
-        return self._fitwatch_withhold(not all(map(_is_finite, weights)))
+        # One process alone computes nothing with the arrays of all.
+        test = _is_finite if self._fitwatch_agreement() is None else _is_finite_here  # type: ignore[attr-defined]
+        return self._fitwatch_withhold(not all(map(test, weights)))
 
     def _fitwatch_withhold(self, spoiled: bool) -> bool:
         if spoiled and not self._fitwatch_withheld:
@@ -51,6 +54,10 @@ def _is_finite(weight: Any) -> bool:
     if "complex" in str(weight.dtype):
         weight = keras.ops.abs(weight)
     return bool(keras.ops.all(keras.ops.isfinite(weight)))
+
+
+def _is_finite_here(weight: Any) -> bool:
+    return bool(np.all(np.isfinite(keras.ops.convert_to_numpy(weight))))
 
 
 def _watchers(callback: Any) -> list[TerminateOnNaN]:

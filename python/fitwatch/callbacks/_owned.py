@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from fitwatch import _keras
+from fitwatch.callbacks._agreement import join
 
 
 class Run:
@@ -58,14 +59,14 @@ class Owned:
             ValueError: The callback is in its list twice.
             RuntimeError: Another `fit()` that is going on has it too.
         """
-        self._fitwatch_own()
+        self._fitwatch_own(model)
         super().set_model(model)  # type: ignore[misc]
 
     def _fitwatch_begin_fit(self) -> None:
-        self._fitwatch_own()
+        self._fitwatch_own(None)
         super()._fitwatch_begin_fit()  # type: ignore[misc]
 
-    def _fitwatch_own(self) -> None:
+    def _fitwatch_own(self, model: Any) -> None:
         callback_list, method = _caller()
         if callback_list is None:
             return
@@ -81,6 +82,8 @@ class Owned:
                 )
             return  # an evaluation inside that fit
         self._fitwatch_run = Run(callback_list)
+        if model is not None:
+            join(callback_list, model)
 
     def _fitwatch_companions(self) -> list[Any]:
         """The callbacks of the list that this one is in; itself too."""

@@ -6,16 +6,21 @@ from typing import Any
 import keras
 
 from fitwatch import _core, _files, _keras
+from fitwatch.callbacks import _ranks
+from fitwatch.callbacks._agreement import Agreement
+from fitwatch.callbacks._backup_file import Backup
 from fitwatch.callbacks._backup_folder import BackupFolder, Found
 from fitwatch.callbacks._companions import Companions
 from fitwatch.callbacks._data_order import DataOrder
+from fitwatch.callbacks._saves import refuse_scattered
+from fitwatch.callbacks._together import Agreeing
 from fitwatch.callbacks._training_state import TrainingState
 
 # Keras's own, whatever `fitwatch.enable()` has put in its place.
 _STOCK = keras.callbacks.BackupAndRestore
 
 
-class Resumes:
+class Resumes(Agreeing):
     """Mixin for `BackupAndRestore`: finds a backup, and gives everybody what is in it.
 
     Everything is found and checked before any callback of the list begins, and the model has its
@@ -31,6 +36,8 @@ class Resumes:
     _load_model: Callable[[], None]
     _fitwatch_companions: Callable[[], list[Any]]
     _fitwatch_is_remote: Callable[[], bool]
+    _fitwatch_is_silent: bool
+    _fitwatch_agreement: Callable[[], Agreement | None]
     _fitwatch_core: _core.Checkpoint
     _fitwatch_folder: BackupFolder
     _fitwatch_due: bool
@@ -48,6 +55,17 @@ class Resumes:
 
     def _fitwatch_before_training(self, logs: Any = None) -> None:
         """Finds the backup, and gives the callbacks their states before they begin."""
+        agreement = self._fitwatch_agreement()
+        if agreement is not None:
+            agreement.begin()  # all have ended what was before
+        try:
+            self._fitwatch_take_up()
+        except BaseException as error:
+            if agreement is not None:
+                agreement.leave(error)
+            raise
+
+    def _fitwatch_take_up(self) -> None:
         self._fitwatch_end()
         self._fitwatch_looked = True
         self._fitwatch_core = _core.Checkpoint()
@@ -64,14 +82,18 @@ class Resumes:
         if self._fitwatch_is_remote():
             self._load_model()
             return
-        _files.ensure_writable_ancestor("backup_dir", self.backup_dir)
+        if not self._fitwatch_is_silent:
+            _files.ensure_writable_ancestor("backup_dir", self.backup_dir)
         if not self.model.built:
             raise ValueError(
                 "the model must be built before BackupAndRestore can take it up: call it on a "
                 f"batch of data first, or give it an Input: {self.model}."
             )
+        refuse_scattered(self, self.model)
         self._fitwatch_folder = BackupFolder(self)
         found = self._fitwatch_found = self._fitwatch_folder.find()
+        if agreement := self._fitwatch_agreement():
+            _ranks.agree_on_backup(agreement, self.backup_dir, found)
         if found is not None:
             self._fitwatch_check(found)
         self._fitwatch_is_resumed = False
@@ -83,11 +105,8 @@ class Resumes:
             self._fitwatch_companion_states().begin(states, found.backup.arrays)
 
     def _fitwatch_check(self, found: Found) -> None:
-        if (
-            self.exact
-            and found.is_inside
-            and (found.backup is None or found.backup.state["exact"] is None)
-        ):
+        exact = self._fitwatch_exact(found.backup)
+        if self.exact and found.is_inside and exact is None:
             raise ValueError(
                 f"{found.path} was made without exact=True, in the middle of an epoch: which "
                 "batches are left cannot be known. Leave exact out to train the epoch anew."
@@ -97,9 +116,9 @@ class Resumes:
         state, training = found.backup.state, TrainingState(self.model)
         training.check(found.path, found.backup)
         order = self._fitwatch_order
-        if order is not None and state["exact"] is not None:
+        if order is not None and exact is not None:
             trained, at_a_time = state["trained"], self._model.steps_per_execution
-            order.check(state["exact"], found.backup.arrays, trained, at_a_time)
+            order.check(exact, found.backup.arrays, trained, at_a_time)
             if trained:
                 order.build_metrics(self.model)
                 training.check_metrics(found.path, found.backup)
@@ -114,7 +133,7 @@ class Resumes:
         if first:
             self._fitwatch_release_epoch()
         if first and backup is not None:
-            exact = None if order is None else backup.state["exact"]
+            exact = None if order is None else self._fitwatch_exact(backup)
             trained = 0 if exact is None else backup.state["trained"]
             if trained and epoch != backup.state["epoch"]:
                 raise ValueError(
@@ -128,12 +147,19 @@ class Resumes:
                 order.go_on(exact, epoch, trained)
                 if trained:
                     TrainingState(self.model).load_metrics(backup)
+                    _ranks.load_metrics(self._fitwatch_agreement(), self.model, backup)
                     self._fitwatch_core.last_batch = trained - 1
                 return
         if order is not None:
             order.begin_epoch(epoch)
 
-    def _fitwatch_failed(self) -> None:
+    def _fitwatch_exact(self, backup: Backup | None) -> Any:
+        """Where this process was in its data; None if that is not known."""
+        if backup is None or not self.exact:
+            return None
+        return _ranks.exact(self._fitwatch_agreement(), backup)
+
+    def _fitwatch_failed(self, error: BaseException) -> None:
         """An exception goes through a hook of the list."""
         if not self._fitwatch_began:
             self._fitwatch_companion_states().forget()

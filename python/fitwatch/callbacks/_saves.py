@@ -3,18 +3,21 @@
 import math
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import keras
 
 from fitwatch import _check, _files, _keras
+from fitwatch.callbacks._agreement import Agreement
 from fitwatch.callbacks._background_save import BackgroundSaver
 from fitwatch.callbacks._kept_files import KeptFiles
+from fitwatch.callbacks._together import Agreeing
 
 Done = Callable[[BaseException | None], None]
 
 
-class Saves:
+class Saves(Agreeing):
     """Mixin for a monitor that saves the model: whole files, in the background, a few of them."""
 
     # What the callback has.
@@ -27,6 +30,8 @@ class Saves:
     _is_improvement: Callable[[Any, Any], Any]
     _report_missing: Callable[..., None]
     _fitwatch_loaded: dict[str, Any] | None
+    _fitwatch_is_silent: bool
+    _fitwatch_agreement: Callable[[], Agreement | None]
 
     max_to_keep: int | None
     save_on_background: bool
@@ -73,6 +78,7 @@ class Saves:
         if self._fitwatch_kept is not None:
             self._fitwatch_kept.forget_missing()
         super().on_train_begin(logs)  # type: ignore[misc]
+        refuse_scattered(self, self.model)
         if self.save_on_background and _saving().has_own_save(self._model):
             raise ValueError(
                 "save_on_background cannot be used with a model that has a save() or "
@@ -83,7 +89,7 @@ class Saves:
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Takes up the index of files, if this is no new run."""
         super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
-        if self.max_to_keep is None or self._fitwatch_kept is not None:
+        if self.max_to_keep is None or self._fitwatch_kept is not None or self._fitwatch_is_silent:
             return
         self._fitwatch_kept = self._fitwatch_no_files(self.max_to_keep)
         if self._fitwatch_goes_on or epoch > 0:
@@ -100,6 +106,12 @@ class Saves:
 
     def _fitwatch_save(self, filepath: str, value: float | None, done: Done) -> None:
         """Saves the model; `done` is told when it is safe, or what has gone wrong."""
+        refuse_scattered(self, self.model)
+        agreement = self._fitwatch_agreement()
+        with _keras.undistributed(), nullcontext() if agreement is None else agreement.busy():
+            self._fitwatch_save_here(filepath, value, done)
+
+    def _fitwatch_save_here(self, filepath: str, value: float | None, done: Done) -> None:
         if _files.is_remote(filepath):
             self._fitwatch_write(filepath)
             done(None)
@@ -178,6 +190,20 @@ class Saves:
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)  # type: ignore[misc]
         self._fitwatch_saver = BackgroundSaver()
+
+
+def refuse_scattered(callback: Any, model: Any) -> None:
+    """Refuses a model whose weights no process has as a whole.
+
+    Raises:
+        ValueError: It is such a model.
+    """
+    if model is not None and model.built and _keras.is_scattered(model):
+        raise ValueError(
+            f"{type(callback).__name__} cannot take the weights of a model that are divided among "
+            "processes (keras.distribution.ModelParallel): save it with "
+            "keras.callbacks.OrbaxCheckpoint, to which every process gives its part."
+        )
 
 
 def _saving() -> Any:

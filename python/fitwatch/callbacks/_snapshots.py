@@ -24,11 +24,15 @@ class Snapshots:
     _train_dir: str
 
     def _write_keras_model_summary(self) -> None:
+        if not self._fitwatch_files.writes:
+            return
         for event in _rare_events.model_events(self._model):
             self._fitwatch_files.open("train")  # where it cannot be made, that is an error here
             self._fitwatch_files.add_event("train", event)
 
     def _log_weights(self, epoch: int) -> None:
+        if not self._fitwatch_files.writes:
+            return
         for layer in self.model.layers:
             for weight in layer.weights:
                 name = weight.path.replace(":", "_")
@@ -41,6 +45,8 @@ class Snapshots:
                     self._fitwatch_files.add_event("train", image)
 
     def _configure_embeddings(self) -> None:
+        if not self._fitwatch_files.writes:
+            return
         metadata = self.embeddings_metadata
         if isinstance(metadata, dict):
             self.embeddings_metadata = dict(metadata)  # Keras takes out what it has used
@@ -50,6 +56,8 @@ class Snapshots:
             self.embeddings_metadata = metadata
 
     def _log_embeddings(self, epoch: int) -> None:
+        if not self._fitwatch_files.writes:
+            return
         labels = _embeddings.labels(self.model, self.log_dir, self.embeddings_metadata)
         try:
             super()._log_embeddings(epoch)  # type: ignore[misc]

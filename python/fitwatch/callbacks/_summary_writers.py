@@ -29,6 +29,8 @@ class SummaryWriters:
         # Nobody calls tf.summary without having imported TensorFlow.
         if self.update_freq == "epoch" or sys.modules.get("tensorflow") is None:
             return
+        if not self._fitwatch_files.writes:
+            return
         counter = self._train_batches if writer is self._train_writer else self._test_batches
         opened = writer.try_open()
         if opened is not None:

@@ -32,7 +32,7 @@ class TrainingState:
             "weights": _shapes(self._model.weights),
             "optimizer": _optimizer(self._model),
             "seeds": _add(arrays, self._seeds),
-            "torch": _torch_state(),
+            "torch": torch_state(),
             "metrics": _add(arrays, self._model.metrics_variables),
         }
 
@@ -99,17 +99,14 @@ class TrainingState:
         if backup is None:
             return
         _assign(self._seeds, backup, "seeds")
-        if keras.config.backend() == "torch" and backup.state["torch"] is not None:
-            import torch
-
-            torch.set_rng_state(torch.tensor(backup.state["torch"], dtype=torch.uint8))
+        set_torch_state(backup.state["torch"])
 
     def load_metrics(self, backup: Backup) -> None:
         """Gives the metrics back what they have of the epoch so far."""
         _assign(self._model.metrics_variables, backup, "metrics")
 
 
-def _torch_state() -> list[int] | None:
+def torch_state() -> list[int] | None:
     """The random state of torch, which random layers draw from there."""
     if keras.config.backend() != "torch":
         return None
@@ -117,6 +114,14 @@ def _torch_state() -> list[int] | None:
 
     state: list[int] = torch.get_rng_state().tolist()
     return state
+
+
+def set_torch_state(state: list[int] | None) -> None:
+    """Sets it to what it was, if it is known."""
+    if keras.config.backend() == "torch" and state is not None:
+        import torch
+
+        torch.set_rng_state(torch.tensor(state, dtype=torch.uint8))
 
 
 def _shapes(variables: Any) -> list[list[Any]]:

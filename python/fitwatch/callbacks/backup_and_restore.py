@@ -2,13 +2,15 @@
 
 import copy
 import os
+from contextlib import nullcontext
 from typing import Any
 
 import keras
 
 from fitwatch import _check, _core, _files, _keras
 from fitwatch._drop_in import DropIn
-from fitwatch.callbacks._around import After, Before, is_surrounded, surround
+from fitwatch.callbacks import _ranks
+from fitwatch.callbacks._around import is_surrounded, surround
 from fitwatch.callbacks._backup_file import Backup
 from fitwatch.callbacks._backup_folder import BackupFolder
 from fitwatch.callbacks._base import Base
@@ -127,14 +129,14 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
         super().set_model(model)
         callback_list = self._fitwatch_list()
         if callback_list is not None:
-            hooks: dict[str, tuple[type[Before], Any]] = {
-                "on_train_begin": (Before, self._fitwatch_before_training),
-                "on_epoch_begin": (Before, self._fitwatch_before_epoch),
-                "on_epoch_end": (After, self._fitwatch_after_epoch),
+            before: dict[str, Any] = {
+                "on_train_begin": self._fitwatch_before_training,
+                "on_epoch_begin": self._fitwatch_before_epoch,
             }
+            after = {"on_epoch_end": self._fitwatch_after_epoch}
             if self._fitwatch_counts_batches():
-                hooks["on_train_batch_end"] = (After, self._fitwatch_after_batch)
-            surround(callback_list, self, **hooks)
+                after["on_train_batch_end"] = self._fitwatch_after_batch
+            surround(callback_list, self, before=before, after=after)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Takes up the training that was interrupted, if there is one."""
@@ -187,6 +189,8 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
         self._fitwatch_end()
+        if self._fitwatch_is_silent:
+            return
         spoiled = self._fitwatch_is_spoiled(logs)
         if self.delete_checkpoint and not spoiled:
             self._fitwatch_delete()
@@ -210,18 +214,26 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
         if found is None:
             return
         TrainingState(self.model).load(found.path, found.backup)
+        _ranks.load_random(self._fitwatch_agreement(), found.backup)
         self._fitwatch_is_resumed = True
         _keras.set_initial_epoch(self.model, _NO_MORE if found.is_over else found.epoch)
         self._fitwatch_set_epoch = True
 
     def _save_model(self) -> None:
-        if self._fitwatch_is_spoiled(self._fitwatch_logs):
+        agreement = self._fitwatch_agreement()
+        ranks = _ranks.gather(agreement, self._fitwatch_order, self._model)
+        if self._fitwatch_is_silent or self._fitwatch_is_spoiled(self._fitwatch_logs):
             return
-        if self._fitwatch_is_remote():
-            super()._save_model()
-            return
-        backup = self._fitwatch_take()
-        self._fitwatch_folder.save(self.model, backup, double=self.double_checkpoint)
+        with _keras.undistributed(), nullcontext() if agreement is None else agreement.busy():
+            if self._fitwatch_is_remote():
+                super()._save_model()
+                return
+            backup = self._fitwatch_take()
+            backup.state["ranks"] = ranks
+            self._fitwatch_folder.save(self.model, backup, double=self.double_checkpoint)
+
+    def _fitwatch_is_needed(self) -> bool:
+        return True
 
     # Around the list.
 
@@ -236,6 +248,9 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
             # There is no batch to go on with.
             self._fitwatch_due_at_end = True
             return
+        agreement = self._fitwatch_agreement()
+        if agreement is not None:
+            agreement.settle_before_backup(self._last_batch_seen)
         self._save_model()
         self._fitwatch_logs = None
 

@@ -1,5 +1,6 @@
 """CallbackList."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from fitwatch import _arrays, _check, _core, _fit, _keras, _settings
 from fitwatch._drop_in import DropIn
 from fitwatch._logs import Logs, flatten, register_trees
 from fitwatch.callbacks import _compiled, _slow
+from fitwatch.callbacks._agreement import agreement_of
 from fitwatch.callbacks._around import without_surroundings
 from fitwatch.callbacks._compiled import Compiled
 from fitwatch.callbacks._owned import refuse_twice
@@ -200,7 +202,10 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
     # What the core asks for.
 
     def _plan(self, hook: str) -> Any:
-        return _compiled.plan(self.callbacks, hook, self._recorder)
+        planned = _compiled.plan(self.callbacks, hook, self._recorder)
+        agreement = agreement_of(self)
+        behind = [] if agreement is None else agreement.planned(hook)
+        return [*planned, *((len(self.callbacks), *entry) for entry in behind)]
 
     def _flatten(self, logs: Any) -> dict[Any, Any]:
         return flatten(logs)
@@ -215,6 +220,9 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         for callback in ours:
             _try(callback._fitwatch_flush)
         _try(partial(_keras.sync_state, getattr(self, "_model", None)))
+        agreement, error = agreement_of(self), sys.exception()
+        if agreement is not None and error is not None:
+            agreement.leave(error)
 
     def _interrupted(self) -> None:
         """Ctrl-C was pressed, and the batch that was running then has ended."""
@@ -240,7 +248,7 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         state = {
             name: value
             for name, value in bare.items()
-            if name != "_recorder"
+            if name not in ("_recorder", "_fitwatch_agreement")
             and not any(getattr(value, "__self__", None) is one for one in (self, self._recorder))
         }
         return {"callbacks": list(self.callbacks), "max_lag": self.max_lag, "state": state}

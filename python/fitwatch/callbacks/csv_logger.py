@@ -116,6 +116,8 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         self._fitwatch_begin_fit()
         self._fitwatch_detach()
         self._fitwatch_close()
+        if self._fitwatch_is_silent:
+            return
         by_batch = self.update_freq != "epoch"
         table = Table(
             self.filename,
@@ -162,6 +164,8 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the row of the epoch, and hands everything to the operating system."""
+        if self._fitwatch_is_silent:
+            return
         if self._fitwatch_table is None:
             raise RuntimeError("CSVLogger: on_train_begin must be called before there are rows.")
         self._fitwatch_table.write({"epoch": epoch}, logs or {})
@@ -196,7 +200,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         self.keys = keys
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if self.update_freq == "epoch":
+        if self.update_freq == "epoch" or self._fitwatch_is_silent:
             return None
         if self._fitwatch_rows is None or not self._fitwatch_attach(recorder):
             return NotImplemented

@@ -169,6 +169,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             return
         if self.monitor_op is None:
             self._set_monitor_op()
+        logs = self._fitwatch_agreed(logs)
         if self._fitwatch_extended:
             self._require_core()
             values = [self._fitwatch_value(name, logs) for name in self._fitwatch_metrics()]
@@ -262,7 +263,10 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
         if self._fitwatch_stop_reason is None:
             self.stop_reason = self._fitwatch_stop_reason = why
             self._fitwatch_stopped_at = where
-        _keras.model_of(self).stop_training = True
+        self._fitwatch_stop_training()
+
+    def _fitwatch_is_needed(self) -> bool:
+        return self.restore_best_weights
 
     def _fitwatch_why(self) -> str:
         metrics = self._fitwatch_metrics()

@@ -14,11 +14,13 @@ from fitwatch.callbacks import _rates
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._stateful import Stateful, whole
+from fitwatch.callbacks._together import Agreeing
 
 
 class LearningRateScheduler(
     Stateful,
     Idle,
+    Agreeing,
     Base,
     keras.callbacks.LearningRateScheduler,  # type: ignore[misc]
     metaclass=DropIn,
@@ -94,7 +96,8 @@ class LearningRateScheduler(
         self._fitwatch_epoch_start = self._fitwatch_step
         self._fitwatch_report_due = self.verbose > 0
         if self.unit == "epoch":
-            super().on_epoch_begin(epoch, logs)
+            with self._fitwatch_quietly():
+                super().on_epoch_begin(epoch, logs)
         else:
             self._fitwatch_loaded = None
 
@@ -136,8 +139,14 @@ class LearningRateScheduler(
         if not hasattr(optimizer, "learning_rate"):
             raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
         rate = self._fitwatch_ask(epoch, _rates.rate_of(optimizer))
+        agreement = self._fitwatch_agreement()
+        if agreement is not None and agreement.shares(self):
+            rate = agreement.chiefs(f"the learning rate of epoch {epoch}", float(rate))
         optimizer.learning_rate = rate
         return rate
+
+    def _fitwatch_is_needed(self) -> bool:
+        return True
 
     def _fitwatch_ask(self, step: int, rate: float) -> Any:
         """What the schedule says: a float, of Python or NumPy as it came."""

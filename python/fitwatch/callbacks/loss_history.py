@@ -195,7 +195,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         self._start_over()
         self._fitwatch_watch()
         super().on_train_begin(logs)
-        if self.plot is not None:
+        if self.plot is not None and self._fitwatch_plots():
             _files.ensure_writable("plot", self.plot)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -226,7 +226,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         """Notes where the epoch ends, and plots it if a picture of each is asked for."""
         validation = _keras.to_number((logs or {}).get("val_loss"))
         self._record.end_epoch(epoch, validation if isinstance(validation, float) else None)
-        if self.plot is not None and self._plots_epochs():
+        if self._plots_epochs():
             self._try_plot(epoch)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -279,16 +279,21 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         rate = _rates.first_rate(model)
         self._fitwatch_note_rate(len(self._record.series), self._rate, rate)
 
+    def _fitwatch_plots(self) -> bool:
+        """Whether there is a picture to make, and this process makes it."""
+        return self.plot is not None and not self._fitwatch_is_silent
+
     def _plots_epochs(self) -> bool:
-        return self.plot is not None and "epoch" in _files.fields("plot", self.plot)
+        own = self._fitwatch_plots()
+        return own and self.plot is not None and "epoch" in _files.fields("plot", self.plot)
 
     def _plot_run(self) -> None:
-        if self.plot is not None and not self._plots_epochs():
+        if self._fitwatch_plots() and not self._plots_epochs():
             self._try_plot(None)
 
     def _try_plot(self, epoch: int | None) -> None:
         try:
-            self.save_plot(self.plot.format(epoch=epoch), epoch=epoch)
+            self.save_plot(str(self.plot).format(epoch=epoch), epoch=epoch)
         except Exception as error:
             # A picture is not worth a training run, whatever is wrong with it.
             what = "the run" if epoch is None else f"epoch {epoch}"

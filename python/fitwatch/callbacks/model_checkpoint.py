@@ -142,7 +142,8 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, 
         """Makes the folder, so that a path that cannot be written is known before training."""
         super().on_train_begin(logs)
         self._fields_checked = False
-        _files.ensure_writable("filepath", self.filepath)
+        if not self._fitwatch_is_silent:
+            _files.ensure_writable("filepath", self.filepath)
         if self.save_interval_seconds is not None:
             self._fitwatch_interval = _core.Interval(self.save_interval_seconds)
 
@@ -182,6 +183,10 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, 
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
         self._fitwatch_saver.settle(wait=False)
+        logs = self._fitwatch_agreed_before(batch, logs)
+        if self._fitwatch_is_silent:
+            self._fitwatch_follow(logs)
+            return
         if self._fitwatch_spoiled_metrics(logs):
             return
         filepath = self._get_file_path(epoch, batch, logs)
@@ -200,6 +205,25 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, 
                 _keras.print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
 
         self._fitwatch_save(filepath, value, done)
+
+    def _fitwatch_judged(self) -> list[str]:
+        judges = self.save_best_only or self.max_to_keep is not None
+        return [self.monitor] if judges and self.monitor is not None else []
+
+    def _fitwatch_agreed_before(self, batch: int | None, logs: Any) -> Any:
+        """The logs, with averages where each process has values of its own."""
+        agreement = self._fitwatch_agreement()
+        if batch is None or agreement is None:
+            return self._fitwatch_agreed(logs)
+        # Seconds have not passed in all of them at the same batch: those of rank 0 count.
+        timed = self._fitwatch_interval is not None
+        return logs if timed else agreement.agreed_inside(self, logs or {})
+
+    def _fitwatch_follow(self, logs: Any) -> None:
+        """Knows what the best value is, where another process saves."""
+        value = (logs or {}).get(self.monitor)
+        if self.save_best_only and type(value) is float and self._is_improvement(value, self.best):
+            self.best = value
 
     def _set_monitor_op(self) -> None:
         if self.monitor is not None:

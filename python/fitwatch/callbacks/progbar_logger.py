@@ -39,6 +39,12 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # t
         self._fitwatch_progress = _core.Progress(_print)
         super().__init__()
 
+    def set_params(self, params: Any) -> None:
+        """Takes the verbosity, which is 0 where another process prints."""
+        super().set_params(params)
+        if self._fitwatch_is_silent:
+            self.verbose = 0
+
     @property
     def seen(self) -> int:
         """The number of the last batch, counted from 1."""

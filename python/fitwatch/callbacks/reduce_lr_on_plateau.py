@@ -137,6 +137,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
         _rates.log_rates(logs, self.model.optimizer)
         if self._fitwatch_unit == "batch":
             return
+        logs = self._fitwatch_agreed(logs)
         current = logs.get(self.monitor)
         if self._fitwatch_extended:
             self._require_core()
@@ -146,7 +147,11 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
         elif type(current) is float and self._core_decides():
             self._apply(self._fitwatch_core.update(current), epoch)
         else:
-            super().on_epoch_end(epoch, logs)
+            with self._fitwatch_quietly():
+                super().on_epoch_end(epoch, logs)
+
+    def _fitwatch_is_needed(self) -> bool:
+        return True
 
     def _fitwatch_metrics(self) -> list[str]:
         return [self.monitor]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _files, _keras
+from fitwatch import _check, _core, _files, _keras, distributed
 from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rare_events
 from fitwatch.callbacks._base import Base
@@ -152,7 +152,7 @@ class TensorBoard(
 
     def set_model(self, model: Any) -> None:
         """Takes the model, and writes its structure if `write_graph` asks for it."""
-        self._fitwatch_own()
+        self._fitwatch_own(model)
         if self._fitting:
             # A nested evaluate(), which must find the files open, or the next fit after an
             # exception: the next `on_*_begin` tells.
@@ -174,7 +174,7 @@ class TensorBoard(
         if self.continue_steps:
             self._global_train_batch = before
         self._epoch_offset = None
-        self._fitwatch_files.open("train")
+        self._fitwatch_files.begin("train")
         if self.update_freq != "epoch":
             self._fitwatch_watch()
 
@@ -215,10 +215,14 @@ class TensorBoard(
         self._fitwatch_files.close()
         while self._user_summaries:
             self._pop_writer()
+        self._fitwatch_is_silent = not distributed.is_writer(model)
         self._new_files()
-        _files.ensure_writable_folder("log_dir", self.log_dir)
+        if not self._fitwatch_is_silent:
+            _files.ensure_writable_folder("log_dir", self.log_dir)
         super().set_model(model)
         self._is_set_up = True
+        if self._fitwatch_is_silent:
+            self._should_trace = False
         # Keras 3 makes no train function that could be written as a graph.
         self._should_write_train_graph = False
 
@@ -281,7 +285,7 @@ class TensorBoard(
     def _fitwatch_compile_train_end(self, recorder: _core.Recorder) -> Any:
         if self._should_trace or self._times_batches():
             return NotImplemented
-        if self.update_freq == "epoch":
+        if self.update_freq == "epoch" or self._fitwatch_is_silent:
             return None
         if not self._fitwatch_attach(recorder):
             return NotImplemented
@@ -386,7 +390,8 @@ class TensorBoard(
         self._fitwatch_files.close()
 
     def _new_files(self) -> None:
-        self._fitwatch_files = EventFiles(self.log_dir, run_name(self._fitwatch_companions()))
+        name = run_name(self._fitwatch_companions())
+        self._fitwatch_files = EventFiles(self.log_dir, name, writes=not self._fitwatch_is_silent)
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
 

@@ -12,9 +12,10 @@ from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._missing import missing
+from fitwatch.callbacks._together import Agreeing
 
 
-class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  # type: ignore[misc]
+class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  # type: ignore[misc]
     """Ends the training when the loss is NaN or infinite.
 
     Same arguments, decisions and messages as `keras.callbacks.TerminateOnNaN`. Under fitwatch's
@@ -102,7 +103,10 @@ class TerminateOnNaN(Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  #
         if not reported:
             place = f"{where[0].upper()}{where[1:]}"
             _keras.print_message(f"{place}: Invalid {name}, terminating training")
-        _keras.model_of(self).stop_training = True
+        self._fitwatch_stop_training()
+
+    def _fitwatch_counts_inside(self) -> bool:
+        return True
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         # The core passes finite numbers over; the hook itself judges the others.

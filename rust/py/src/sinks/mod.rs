@@ -202,7 +202,7 @@ impl Sink {
     /// What depends on the rows.
     pub fn decides(&self, py: Python<'_>) -> Decides {
         match self {
-            Self::Watch(sink) if sink.borrow(py).columns.is_empty() => Decides::Nothing,
+            Self::Watch(sink) if sink.borrow(py).decides_nothing() => Decides::Nothing,
             Self::Watch(sink) if sink.borrow(py).prompt => Decides::AtOnce,
             Self::Watch(_) | Self::Finite(_) => Decides::InTime,
             _ => Decides::Nothing,

@@ -57,7 +57,14 @@ pub struct Watch {
     over: bool,
     /// Whether the action was called because of that, and because a metric is missing.
     said: (bool, bool),
+    /// Whether values are kept for `held()`, and not fed to the policy.
+    #[pyo3(get, set)]
+    holds: bool,
+    held: Vec<Values>,
 }
+
+/// The losses of a call's batches, and the metrics after the last of them.
+type Values = (Vec<f64>, Vec<Option<f64>>);
 
 enum Policy {
     EarlyStopping(Py<EarlyStopping>),
@@ -105,6 +112,8 @@ impl Watch {
             pending: None,
             over: false,
             said: (false, false),
+            holds: false,
+            held: Vec::new(),
         }
     }
 
@@ -144,6 +153,16 @@ impl Watch {
         this.advance(slf.py(), &losses, &metrics)
     }
 
+    /// Keeps the values of a call's batches, as `feed` takes them.
+    fn hold(&mut self, losses: Vec<f64>, metrics: Vec<Option<f64>>) {
+        self.held.push((losses, metrics));
+    }
+
+    /// The values that were kept since the last time.
+    fn held(&mut self) -> Vec<Values> {
+        std::mem::take(&mut self.held)
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.losses)?;
         match &self.policy {
@@ -158,6 +177,11 @@ impl Watch {
 }
 
 impl Watch {
+    /// Whether nothing depends on the rows: there are none, or they are kept for later.
+    pub fn decides_nothing(&self) -> bool {
+        self.columns.is_empty() || self.holds
+    }
+
     pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
         self.over = self.over || batch.clock_read && self.time_is_over();
         match (self.columns.is_empty(), self.over) {
@@ -199,7 +223,9 @@ impl Watch {
         if metrics.iter().all(Option::is_none) && losses.is_empty() {
             return Act::Nothing;
         }
-        if this.advance(slf.py(), &losses, &metrics) {
+        if this.holds {
+            this.hold(losses, metrics);
+        } else if this.advance(slf.py(), &losses, &metrics) {
             return Act::Again;
         }
         if this.over && !std::mem::replace(&mut this.said.0, true) {

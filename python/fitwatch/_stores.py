@@ -1,0 +1,84 @@
+"""Where processes leave messages for each other: the stores that the engines keep.
+
+Each has text by key, which every process of the training sees. Calls of a store may raise whatever
+the engine raises when the process that keeps it is gone.
+"""
+
+from datetime import timedelta
+from typing import Any, Protocol
+
+
+class Store(Protocol):
+    """Text by key."""
+
+    def set(self, key: str, text: str) -> None:
+        """Leaves a text, in the place of another one."""
+
+    def get(self, key: str, seconds: float) -> str | None:
+        """Waits for a text, so long at most; None if there is none."""
+
+    def delete(self, key: str) -> None:
+        """Removes a text, if there is one."""
+
+
+class JaxStore:
+    """That of JAX's coordination service, which process 0 runs.
+
+    JAX has no public name for it; Orbax reaches it by this one too.
+    """
+
+    def __init__(self) -> None:
+        from jax._src import distributed
+
+        self._client: Any = distributed.global_state.client
+
+    def set(self, key: str, text: str) -> None:
+        """Leaves a text."""
+        self._client.key_value_set(key, text, allow_overwrite=True)
+
+    def get(self, key: str, seconds: float) -> str | None:
+        """Waits for a text."""
+        try:
+            if seconds <= 0:
+                return str(self._client.key_value_try_get(key))
+            return str(self._client.blocking_key_value_get(key, max(1, round(seconds * 1000))))
+        except Exception as error:  # JAX has one type for whatever it is
+            if any(reason in str(error) for reason in ("NOT_FOUND", "DEADLINE_EXCEEDED")):
+                return None
+            raise
+
+    def delete(self, key: str) -> None:
+        """Removes a text."""
+        self._client.key_value_delete(key)
+
+
+class TorchStore:
+    """That which torch.distributed was initialised with: in process 0, or with `torchrun`."""
+
+    def __init__(self) -> None:
+        from torch.distributed import distributed_c10d
+
+        self._store: Any = distributed_c10d._get_default_store()
+
+    def set(self, key: str, text: str) -> None:
+        """Leaves a text."""
+        self._store.set(key, text)
+
+    def get(self, key: str, seconds: float) -> str | None:
+        """Waits for a text."""
+        from torch.distributed import DistStoreError
+
+        if seconds <= 0:
+            return self._read(key) if self._store.check([key]) else None
+        try:
+            self._store.wait([key], timedelta(seconds=seconds))
+        except DistStoreError:
+            return None
+        return self._read(key)
+
+    def _read(self, key: str) -> str:
+        return bytes(self._store.get(key)).decode()
+
+    def delete(self, key: str) -> None:
+        """Removes a text."""
+        self._store.delete_key(key)

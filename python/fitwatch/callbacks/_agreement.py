@@ -1,0 +1,400 @@
+"""One decision for all processes of a training."""
+
+import weakref
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any
+
+import keras
+
+from fitwatch import _core, _keras, _settings, distributed
+from fitwatch._batch_loss import BatchLoss
+from fitwatch._exchange import Exchange
+from fitwatch._watch_loss import watch
+from fitwatch.callbacks._around import surround
+from fitwatch.callbacks._companions import named
+from fitwatch.callbacks._compiled import ALIASES, Form
+from fitwatch.callbacks._rates import optimizers, rate_of
+
+
+class Agreement:
+    """What the processes of a training agree on, at the same points on all of them.
+
+    When training begins, on who has which callbacks. Inside an epoch, after so many batches, and
+    only where some process may stop there, on that and on what monitors that count in batches have
+    seen. When an epoch has ended, on whether to stop, and on the learning rate. Values that each
+    process has for itself (all on torch; on JAX what a callback adds to the logs) are averaged
+    before monitors judge them, so that all come to the same decision.
+
+    Args:
+        callback_list: The list, of Keras or of fitwatch.
+        world: The processes.
+    """
+
+    # What `watch` asks of who wants the losses of batches.
+    _fitwatch_losses: BatchLoss | None = None
+
+    def __init__(self, callback_list: Any, world: distributed.World) -> None:
+        self._list = weakref.ref(callback_list)
+        self._world = world
+        self._exchange: Exchange | None = None
+        self._busy = ExitStack()
+        # Names of callbacks that all processes have, by their identity here.
+        self._shared: dict[int, str] = {}
+        # Batches between two agreements: `_core.Due` asks for it under this name.
+        self.save_freq = 0
+        self._due = _core.Checkpoint()
+        # The epoch, and the batch of the last agreement in it.
+        self._epoch = self._last = 0
+        # Whether training has begun, and whether batches are being trained.
+        self._has_begun = self._is_inside = False
+        # Whether this process wants to stop, before all have agreed; and whether they have.
+        self._wants_to_stop = self._stops = False
+        # Names in the logs of the trainer itself, and the averages of this epoch.
+        self._trained: set[str] = set()
+        self._means: dict[str, float] = {}
+        surround(
+            callback_list,
+            self,
+            before={"on_train_begin": self.begin, "on_epoch_end": self._before_epoch_end},
+            after={
+                "on_train_begin": self._after_train_begin,
+                "on_epoch_begin": self._after_epoch_begin,
+                "on_epoch_end": self._after_epoch_end,
+                "on_train_end": self._after_train_end,
+            },
+        )
+
+    @property
+    def rank(self) -> int:
+        """This process's number."""
+        return self._world.rank
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        return self._world.size
+
+    def begin(self, logs: Any = None) -> None:
+        """Agrees on who has which callbacks, if that has not been done.
+
+        Raises:
+            ValueError: A callback that all processes need is missing in one.
+            ProcessError: A process is missing.
+        """
+        if self._exchange is not None and not self._has_begun:
+            return  # for another callback, just now
+        self._has_begun = False
+        if self._world.store is None:
+            raise distributed.ProcessError(
+                "fitwatch cannot agree on decisions between workers of TensorFlow."
+            )
+        self._exchange = Exchange(self._world.rank, self._world.size, self._world.store)
+        self._busy.enter_context(self._exchange.busy())
+        self._due, self._shared = _core.Checkpoint(), {}
+        self._is_inside = self._wants_to_stop = self._stops = False
+        agreeing = {name: c for name, c in named(self._callbacks()) if _agrees(c)}
+        message = {
+            "callbacks": list(agreeing),
+            "needed": [name for name, c in agreeing.items() if c._fitwatch_is_needed()],
+            "inside": any(map(_may_stop_inside, self._callbacks())),
+            "every": _settings.agree_every,
+        }
+        answers = self.gather("the beginning of the training", message)
+        lists = [answer["callbacks"] for answer in answers]
+        shared = [name for name in lists[0] if all(name in names for names in lists)]
+        for rank, answer in enumerate(answers):
+            for name in set(answer["needed"]) - set(shared):
+                lacks = next(r for r, names in enumerate(lists) if name not in names)
+                raise ValueError(
+                    f"{name} must be in the callbacks of every process: rank {rank} has it, rank "
+                    f"{lacks} has not. (Rank 0 alone writes, whoever has it.)"
+                )
+            if [name for name in answer["callbacks"] if name in shared] != shared:
+                raise ValueError(
+                    f"the callbacks must be in the same order in every process: rank {rank} has "
+                    f"{answer['callbacks']}, rank 0 has {lists[0]}."
+                )
+        self._shared = {id(agreeing[name]): name for name in shared}
+        inside = any(answer["inside"] for answer in answers)
+        self.save_freq = answers[0]["every"] if inside else 0
+
+    def gather(self, topic: str, message: Any) -> list[Any]:
+        """The messages of all ranks.
+
+        Raises:
+            ProcessError: A process is missing.
+        """
+        if self._exchange is None:
+            raise RuntimeError("fitwatch: on_train_begin must be called first.")
+        return self._exchange.gather(topic, message)
+
+    def chiefs(self, topic: str, value: Any) -> Any:
+        """The value that rank 0 has."""
+        return self.gather(topic, value)[0]
+
+    def shares(self, callback: Any) -> bool:
+        """Whether all processes have a callback."""
+        return id(callback) in self._shared
+
+    def busy(self) -> AbstractContextManager[None]:
+        """While this process is at work for long, the others wait for it beyond the deadline."""
+        return nullcontext() if self._exchange is None else self._exchange.busy()
+
+    def stop(self) -> None:
+        """Called in the place of `model.stop_training = True`."""
+        if self._is_inside:
+            self._wants_to_stop = True
+        else:
+            self._model.stop_training = True
+
+    def leave(self, error: BaseException) -> None:
+        """An exception ends the training here: the others are told."""
+        if self._exchange is not None:
+            self._exchange.leave(f"{type(error).__name__}: {error}")
+            self._end()
+
+    # Values.
+
+    def agreed(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
+        """The logs of an epoch, with averages where each process has values of its own."""
+        if not self.shares(callback):
+            return logs
+        wanted = {name for c in self._sharing() for name in c._fitwatch_judged()}
+        own = wanted if self._world.averages else wanted - self._trained
+        unknown = sorted(own - self._means.keys())
+        if unknown:
+            # A name that nobody has is asked for again by the next callback, everywhere.
+            self._means.update(self._averages(f"the values of epoch {self._epoch}", unknown, logs))
+        return {**logs, **self._means} if self._means else logs
+
+    def agreed_inside(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
+        """The same for the logs of a batch, which has the same number everywhere."""
+        if not self._world.averages or not self.shares(callback):
+            return logs
+        name = self._shared[id(callback)]
+        return {**logs, **self._averages(name, callback._fitwatch_judged(), logs)}
+
+    @property
+    def averages(self) -> bool:
+        """Whether each process has logs of its own data."""
+        return self._world.averages
+
+    def _averages(self, topic: str, names: list[str], logs: dict[str, Any]) -> dict[str, float]:
+        answers = self.gather(topic, {name: number(logs.get(name)) for name in names})
+        means = {name: mean(answer.get(name) for answer in answers) for name in names}
+        return {name: value for name, value in means.items() if value is not None}
+
+    # Around the hooks of the list.
+
+    def _after_train_begin(self, logs: Any = None) -> None:
+        self._has_begun = True
+        self._hold_back()
+        if keras.config.backend() == "jax":
+            # Train functions that differ would add up the numbers of one to others of another.
+            watched = any(
+                getattr(callback, "_fitwatch_losses", None) is not None
+                for callback in self._callbacks()
+            )
+            if any(self.gather("the losses of batches", watched)):
+                self._fitwatch_losses = watch(self, quiet=True)
+        hooked = hasattr(self._callback_list, "_recorder")  # ours, which plans it
+        if self.save_freq and not hooked:
+            after = {"on_train_batch_end": self._after_batch}
+            surround(self._callback_list, _Inside(self), after=after)
+        self._busy.close()
+
+    def _after_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._hold_back()
+        if self._fitwatch_losses is not None:
+            self._fitwatch_losses = watch(self, quiet=True)
+        self._is_inside = True
+
+    def planned(self, hook: str) -> list[tuple[Any, Form | None]]:
+        """What a compiled list does behind all callbacks: a Python hook, and its compiled form."""
+        if hook != "on_train_batch_end" or not self.save_freq:
+            return []
+        if any(map(_has_own_batches, self._callbacks())):
+            return [(self._after_batch, None)]
+        return [(self._after_batch, (_core.Due(self._due, self, False), self._agree_inside))]
+
+    def _after_batch(self, batch: int, logs: Any = None) -> None:
+        self._hold_back()
+        if self._due.due(int(batch), self.save_freq):
+            self._agree_inside(batch)
+
+    def _hold_back(self) -> None:
+        """A process that stopped by itself would leave the others waiting for ever."""
+        model = self._model
+        if model.stop_training and not self._stops:
+            model.stop_training = False
+            self._wants_to_stop = True
+
+    def _agree_inside(self, batch: int, logs: Any = None) -> None:
+        self._last = int(batch)
+        if not self._stops:
+            self.settle(f"batch {batch} of epoch {self._epoch}", int(batch))
+            self._model.stop_training = self._stops
+
+    def settle(self, where: str, batch: int) -> None:
+        """Has monitors that count in batches judge what they have seen so far, everywhere.
+
+        Args:
+            where: Where that is, in words.
+            batch: The last batch that was trained, from 0 and within the epoch.
+        """
+        self._hold_back()
+        recorder = getattr(self._callback_list, "_recorder", None)
+        if recorder is not None:
+            recorder.drain()
+        inside = [c for c in self._sharing() if hasattr(c, "_fitwatch_propose")]
+        proposals = {self._shared[id(c)]: c._fitwatch_propose(self.averages) for c in inside}
+        message = {"stop": self._wants_to_stop, "proposals": proposals}
+        answers = self.gather(where, message)
+        self._is_inside = False
+        try:
+            for callback in inside:
+                name = self._shared[id(callback)]
+                callback._fitwatch_conclude([a["proposals"].get(name) for a in answers], batch)
+        finally:
+            self._is_inside = True
+        self._take_stops([answer["stop"] for answer in answers], where)
+        self._stops = self._stops or self._model.stop_training
+
+    def settle_before_backup(self, batch: int) -> None:
+        """The same before a backup inside an epoch, which is due everywhere."""
+        if self.save_freq:
+            self._agree_inside(batch)
+
+    def _before_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._hold_back()
+        if self.save_freq and not self._stops:
+            self.settle(f"the last batch of epoch {epoch}", self._last)
+            self._model.stop_training = self._stops
+        self._is_inside = False
+        self._trained, self._means = set(logs or {}), {}
+        self._busy.enter_context(self.busy())
+
+    def _after_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        model = self._model
+        stop = bool(model.stop_training) or self._wants_to_stop
+        rates = self._rates() if self.averages else []
+        where = f"the end of epoch {epoch}"
+        answers = self.gather(where, {"stop": stop, "rates": rates})
+        self._take_stops([answer["stop"] for answer in answers], where)
+        model.stop_training = self._stops
+        self._busy.close()
+        # On JAX a rate is one array of all processes already.
+        for (optimizer, _), own, rate in zip(
+            optimizers(model.optimizer) if rates else [], rates, answers[0]["rates"], strict=True
+        ):
+            if rate != own:
+                optimizer.learning_rate = rate
+
+    def _after_train_end(self, logs: Any = None) -> None:
+        if self._exchange is not None:
+            self._exchange.leave("it has ended there.")
+        self._end()
+
+    def _fitwatch_failed(self, error: BaseException) -> None:
+        self.leave(error)
+
+    def _end(self) -> None:
+        self._busy.close()
+        self._exchange = None
+        self.save_freq = 0
+        if self._fitwatch_losses is not None:
+            self._fitwatch_losses.release(self)
+            self._fitwatch_losses = None
+
+    # Small things.
+
+    def _take_stops(self, stops: list[bool], where: str) -> None:
+        if any(stops) and not self._stops:
+            self._stops = True
+            if not stops[0]:
+                rank = stops.index(True)
+                _keras.print_message(f"\nRank {rank} has stopped the training at {where}.")
+
+    def _rates(self) -> list[float]:
+        optimizer = getattr(self._model, "optimizer", None)
+        if optimizer is None or any(_keras.has_schedule(one) for one, _ in optimizers(optimizer)):
+            return []
+        return [rate_of(one) for one, _ in optimizers(optimizer)]
+
+    @property
+    def _callback_list(self) -> Any:
+        return self._list()
+
+    @property
+    def model(self) -> Any:
+        """The model, as a callback has it."""
+        return self._callback_list.model
+
+    @property
+    def _model(self) -> Any:
+        return _keras.model_of(self._callback_list)
+
+    def _callbacks(self) -> list[Any]:
+        return list(self._callback_list.callbacks)
+
+    def _sharing(self) -> list[Any]:
+        return [callback for callback in self._callbacks() if self.shares(callback)]
+
+
+class _Inside:
+    """Stands around the hook of batches, where nobody plans it."""
+
+    def __init__(self, agreement: Agreement) -> None:
+        self._fitwatch_failed = agreement.leave
+
+
+def join(callback_list: Any, model: Any) -> None:
+    """Has the processes of a training agree, if there are several, and this list decides."""
+    if agreement_of(callback_list) is not None:
+        return
+    ours = hasattr(callback_list, "_recorder")
+    if ours or any(map(_agrees, callback_list.callbacks)):
+        world = distributed.world(model)
+        if world.size > 1:
+            callback_list._fitwatch_agreement = Agreement(callback_list, world)
+
+
+def agreement_of(callback_list: Any) -> Agreement | None:
+    """That of a callback list; None if one process trains alone."""
+    agreement: Agreement | None = getattr(callback_list, "_fitwatch_agreement", None)
+    return agreement
+
+
+def number(value: Any) -> float | None:
+    """A value of the logs, if it is a number."""
+    value = _keras.to_number(value)
+    return value if isinstance(value, float) else None
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are there; None if none is."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
+
+
+def _agrees(callback: Any) -> bool:
+    return hasattr(callback, "_fitwatch_is_needed")
+
+
+def _may_stop_inside(callback: Any) -> bool:
+    """Whether a callback may stop the training inside an epoch."""
+    ours = getattr(callback, "_fitwatch_counts_inside", None)
+    return _has_own_batches(callback) if ours is None else ours() or _has_own_batches(callback)
+
+
+def _has_own_batches(callback: Any) -> bool:
+    """Whether somebody's own code is called for every batch."""
+    if isinstance(callback, keras.callbacks.TerminateOnNaN) and not _agrees(callback):
+        return True
+    for hook in ("on_train_batch_begin", "on_train_batch_end", *ALIASES.values()):
+        module = getattr(getattr(callback, hook), "__module__", None) or ""
+        if not module.startswith(("fitwatch.", "keras.")):
+            return True
+    return False

@@ -1,0 +1,91 @@
+"""What a backup has of each process, where several train together."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch.callbacks._agreement import Agreement
+from fitwatch.callbacks._backup_file import Backup
+from fitwatch.callbacks._backup_folder import Found
+from fitwatch.callbacks._data_order import DataOrder
+from fitwatch.callbacks._training_state import set_torch_state, torch_state
+
+
+def agree_on_backup(agreement: Agreement, folder: str, found: Found | None) -> None:
+    """Sees to it that all processes go on from the same backup.
+
+    Raises:
+        ValueError: One finds another one.
+    """
+    mark = None
+    if found is not None:
+        mark = [found.epoch, None if found.backup is None else found.backup.state["id"]]
+    marks = agreement.gather("the backup to go on from", mark)
+    for rank, other in enumerate(marks):
+        if other != marks[0]:
+            ours, theirs = (
+                "none" if one is None else f"one of epoch {one[0]}" for one in (marks[0], other)
+            )
+            raise ValueError(
+                f"backup_dir {folder!r} must be one folder for all processes, on a file system "
+                f"that they share: rank 0 finds {ours} there, rank {rank} {theirs}."
+            )
+
+
+def gather(agreement: Agreement | None, order: DataOrder | None, model: Any) -> list[Any] | None:
+    """What each process has for itself: its place in its data, random numbers, metrics.
+
+    Returns:
+        For JSON, by rank; None where one process trains alone, or all have the same.
+    """
+    if agreement is None or (order is None and not agreement.averages):
+        return None
+    own = agreement.averages and order is not None
+    metrics = model.metrics_variables if own else []
+    state = {
+        "torch": torch_state(),
+        "exact": None if order is None else order.take([]),
+        "metrics": [keras.ops.convert_to_numpy(metric).tolist() for metric in metrics],
+    }
+    return agreement.gather("a backup", state)
+
+
+def exact(agreement: Agreement | None, backup: Backup) -> Any:
+    """Where this process was in its data.
+
+    Raises:
+        ValueError: The backup is one of another number of processes.
+    """
+    ranks = backup.state.get("ranks")
+    found, size = len(ranks or [0]), 1 if agreement is None else agreement.size
+    if found != size:
+        raise ValueError(
+            f"the backup was made by {found} processes, and there are {size} now: the order of the "
+            "data cannot be brought back. Leave exact out."
+        )
+    if agreement is None or ranks is None:
+        return backup.state["exact"]
+    return ranks[agreement.rank]["exact"]
+
+
+def load_random(agreement: Agreement | None, backup: Backup | None) -> None:
+    """Gives this process its own random numbers back."""
+    own = _own(agreement, backup)
+    if own is not None:
+        set_torch_state(own["torch"])
+
+
+def load_metrics(agreement: Agreement | None, model: Any, backup: Backup) -> None:
+    """Gives this process its own metrics back, where each has some."""
+    own = _own(agreement, backup)
+    if own is not None and own["metrics"]:
+        for variable, value in zip(model.metrics_variables, own["metrics"], strict=True):
+            variable.assign(np.array(value, keras.backend.standardize_dtype(variable.dtype)))
+
+
+def _own(agreement: Agreement | None, backup: Backup | None) -> Any:
+    ranks = None if backup is None else backup.state.get("ranks")
+    if ranks is None or agreement is None or len(ranks) != agreement.size:
+        return None
+    return ranks[agreement.rank]

@@ -1,0 +1,131 @@
+"""Training in several processes: who this one is, and how they come to one decision.
+
+Nothing has to be told: with a distribution of `keras.distribution` that spans processes on JAX, or
+torch.distributed at work on torch, the callbacks of fitwatch find it out by themselves. Rank 0
+writes the files and prints; the others write nothing. Whether to stop, when to reduce the learning
+rate, what was the best epoch and where to resume is the same on every rank.
+
+Example:
+    >>> from fitwatch import distributed
+    >>> distributed.rank(), distributed.world_size()
+    (0, 1)
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import keras
+
+from fitwatch import _check, _settings
+from fitwatch._exchange import ProcessError
+from fitwatch._stores import JaxStore, Store, TorchStore
+
+__all__ = ["ProcessError", "configure", "rank", "world_size"]
+
+
+class World(NamedTuple):
+    """The processes that train a model together."""
+
+    rank: int
+    """This one's number, from 0."""
+    size: int
+    """How many there are."""
+    store: Store | None
+    """Where they leave messages for each other; None if there is nobody to talk to."""
+    averages: bool
+    """Whether each has logs of its own data, so that values have to be averaged."""
+
+
+_ALONE = World(0, 1, None, averages=False)
+
+
+def rank() -> int:
+    """The number of this process among those that train together, from 0; 0 if it is alone."""
+    return world().rank
+
+
+def world_size() -> int:
+    """How many processes train together; 1 if this one is alone."""
+    return world().size
+
+
+def configure(*, deadline: float | None = None, agree_every: int | None = None) -> None:
+    """Sets how processes agree, for every `fit()` that begins later. All need the same settings.
+
+    Args:
+        deadline: Seconds (more than 0) that a process waits for the others where they agree; then
+            an error names those that have not come. One that is busy in its callbacks (a large
+            checkpoint) is waited for. 60 at first.
+        agree_every: Batches (1 or more) between two agreements inside an epoch, where any process
+            has a callback that counts in batches or may stop there. A decision comes so many
+            batches late at most. 100 at first.
+
+    Raises:
+        ValueError: An argument has a value that is not allowed.
+        TypeError: An argument has the wrong type.
+    """
+    if deadline is not None:
+        seconds = _check.seconds("deadline", deadline)
+        _settings.deadline = _settings.deadline if seconds is None else seconds
+    if agree_every is not None:
+        _settings.agree_every = _check.count("agree_every", agree_every, minimum=1)
+
+
+def world(model: Any = None) -> World:
+    """The processes that train together.
+
+    Args:
+        model: The model, which knows about it on TensorFlow.
+    """
+    backend = keras.config.backend()
+    if backend == "jax":
+        return _jax_world()
+    if backend == "torch":
+        return _torch_world()
+    return _tensorflow_world(model) if backend == "tensorflow" else _ALONE
+
+
+def is_writer(model: Any = None) -> bool:
+    """Whether this process writes the files: the only one, or rank 0."""
+    return world(model).rank == 0
+
+
+def _jax_world() -> World:
+    # Without a distribution that spans them, each process trains a model of its own.
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return _ALONE
+    import jax
+
+    members = _members(distribution)
+    if len(members) == 1 or jax.process_index() not in members:
+        return _ALONE
+    return World(members.index(jax.process_index()), len(members), JaxStore(), averages=False)
+
+
+@lru_cache(maxsize=4)
+def _members(distribution: Any) -> list[int]:
+    """The processes that a distribution of Keras has devices of."""
+    devices = distribution.device_mesh.backend_mesh.devices.flat
+    return sorted({device.process_index for device in devices})
+
+
+def _torch_world() -> World:
+    from torch import distributed
+
+    if not distributed.is_available() or not distributed.is_initialized():
+        return _ALONE
+    size = distributed.get_world_size()
+    return World(distributed.get_rank(), size, TorchStore(), averages=True) if size > 1 else _ALONE
+
+
+def _tensorflow_world(model: Any) -> World:
+    # Keras does not train there. In a loop of somebody's own there is one writer, at least.
+    strategy = getattr(model, "distribute_strategy", None)
+    resolver: Any = getattr(strategy, "cluster_resolver", None)
+    if resolver is None or resolver.task_type not in ("chief", "worker"):
+        return _ALONE
+    cluster = resolver.cluster_spec().as_dict()
+    chiefs, workers = len(cluster.get("chief", ())), len(cluster.get("worker", ()))
+    number = resolver.task_id + (chiefs if resolver.task_type == "worker" else 0)
+    return World(number, chiefs + workers, None, averages=True)
