@@ -156,7 +156,9 @@ def undistributed() -> Iterator[None]:
 
 def is_scattered(model: Any) -> bool:
     """Whether no process alone has all of the model's weights."""
-    values = [variable.value for variable in model.variables]
+    if keras.config.backend() != "jax":
+        return False
+    values = [variable.value for variable in getattr(model, "variables", ())]
     return any(
         not getattr(value, "is_fully_addressable", True)
         and not getattr(value, "is_fully_replicated", True)

@@ -1,7 +1,6 @@
 """One decision for all processes of a training."""
 
 import weakref
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
@@ -11,9 +10,11 @@ from fitwatch import _core, _keras, _settings, distributed
 from fitwatch._batch_loss import BatchLoss
 from fitwatch._exchange import Exchange
 from fitwatch._watch_loss import watch
+from fitwatch.callbacks import _shared_callbacks
+from fitwatch.callbacks._agreed_values import AgreedValues
 from fitwatch.callbacks._around import surround
 from fitwatch.callbacks._companions import named
-from fitwatch.callbacks._compiled import ALIASES, Form
+from fitwatch.callbacks._compiled import Form
 from fitwatch.callbacks._rates import optimizers, rate_of
 
 
@@ -50,9 +51,7 @@ class Agreement:
         self._has_begun = self._is_inside = False
         # Whether this process wants to stop, before all have agreed; and whether they have.
         self._wants_to_stop = self._stops = False
-        # Names in the logs of the trainer itself, and the averages of this epoch.
-        self._trained: set[str] = set()
-        self._means: dict[str, float] = {}
+        self._values = AgreedValues(self)
         surround(
             callback_list,
             self,
@@ -93,28 +92,21 @@ class Agreement:
         self._busy.enter_context(self._exchange.busy())
         self._due, self._shared = _core.Checkpoint(), {}
         self._is_inside = self._wants_to_stop = self._stops = False
-        agreeing = {name: c for name, c in named(self._callbacks()) if _agrees(c)}
-        message = {
-            "callbacks": list(agreeing),
-            "needed": [name for name, c in agreeing.items() if c._fitwatch_is_needed()],
-            "inside": any(map(_may_stop_inside, self._callbacks())),
-            "every": _settings.agree_every,
-        }
+        try:
+            self._agree_on_callbacks()
+        except ValueError:  # which all of them raise
+            self._end()
+            raise
+
+    def _agree_on_callbacks(self) -> None:
+        message = _shared_callbacks.describe(self._callback_list, _settings.agree_every)
         answers = self.gather("the beginning of the training", message)
-        lists = [answer["callbacks"] for answer in answers]
-        shared = [name for name in lists[0] if all(name in names for names in lists)]
-        for rank, answer in enumerate(answers):
-            for name in set(answer["needed"]) - set(shared):
-                lacks = next(r for r, names in enumerate(lists) if name not in names)
-                raise ValueError(
-                    f"{name} must be in the callbacks of every process: rank {rank} has it, rank "
-                    f"{lacks} has not. (Rank 0 alone writes, whoever has it.)"
-                )
-            if [name for name in answer["callbacks"] if name in shared] != shared:
-                raise ValueError(
-                    f"the callbacks must be in the same order in every process: rank {rank} has "
-                    f"{answer['callbacks']}, rank 0 has {lists[0]}."
-                )
+        # On torch it is the user's code that brings the processes together, and when.
+        _shared_callbacks.check_counts(
+            answers, ["epochs"] if self.averages else ["epochs", "steps"]
+        )
+        shared = _shared_callbacks.shared(answers)
+        agreeing = dict(named(self._callbacks()))
         self._shared = {id(agreeing[name]): name for name in shared}
         inside = any(answer["inside"] for answer in answers)
         self.save_freq = answers[0]["every"] if inside else 0
@@ -154,36 +146,24 @@ class Agreement:
             self._exchange.leave(f"{type(error).__name__}: {error}")
             self._end()
 
-    # Values.
-
     def agreed(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
         """The logs of an epoch, with averages where each process has values of its own."""
         if not self.shares(callback):
             return logs
-        wanted = {name for c in self._sharing() for name in c._fitwatch_judged()}
-        own = wanted if self._world.averages else wanted - self._trained
-        unknown = sorted(own - self._means.keys())
-        if unknown:
-            # A name that nobody has is asked for again by the next callback, everywhere.
-            self._means.update(self._averages(f"the values of epoch {self._epoch}", unknown, logs))
-        return {**logs, **self._means} if self._means else logs
+        names = {name for one in self._sharing() for name in one._fitwatch_judged()}
+        return self._values.of_epoch(self._epoch, names, logs)
 
     def agreed_inside(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
         """The same for the logs of a batch, which has the same number everywhere."""
-        if not self._world.averages or not self.shares(callback):
+        if not self.shares(callback):
             return logs
-        name = self._shared[id(callback)]
-        return {**logs, **self._averages(name, callback._fitwatch_judged(), logs)}
+        topic = f"a batch of epoch {self._epoch}, for {self._shared[id(callback)]}"
+        return self._values.of_batch(topic, callback._fitwatch_judged(), logs)
 
     @property
     def averages(self) -> bool:
         """Whether each process has logs of its own data."""
         return self._world.averages
-
-    def _averages(self, topic: str, names: list[str], logs: dict[str, Any]) -> dict[str, float]:
-        answers = self.gather(topic, {name: number(logs.get(name)) for name in names})
-        means = {name: mean(answer.get(name) for answer in answers) for name in names}
-        return {name: value for name, value in means.items() if value is not None}
 
     # Around the hooks of the list.
 
@@ -215,7 +195,7 @@ class Agreement:
         """What a compiled list does behind all callbacks: a Python hook, and its compiled form."""
         if hook != "on_train_batch_end" or not self.save_freq:
             return []
-        if any(map(_has_own_batches, self._callbacks())):
+        if any(map(_shared_callbacks.has_own_batches, self._callbacks())):
             return [(self._after_batch, None)]
         return [(self._after_batch, (_core.Due(self._due, self, False), self._agree_inside))]
 
@@ -273,7 +253,7 @@ class Agreement:
             self.settle(f"the last batch of epoch {epoch}", self._last)
             self._model.stop_training = self._stops
         self._is_inside = False
-        self._trained, self._means = set(logs or {}), {}
+        self._values.begin(logs or {})
         self._busy.enter_context(self.busy())
 
     def _after_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -355,7 +335,7 @@ def join(callback_list: Any, model: Any) -> None:
     if agreement_of(callback_list) is not None:
         return
     ours = hasattr(callback_list, "_recorder")
-    if ours or any(map(_agrees, callback_list.callbacks)):
+    if ours or any(map(_shared_callbacks.agrees, callback_list.callbacks)):
         world = distributed.world(model)
         if world.size > 1:
             callback_list._fitwatch_agreement = Agreement(callback_list, world)
@@ -365,36 +345,3 @@ def agreement_of(callback_list: Any) -> Agreement | None:
     """That of a callback list; None if one process trains alone."""
     agreement: Agreement | None = getattr(callback_list, "_fitwatch_agreement", None)
     return agreement
-
-
-def number(value: Any) -> float | None:
-    """A value of the logs, if it is a number."""
-    value = _keras.to_number(value)
-    return value if isinstance(value, float) else None
-
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are there; None if none is."""
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
-
-
-def _agrees(callback: Any) -> bool:
-    return hasattr(callback, "_fitwatch_is_needed")
-
-
-def _may_stop_inside(callback: Any) -> bool:
-    """Whether a callback may stop the training inside an epoch."""
-    ours = getattr(callback, "_fitwatch_counts_inside", None)
-    return _has_own_batches(callback) if ours is None else ours() or _has_own_batches(callback)
-
-
-def _has_own_batches(callback: Any) -> bool:
-    """Whether somebody's own code is called for every batch."""
-    if isinstance(callback, keras.callbacks.TerminateOnNaN) and not _agrees(callback):
-        return True
-    for hook in ("on_train_batch_begin", "on_train_batch_end", *ALIASES.values()):
-        module = getattr(getattr(callback, hook), "__module__", None) or ""
-        if not module.startswith(("fitwatch.", "keras.")):
-            return True
-    return False

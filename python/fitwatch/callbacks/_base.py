@@ -7,4 +7,4 @@ from fitwatch.callbacks._together import Together
 
 
 class Base(Compiled, Together, Owned, Nested):
-    """Mixin, in front of a class of Keras: compiled hooks, ranks, one list at a time, nested runs."""
+    """Mixin, in front of a class of Keras: compiled hooks, ranks, one list and run at a time."""

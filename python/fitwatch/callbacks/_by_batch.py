@@ -7,7 +7,8 @@ from typing import Any
 from fitwatch import _core, _keras
 from fitwatch._core import Decision
 from fitwatch._watch_loss import watch
-from fitwatch.callbacks._agreement import Agreement, mean
+from fitwatch.callbacks._agreed_values import mean
+from fitwatch.callbacks._agreement import Agreement
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._own_losses import OwnLosses
 from fitwatch.callbacks._together import Agreeing

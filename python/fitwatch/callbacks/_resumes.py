@@ -12,7 +12,7 @@ from fitwatch.callbacks._backup_file import Backup
 from fitwatch.callbacks._backup_folder import BackupFolder, Found
 from fitwatch.callbacks._companions import Companions
 from fitwatch.callbacks._data_order import DataOrder
-from fitwatch.callbacks._saves import refuse_scattered
+from fitwatch.callbacks._scattered import refuse_scattered
 from fitwatch.callbacks._together import Agreeing
 from fitwatch.callbacks._training_state import TrainingState
 

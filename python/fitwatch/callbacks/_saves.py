@@ -12,6 +12,7 @@ from fitwatch import _check, _files, _keras
 from fitwatch.callbacks._agreement import Agreement
 from fitwatch.callbacks._background_save import BackgroundSaver
 from fitwatch.callbacks._kept_files import KeptFiles
+from fitwatch.callbacks._scattered import refuse_scattered
 from fitwatch.callbacks._together import Agreeing
 
 Done = Callable[[BaseException | None], None]
@@ -78,7 +79,7 @@ class Saves(Agreeing):
         if self._fitwatch_kept is not None:
             self._fitwatch_kept.forget_missing()
         super().on_train_begin(logs)  # type: ignore[misc]
-        refuse_scattered(self, self.model)
+        refuse_scattered(self, self._model)
         if self.save_on_background and _saving().has_own_save(self._model):
             raise ValueError(
                 "save_on_background cannot be used with a model that has a save() or "
@@ -106,7 +107,7 @@ class Saves(Agreeing):
 
     def _fitwatch_save(self, filepath: str, value: float | None, done: Done) -> None:
         """Saves the model; `done` is told when it is safe, or what has gone wrong."""
-        refuse_scattered(self, self.model)
+        refuse_scattered(self, self._model)
         agreement = self._fitwatch_agreement()
         with _keras.undistributed(), nullcontext() if agreement is None else agreement.busy():
             self._fitwatch_save_here(filepath, value, done)
@@ -190,20 +191,6 @@ class Saves(Agreeing):
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)  # type: ignore[misc]
         self._fitwatch_saver = BackgroundSaver()
-
-
-def refuse_scattered(callback: Any, model: Any) -> None:
-    """Refuses a model whose weights no process has as a whole.
-
-    Raises:
-        ValueError: It is such a model.
-    """
-    if model is not None and model.built and _keras.is_scattered(model):
-        raise ValueError(
-            f"{type(callback).__name__} cannot take the weights of a model that are divided among "
-            "processes (keras.distribution.ModelParallel): save it with "
-            "keras.callbacks.OrbaxCheckpoint, to which every process gives its part."
-        )
 
 
 def _saving() -> Any:

@@ -11,6 +11,7 @@ from fitwatch.callbacks._by_batch import ByBatch
 from fitwatch.callbacks._ending import Ending
 from fitwatch.callbacks._metrics import directions, watched
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+from fitwatch.callbacks._scattered import refuse_scattered
 from fitwatch.callbacks._stateful import (
     integer,
     optional_number,
@@ -158,6 +159,8 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
         """Starts over."""
         if self._fitwatch_stop_reason is not None:
             self.stop_reason = self._fitwatch_stop_reason = None
+        if self.restore_best_weights:
+            refuse_scattered(self, self._model)
         self._fitwatch_own_words = self._fitwatch_extended
         self._fitwatch_core.reset()
         self._fitwatch_begin_batches(prompt=self.restore_best_weights)

@@ -26,7 +26,9 @@ def _processes():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # TensorFlow too: where it is installed, Keras imports it on every backend when it saves.
-    context.set_forkserver_preload(["tensorflow", "keras", "h5py", "pytest", "fitwatch.callbacks"])
+    on_torch = os.environ.get("KERAS_BACKEND") == "torch"  # the two in one server end it
+    heavy = [] if on_torch else ["tensorflow"]
+    context.set_forkserver_preload([*heavy, "keras", "h5py", "pytest", "fitwatch.callbacks"])
     return context
 
 

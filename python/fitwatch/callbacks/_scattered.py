@@ -1,0 +1,19 @@
+"""Models whose weights are divided among processes."""
+
+from typing import Any
+
+from fitwatch import _keras
+
+
+def refuse_scattered(callback: Any, model: Any) -> None:
+    """Refuses a model whose weights no process has as a whole.
+
+    Raises:
+        ValueError: It is such a model.
+    """
+    if getattr(model, "built", False) and _keras.is_scattered(model):
+        raise ValueError(
+            f"{type(callback).__name__} cannot take the weights of a model that are divided among "
+            "processes (keras.distribution.ModelParallel): save it with "
+            "keras.callbacks.OrbaxCheckpoint, to which every process gives its part."
+        )
