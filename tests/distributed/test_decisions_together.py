@@ -132,16 +132,14 @@ def one_sided(rank, who, batch, at, enabled):
     return fit(rank, [callbacks.TerminateOnNaN(), *only_there], enabled=enabled)
 
 
-@pytest.mark.parametrize("who", [0, 1])
-@pytest.mark.parametrize("enabled", [True, False], ids=["compiled", "stock list"])
+@pytest.mark.parametrize(("who", "enabled"), [(0, False), (1, True)])
 def test_one_process_stops_at_the_end_of_an_epoch(who, enabled):
     first, second = together(one_sided, who, None, "on_epoch_end", enabled)
     assert first["epochs"] == second["epochs"] == [0, 1]
     assert first["weights"] == second["weights"]
 
 
-@pytest.mark.parametrize("who", [0, 1])
-@pytest.mark.parametrize("enabled", [True, False], ids=["compiled", "stock list"])
+@pytest.mark.parametrize(("who", "enabled"), [(0, True), (1, False)])
 def test_one_process_stops_in_the_middle_of_an_epoch(who, enabled):
     first, second = together(one_sided, who, 6, "", enabled)
     # It stops after the batch at which they agree: the fifth, the tenth, and so on, of all.

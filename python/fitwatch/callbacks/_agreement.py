@@ -86,7 +86,8 @@ class Agreement:
         self._has_begun = False
         if self._world.store is None:
             raise distributed.ProcessError(
-                "fitwatch cannot agree on decisions between workers of TensorFlow."
+                "fitwatch cannot agree on decisions between workers of TensorFlow, where Keras 3 "
+                "does not train models (keras-team/keras#20585)."
             )
         self._exchange = Exchange(self._world.rank, self._world.size, self._world.store)
         self._busy.enter_context(self._exchange.busy())
