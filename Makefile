@@ -73,9 +73,10 @@ test-without-tensorflow: ## what TensorBoard gets, on JAX, where TensorFlow is n
 	FITWATCH_WITHOUT_TENSORFLOW=1 KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(ARGS) \
 	  tests/test_event_file_writer.py tests/test_tensorboard_tags.py
 
-faults: $(VENV)/dev.stamp ## processes that are killed or interrupted, 200 times each; full disks
+faults: $(VENV)/dev.stamp ## processes that are killed, 200 times each; two that train together, 50 times
 	FITWATCH_KILLS=200 KERAS_BACKEND=jax $(PY) -m pytest tests/faults $(ARGS)
 	FITWATCH_KILLS=200 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/faults $(ARGS)
+	FITWATCH_ROUNDS=50 KERAS_BACKEND=jax $(PY) -m pytest tests/distributed $(ARGS)
 
 test-torch: ## the tests of the package on torch, in an environment of its own (some gigabytes)
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp

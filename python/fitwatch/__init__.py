@@ -2,7 +2,8 @@
 
 `fitwatch.enable()` makes every `fit()` a fitwatch one. `fitwatch.callbacks` has drop-in
 replacements for the classes of `keras.callbacks`, to be used with or without it, and
-`fitwatch.CallbackList` and `fitwatch.EventFileWriter` are for loops of your own. Importing
+`fitwatch.CallbackList` and `fitwatch.EventFileWriter` are for loops of your own;
+`fitwatch.distributed` is about training in several processes. Importing
 `fitwatch` alone imports nothing heavy: Keras comes with `fitwatch.callbacks`.
 """
 
@@ -17,6 +18,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "disable",
+    "distributed",
     "enable",
     "enabled",
     "resumable",
@@ -33,9 +35,12 @@ def __getattr__(name: str) -> Any:
         from fitwatch._resumable import resumable
 
         return resumable
-    if name in ("callbacks", "CallbackList"):
+    if name in ("callbacks", "distributed"):
         import importlib
 
-        callbacks = importlib.import_module("fitwatch.callbacks")
-        return callbacks if name == "callbacks" else callbacks.CallbackList
+        return importlib.import_module(f"fitwatch.{name}")
+    if name == "CallbackList":
+        from fitwatch.callbacks import CallbackList
+
+        return CallbackList
     raise AttributeError(f"module 'fitwatch' has no attribute {name!r}")

@@ -88,6 +88,19 @@ class Exchange:
             self._set(self._key(self._rank), json.dumps({"left": left}))
         self.close()
 
+    def end(self) -> None:
+        """Ends a training that has come to its end. Never raises.
+
+        Rank 0 keeps the store, as a rule: it stays until the others have read its last answer.
+        """
+        others = [] if self._is_over or self._rank else range(1, self._size)
+        self.leave("it has ended there.")
+        end = time.monotonic() + self._deadline
+        with suppress(ProcessError):
+            for rank in others:
+                while self._get(self._key(rank), _SLICE) is None and time.monotonic() < end:
+                    pass
+
     def close(self) -> None:
         """Ends it, without a word."""
         self._is_over = True

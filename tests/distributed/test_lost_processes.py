@@ -35,7 +35,9 @@ def train(rank, deadline, *own, epochs=4, folder=None, exact=False, **options):
         own = (callbacks.BackupAndRestore(f"{folder}/backup", every, exact=exact), *own)
         saved = callbacks.ModelCheckpoint(f"{folder}/best.weights.h5", save_weights_only=True)
         logged = callbacks.CSVLogger(f"{folder}/log.csv")
-        own = (*own, saved, logged, callbacks.EarlyStopping(restore_best_weights=True, patience=9))
+        stopping = callbacks.EarlyStopping(restore_best_weights=True, patience=9)
+        plateau = callbacks.ReduceLROnPlateau("loss", unit="batch", patience=4, min_delta=0.05)
+        own = (*own, saved, logged, stopping, *([plateau] if exact else []))
     with fitwatch.enabled():
         history = model.fit(
             x,
@@ -47,7 +49,9 @@ def train(rank, deadline, *own, epochs=4, folder=None, exact=False, **options):
             callbacks=[callbacks.TerminateOnNaN(), *own],
             **options,
         )
-    return {"epochs": history.epoch, "history": history.history, "weights": weights_of(model)}
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    result = {"epochs": history.epoch, "history": history.history, "weights": weights_of(model)}
+    return result | {"rate": rate}
 
 
 def dies(rank, who):
@@ -154,6 +158,8 @@ def test_one_process_is_killed_and_both_are_started_again(tmp_path, exact, numbe
         again = [rank.hear() for rank in ranks]
     assert not any(isinstance(one, Failed) for one in (*whole, *again)), (whole, again)
     assert again[0]["weights"] == again[1]["weights"]
+    assert again[0]["rate"] == again[1]["rate"]
+    assert (again[0]["rate"] < 0.1) == exact
     assert again[0]["epochs"] == again[1]["epochs"] == ([0, 1, 2, 3] if exact else [2, 3])
     assert (
         files_in(tmp_path / "cut")

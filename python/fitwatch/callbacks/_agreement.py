@@ -55,12 +55,15 @@ class Agreement:
         surround(
             callback_list,
             self,
-            before={"on_train_begin": self.begin, "on_epoch_end": self._before_epoch_end},
+            before={
+                "on_train_begin": self.begin,
+                "on_epoch_end": self._before_epoch_end,
+                "on_train_end": self._before_train_end,
+            },
             after={
                 "on_train_begin": self._after_train_begin,
                 "on_epoch_begin": self._after_epoch_begin,
                 "on_epoch_end": self._after_epoch_end,
-                "on_train_end": self._after_train_end,
             },
         )
 
@@ -273,9 +276,10 @@ class Agreement:
             if rate != own:
                 optimizer.learning_rate = rate
 
-    def _after_train_end(self, logs: Any = None) -> None:
+    def _before_train_end(self, logs: Any = None) -> None:
+        # All is decided: each process ends by itself, however long that takes.
         if self._exchange is not None:
-            self._exchange.leave("it has ended there.")
+            self._exchange.end()
         self._end()
 
     def _fitwatch_failed(self, error: BaseException) -> None:
