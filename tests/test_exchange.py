@@ -3,11 +3,11 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from functools import partial
 
 import pytest
 
-from fitwatch import _exchange, _settings
+from fitwatch import _settings
 from fitwatch._exchange import Exchange, ProcessError
 
 
@@ -35,18 +35,19 @@ class Store:
 
 @pytest.fixture
 def ranks(monkeypatch):
-    """Makes the exchanges of some ranks, which have begun as many trainings."""
+    """Makes the exchanges of some ranks."""
 
     def make(size, deadline=30.0, store=None):
         monkeypatch.setattr(_settings, "deadline", deadline)
         store = store or Store()
-        made = []
-        for rank in range(size):
-            monkeypatch.setattr(_exchange, "_sessions", count(7))
-            made.append(Exchange(rank, size, store))
+        made = all_at_once(*(partial(Exchange, rank, size, store) for rank in range(size)))
+        everything.extend(made)
         return made, store
 
-    return make
+    everything = []
+    yield make
+    for one in everything:
+        one.close()
 
 
 def all_at_once(*actions):
@@ -71,9 +72,47 @@ def test_all_messages_come_to_all_and_what_was_read_is_deleted(ranks):
     heard = all_at_once(*(lambda one=one: talk(one) for one in made))
     assert heard[0] == heard[1] == heard[2]
     assert heard[0][49] == [{"from": rank, "nan": [49]} for rank in range(3)]
-    # A message of each rank, and the answer.
-    assert len(store.texts) <= 4
-    assert threading.active_count() < 10
+    # A message of each rank, the answer, and how the others learned the name of the session.
+    assert len(store.texts) <= 4 + 2
+    all_at_once(*(one.end for one in made))
+    again, store = ranks(3, store=store)
+    assert len(store.texts) <= 2
+    assert all_at_once(*(partial(one.gather, "x", 1) for one in again)) == [[1, 1, 1]] * 3
+
+
+def test_threads_end_with_the_exchange(ranks):
+    def busy():
+        return [thread for thread in threading.enumerate() if thread.name == "fitwatch: busy"]
+
+    made, _ = ranks(3)
+    assert len(busy()) == 3
+    made[0].close()
+    made[1].leave("")
+    made[2].end()
+    deadline = time.monotonic() + 10
+    while busy():
+        assert time.monotonic() < deadline
+
+
+def test_a_training_that_failed_leaves_nothing_to_the_next_one(ranks, monkeypatch):
+    store = Store()
+    monkeypatch.setattr(_settings, "deadline", 0.3)
+    # One has never come to the first training; and the other way round to the second one.
+    with pytest.raises(ProcessError, match="rank 1 did not come to the beginning"):
+        Exchange(0, 2, store)
+    with pytest.raises(ProcessError, match="rank 0 did not come to the beginning"):
+        Exchange(1, 2, store)
+    (first, second), _ = ranks(2, store=store)
+    assert all_at_once(lambda: first.gather("x", 1), lambda: second.gather("x", 2)) == [[1, 2]] * 2
+
+
+def test_who_has_failed_comes_to_no_other_round(ranks):
+    (first, second), _ = ranks(2, deadline=0.3)
+    for _ in range(2):
+        with pytest.raises(ProcessError):
+            first.gather("x", 1)
+    with pytest.raises(ProcessError, match="rank 1 did not come to x"):
+        second.gather("x", 1)
 
 
 def test_who_does_not_come_is_named_by_all(ranks):
@@ -119,26 +158,56 @@ def test_who_is_somewhere_else_is_told_so(ranks):
 
 @pytest.mark.parametrize("who", [0, 1])
 def test_who_is_busy_is_waited_for(ranks, who):
-    made, store = ranks(2, deadline=0.5)
+    made, _ = ranks(2, deadline=0.8)
 
     def late():
-        with made[who].busy():
-            time.sleep(2)
+        for _ in range(2):
+            with made[who].busy():
+                time.sleep(1)
+            time.sleep(0.2)
         return made[who].gather("x", who)
 
-    assert all_at_once(late, lambda: made[1 - who].gather("x", 1 - who)) == [[0, 1]] * 2
-    assert not any("busy" in key for key in store.texts)
+    def waits():
+        with pytest.warns(UserWarning, match=f"waiting for rank {who}, busy in the callbacks"):
+            return made[1 - who].gather("x", 1 - who)
+
+    assert all_at_once(late, waits) == [[0, 1]] * 2
+
+
+def test_nobody_is_waited_for_without_end(ranks):
+    (first, second), _ = ranks(2, deadline=0.4)
+    began = time.monotonic()
+    with (
+        second.busy(),
+        pytest.warns(UserWarning, match="waiting for rank 1"),
+        pytest.raises(ProcessError, match="it has been busy in its callbacks for that long"),
+    ):
+        first.gather("x", 1)
+    assert 4 <= time.monotonic() - began < 8
 
 
 def test_who_died_while_it_was_busy_is_not(ranks):
-    (first, second), _ = ranks(2, deadline=0.4)
+    (first, second), _ = ranks(2, deadline=0.8)
     with second.busy():
         time.sleep(0.5)
-        second._beats._store = Store()  # nobody hears of it any more
+        second._beats.stop()  # nobody hears of it any more
         began = time.monotonic()
         with pytest.raises(ProcessError, match="rank 1 did not come"):
             first.gather("x", 1)
         assert time.monotonic() - began < 2
+
+
+def test_late_ones_have_one_deadline_together(ranks):
+    (first, second, _), _ = ranks(3, deadline=1.0)
+
+    def late():
+        time.sleep(0.7)
+        return second.gather("x", 1)
+
+    began = time.monotonic()
+    said = all_at_once(lambda: first.gather("x", 0), late)
+    assert all("rank 2 did not come to x" in one for one in said)
+    assert time.monotonic() - began < 2.5
 
 
 def test_a_store_that_is_gone_is_an_error_that_says_so(ranks):
@@ -146,7 +215,8 @@ def test_a_store_that_is_gone_is_an_error_that_says_so(ranks):
         def set(self, key, text):
             raise OSError("connection refused")
 
-    (_, second), _ = ranks(2, store=Gone())
+    (_, second), _ = ranks(2)
+    second._store = Gone()
     with pytest.raises(ProcessError, match="the store of the training, which rank 0 keeps, cannot"):
         second.gather("x", 1)
     second.leave("")  # says nothing, and raises nothing

@@ -1,19 +1,27 @@
 """Messages between the processes of one training, with a deadline."""
 
-import itertools
 import json
-import threading
+import os
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from fitwatch import _settings
+from fitwatch._beats import Beats
 
 # A wait of the engine's cannot be interrupted: it is made of short ones.
 _SLICE = 1.0
 
-_sessions = itertools.count()
+# How many deadlines a process may be busy in its callbacks.
+_BUSY = 10
+
+# Seconds in which the others read what rank 0 says last, before it ends, perhaps, and the store.
+_GRACE = 0.5
+
+# What this process has posted and not deleted.
+_left_over: set[str] = set()
 
 
 class ProcessError(RuntimeError):
@@ -27,20 +35,28 @@ class Exchange:
     together: two messages for each rank and round, whatever their number. What was read by
     everybody is deleted. A rank that leaves says so where its next message would be.
 
+    Making one is the first round: rank 0 answers those that have come with the name of a session,
+    so that nothing of an earlier training is read.
+
     Args:
         rank: This process's number.
         size: How many there are.
         store: Where messages are left.
+
+    Raises:
+        ProcessError: A rank has not come within the deadline.
     """
 
     def __init__(self, rank: int, size: int, store: Any) -> None:
         self._rank, self._size, self._store = rank, size, store
         self._deadline = _settings.deadline
-        # All ranks have begun as many trainings.
-        self._prefix = f"fitwatch/{next(_sessions)}"
         self._round = 0
         self._is_over = False
-        self._beats = _Beats(store, f"{self._prefix}/busy/{rank}", self._deadline / 4)
+        old = set(_left_over)
+        self._prefix = self._meet(os.urandom(6).hex())
+        for key in old:  # everybody is here, and not there any more
+            self._delete(key)
+        self._beats = Beats(store, self._prefix, rank, self._deadline / 4)
 
     def gather(self, topic: str, message: Any) -> list[Any]:
         """The messages of all ranks, by rank; comes back when all are there.
@@ -51,19 +67,21 @@ class Exchange:
 
         Raises:
             ProcessError: A rank has not come within the deadline, or has left, or is somewhere
-                else; raised on every rank.
+                else. The others are told.
         """
+        if self._is_over:
+            raise ProcessError(f"this process has left the training before {topic}.")
         self._round += 1
-        text = json.dumps({"topic": topic, "message": message})
         try:
-            self._set(self._key(self._rank), text)
-            answer = self._answer(topic) if self._rank == 0 else self._wait("answer", topic)
-        except BaseException:
-            self.close()
+            self._post(self._key(self._rank), json.dumps({"topic": topic, "message": message}))
+            with self._beats.paused():
+                answer = self._answer(topic) if self._rank == 0 else self._read_answer(topic)
+        except BaseException as error:
+            self.leave(f"{type(error).__name__}: {error}")
             raise
         # Everybody has read what came before.
         for sender in (self._rank, "answer") if self._rank == 0 else (self._rank,):
-            self._delete(sender, self._round - 1)
+            self._delete(self._key(sender, self._round - 1))
         if "error" in answer:
             self.close()
             raise ProcessError(answer["error"])
@@ -80,12 +98,17 @@ class Exchange:
         """Tells the others that this process comes to no other round. Never raises."""
         if self._is_over:
             return
-        self._round += 1
         left = f"rank {self._rank} has left the training: {reason}"
         with suppress(Exception):
+            self._post(f"{self._prefix}/left", left)
             if self._rank == 0:
-                self._set(self._key("answer"), json.dumps({"error": left}))
-            self._set(self._key(self._rank), json.dumps({"left": left}))
+                # Of this round, if it has none; and of the next one.
+                error = json.dumps({"error": left})
+                if self._store.get(self._key("answer"), 0) is None:
+                    self._post(self._key("answer"), error)
+                self._post(self._key("answer", self._round + 1), error)
+                time.sleep(_GRACE)
+            self._post(self._key(self._rank, self._round + 1), json.dumps({"left": left}))
         self.close()
 
     def end(self) -> None:
@@ -93,28 +116,71 @@ class Exchange:
 
         Rank 0 keeps the store, as a rule: it stays until the others have read its last answer.
         """
-        others = [] if self._is_over or self._rank else range(1, self._size)
-        self.leave("it has ended there.")
-        end = time.monotonic() + self._deadline
-        with suppress(ProcessError):
-            for rank in others:
-                while self._get(self._key(rank), _SLICE) is None and time.monotonic() < end:
-                    pass
+        if self._is_over:
+            return
+        ended = f"rank {self._rank} has left the training: it has ended there."
+        last = self._round + 1
+        with suppress(Exception):
+            if self._rank == 0:
+                self._post(self._key("answer", last), json.dumps({"error": ended}))
+            self._post(self._key(self._rank, last), json.dumps({"left": ended}))
+            until = time.monotonic() + self._deadline
+            for rank in range(1, self._size) if self._rank == 0 else ():
+                while self._get(self._key(rank, last), _SLICE) is None:
+                    if time.monotonic() > until:
+                        break
+        self.close()
 
     def close(self) -> None:
         """Ends it, without a word."""
         self._is_over = True
         self._beats.stop()
 
+    def _meet(self, own: str) -> str:
+        """The prefix of all keys of the session."""
+        topic = "the beginning of the training"
+        if self._rank:
+            here = f"fitwatch/here/{self._rank}"
+            self._post(here, own)
+            try:
+                return self._wait(f"fitwatch/session/{own}", 0, topic, lambda: [0])
+            finally:
+                self._delete(here)
+        session = f"fitwatch/{own}"
+        ranks = range(1, self._size)
+
+        def missing() -> list[int]:
+            return [rank for rank in ranks if self._get(f"fitwatch/here/{rank}", 0) is None]
+
+        until = time.monotonic() + self._deadline
+        come = [self._wait(f"fitwatch/here/{rank}", rank, topic, missing, until) for rank in ranks]
+        for rank, other in zip(ranks, come, strict=True):
+            with self._reached():
+                self._store.delete(f"fitwatch/here/{rank}")  # whoever comes again is another one
+            self._post(f"fitwatch/session/{other}", session)
+        return session
+
     def _answer(self, topic: str) -> dict[str, Any]:
         """What rank 0 tells the others."""
         answer: dict[str, Any]
+        until = time.monotonic() + self._deadline
         try:
-            posted = [self._wait(rank, topic) for rank in range(self._size)]
+            posted = [
+                json.loads(self._wait(self._key(rank), rank, topic, self._missing, until))
+                for rank in range(self._size)
+            ]
             answer = self._put_together(posted)
         except ProcessError as error:
             answer = {"error": str(error)}
-        self._set(self._key("answer"), json.dumps(answer))
+        self._post(self._key("answer"), json.dumps(answer))
+        if "error" in answer:
+            time.sleep(_GRACE)
+        return answer
+
+    def _read_answer(self, topic: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(
+            self._wait(self._key("answer"), 0, topic, self._missing)
+        )
         return answer
 
     def _put_together(self, posted: list[dict[str, Any]]) -> dict[str, Any]:
@@ -129,40 +195,65 @@ class Exchange:
                 }
         return {"messages": [one["message"] for one in posted]}
 
-    def _wait(self, sender: "int | str", topic: str) -> dict[str, Any]:
-        """What somebody has posted in this round."""
-        rank = 0 if sender == "answer" else sender
-        end = time.monotonic() + self._deadline
-        beat = None
-        while True:
-            left = end - time.monotonic()
-            text = self._get(self._key(sender), min(max(left, 0.001), _SLICE))
-            if text is not None:
-                posted: dict[str, Any] = json.loads(text)
-                return posted
-            if left > 0:
-                continue
-            before, beat = beat, self._get(f"{self._prefix}/busy/{rank}", 0)
-            if beat is None or beat == before:
-                raise self._lost(topic)
-            end = time.monotonic() + self._deadline
+    def _missing(self) -> list[int]:
+        """The ranks that have not come to this round."""
+        return [rank for rank in range(self._size) if self._get(self._key(rank), 0) is None]
 
-    def _lost(self, topic: str) -> ProcessError:
-        lost = [rank for rank in range(self._size) if self._get(self._key(rank), 0) is None]
-        if not lost:
-            lost = [0]  # it has come, and has not answered
-        ranks = f"rank {lost[0]}" if len(lost) == 1 else f"ranks {', '.join(map(str, lost))}"
+    def _wait(
+        self,
+        key: str,
+        rank: int,
+        topic: str,
+        missing: Callable[[], list[int]],
+        until: float = 0,
+    ) -> str:
+        """What a rank posts under a key."""
+        began = time.monotonic()
+        until = until or began + self._deadline
+        latest = began + _BUSY * self._deadline
+        beats: dict[int, str | None] = {}
+        told = False
+        slice_ = min(_SLICE, self._deadline / 8)
+        while True:
+            text = self._get(key, slice_)
+            if text is not None:
+                return text
+            now = time.monotonic()
+            # A process that waits for others is none that is busy: it may be another one's turn.
+            lost = missing() or [rank]
+            before, beats = beats, {one: self._get(self._busy_key(one), 0) for one in lost}
+            if any(before.get(one, beat) != beat for one, beat in beats.items()):
+                until = max(until, now + self._deadline)
+            if now >= min(until, latest):
+                raise self._lost(lost, topic, now - began, busy=now < until)
+            if now - began > self._deadline and not told:
+                told = True
+                warnings.warn(
+                    f"fitwatch: waiting for {_ranks(lost)}, busy in the callbacks, at {topic}.",
+                    stacklevel=2,
+                )
+
+    def _busy_key(self, rank: int) -> str:
+        return f"{getattr(self, '_prefix', 'fitwatch')}/busy/{rank}"
+
+    def _lost(self, lost: list[int], topic: str, seconds: float, *, busy: bool) -> ProcessError:
+        why = (
+            "it has been busy in its callbacks for that long"
+            if busy
+            else "the process has died, it hangs, or it has other callbacks"
+        )
         return ProcessError(
-            f"{ranks} did not come to {topic} within {self._deadline:g} seconds, where rank "
-            f"{self._rank} waits: the process has died, it hangs, or it has other callbacks. Every "
-            "process needs the same ones: rank 0 alone writes. "
-            "(fitwatch.distributed.configure(deadline=...) gives more time.)"
+            f"{_ranks(lost)} did not come to {topic} within {seconds:.0f} seconds, where rank "
+            f"{self._rank} waits: {why}. Every process needs the same callbacks: rank 0 alone "
+            "writes. (fitwatch.distributed.configure(deadline=...) gives more time; a fit() of one "
+            "process goes under fitwatch.distributed.alone().)"
         )
 
     def _key(self, sender: "int | str", number: int | None = None) -> str:
         return f"{self._prefix}/{self._round if number is None else number}/{sender}"
 
-    def _set(self, key: str, text: str) -> None:
+    def _post(self, key: str, text: str) -> None:
+        _left_over.add(key)
         with self._reached():
             self._store.set(key, text)
 
@@ -171,10 +262,11 @@ class Exchange:
             text: str | None = self._store.get(key, seconds)
             return text
 
-    def _delete(self, sender: "int | str", number: int) -> None:
-        if number:
-            with self._reached():
-                self._store.delete(self._key(sender, number))
+    def _delete(self, key: str) -> None:
+        if key in _left_over:
+            _left_over.discard(key)
+            with suppress(Exception):  # it is but tidy
+                self._store.delete(key)
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -186,42 +278,5 @@ class Exchange:
             ) from error
 
 
-class _Beats:
-    """Signs of life, while a process is busy: only then, so that one that hangs is found out.
-
-    Args:
-        store: Where they are left.
-        key: Under which key.
-        seconds: From one to the next; nothing is left by who is busy for a shorter time.
-    """
-
-    def __init__(self, store: Any, key: str, seconds: float) -> None:
-        self._store, self._key, self._seconds = store, key, seconds
-        self._depth = self._count = 0
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> None:
-        self._depth += 1
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="fitwatch: busy", daemon=True)
-            self._thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._count and not self._depth:
-                self._count = 0
-                with suppress(Exception):  # whoever waits is told of it
-                    self._store.delete(self._key)
-
-    def stop(self) -> None:
-        self._ended.set()
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._seconds):
-            with self._lock, suppress(Exception):
-                if self._depth:
-                    self._count += 1
-                    self._store.set(self._key, str(self._count))
+def _ranks(ranks: list[int]) -> str:
+    return f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))}"

@@ -9,3 +9,6 @@ max_lag = DEFAULT_MAX_LAG
 # agreements inside an epoch.
 deadline = 60.0
 agree_every = 100
+
+# Whether this process trains for itself, whatever others there are.
+alone = False

@@ -4,7 +4,7 @@ Each has text by key, which every process of the training sees. Calls of a store
 the engine raises when the process that keeps it is gone.
 """
 
-from datetime import timedelta
+import time
 from typing import Any, Protocol
 
 
@@ -66,17 +66,15 @@ class TorchStore:
 
     def get(self, key: str, seconds: float) -> str | None:
         """Waits for a text."""
-        from torch.distributed import DistStoreError
-
-        if seconds <= 0:
-            return self._read(key) if self._store.check([key]) else None
-        try:
-            self._store.wait([key], timedelta(seconds=seconds))
-        except DistStoreError:
-            return None
-        return self._read(key)
-
-    def _read(self, key: str) -> str:
+        # A wait of the store's own keeps all threads out, and prints a warning when it is over.
+        end = time.monotonic() + seconds
+        pause = 0.0001
+        while not self._store.check([key]):
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 0.02)
         return bytes(self._store.get(key)).decode()
 
     def delete(self, key: str) -> None:

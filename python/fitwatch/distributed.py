@@ -11,6 +11,9 @@ Example:
     (0, 1)
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,7 +23,7 @@ from fitwatch import _check, _settings
 from fitwatch._exchange import ProcessError
 from fitwatch._stores import JaxStore, Store, TorchStore
 
-__all__ = ["ProcessError", "configure", "rank", "world_size"]
+__all__ = ["ProcessError", "alone", "configure", "rank", "world_size"]
 
 
 class World(NamedTuple):
@@ -54,8 +57,8 @@ def configure(*, deadline: float | None = None, agree_every: int | None = None) 
 
     Args:
         deadline: Seconds (more than 0) that a process waits for the others where they agree; then
-            an error names those that have not come. One that is busy in its callbacks (a large
-            checkpoint) is waited for. 60 at first.
+            an error names those that have not come. One that is busy in its callbacks, or with its
+            validation, is waited for ten times as long. 60 at first.
         agree_every: Batches (1 or more) between two agreements inside an epoch, where any process
             has a callback that counts in batches or may stop there. A decision comes so many
             batches late at most. 100 at first.
@@ -78,11 +81,33 @@ def world(model: Any = None) -> World:
         model: The model, which knows about it on TensorFlow.
     """
     backend = keras.config.backend()
+    if _settings.alone:
+        return _ALONE
     if backend == "jax":
         return _jax_world()
     if backend == "torch":
         return _torch_world()
     return _tensorflow_world(model) if backend == "tensorflow" else _ALONE
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A block in which this process trains for itself: a model of its own, that nobody shares.
+
+    For a `fit()` that not all processes run, or one model for each of them, as in a search. It
+    writes its own files.
+
+    Example:
+        >>> from fitwatch import distributed
+        >>> with distributed.alone():
+        ...     distributed.world_size()
+        1
+    """
+    before, _settings.alone = _settings.alone, True
+    try:
+        yield
+    finally:
+        _settings.alone = before
 
 
 def is_writer(model: Any = None) -> bool:
@@ -122,8 +147,11 @@ def _torch_world() -> World:
 def _tensorflow_world(model: Any) -> World:
     # Keras does not train there. In a loop of somebody's own there is one writer, at least.
     strategy = getattr(model, "distribute_strategy", None)
-    resolver: Any = getattr(strategy, "cluster_resolver", None)
-    if resolver is None or resolver.task_type not in ("chief", "worker"):
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return _ALONE
+    resolver = strategy.cluster_resolver
+    if resolver.task_type not in ("chief", "worker"):
         return _ALONE
     cluster = resolver.cluster_spec().as_dict()
     chiefs, workers = len(cluster.get("chief", ())), len(cluster.get("worker", ()))

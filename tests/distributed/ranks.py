@@ -4,11 +4,14 @@ import os
 import socket
 import time
 import traceback
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import keras
 import numpy as np
 from killed import Child
+
+import fitwatch
+from fitwatch import distributed
 
 BACKEND = keras.config.backend()
 
@@ -115,6 +118,27 @@ def _averaged(rate):
             super().apply(grads, trainable_variables)
 
     return AveragedSGD(rate)
+
+
+def fit(rank, own, *, enabled=True, model=None, epochs=6, every=5, deadline=30.0, **options):
+    """Trains with callbacks; which epochs and batches were trained, and with what weights."""
+    distributed.configure(deadline=deadline, agree_every=every)
+    train, validation = digits(rank)
+    model = model or digits_model()
+    batches = []
+    counter = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda b, logs: batches.append(b))
+    options = {"batch_size": 32, "shuffle": False, "verbose": 0, **options}
+    with fitwatch.enabled() if enabled else nullcontext():
+        history = model.fit(
+            *train, validation_data=validation, epochs=epochs, callbacks=[counter, *own], **options
+        )
+    return {
+        "epochs": history.epoch,
+        "history": history.history,
+        "batches": batches,
+        "weights": weights_of(model),
+        "rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
+    }
 
 
 def weights_of(model):

@@ -3,39 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from ranks import BACKEND, digits, digits_model, errors_of, files_in, together, weights_of
+from ranks import BACKEND, errors_of, files_in, fit, together, weights_of
 
-import fitwatch
 from fitwatch import callbacks, distributed
 
 pytestmark = pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on TensorFlow")
-
-
-def fit(rank, own, *, enabled=True, model=None, epochs=6, every=5, deadline=30.0, **options):
-    """Trains with callbacks; which epochs and batches were trained, and with what weights."""
-    distributed.configure(deadline=deadline, agree_every=every)
-    train, validation = digits(rank)
-    model = model or digits_model()
-    batches = []
-    counter = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda b, logs: batches.append(b))
-    options = {"batch_size": 32, "shuffle": False, "verbose": 0, **options}
-    with fitwatch.enabled() if enabled else _nothing():
-        history = model.fit(
-            *train, validation_data=validation, epochs=epochs, callbacks=[counter, *own], **options
-        )
-    return {
-        "epochs": history.epoch,
-        "history": history.history,
-        "batches": batches,
-        "weights": weights_of(model),
-        "rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
-    }
-
-
-def _nothing():
-    from contextlib import nullcontext
-
-    return nullcontext()
 
 
 def everything(rank, folder, enabled, mode):

@@ -39,7 +39,9 @@ class Agreement:
         self._list = weakref.ref(callback_list)
         self._world = world
         self._exchange: Exchange | None = None
-        self._busy = ExitStack()
+        # What says that this process is busy: its hooks, its validation.
+        self._busy: list[ExitStack] = []
+        self._inside = _Inside(self)
         # Names of callbacks that all processes have, by their identity here.
         self._shared: dict[int, str] = {}
         # Batches between two agreements: `_core.Due` asks for it under this name.
@@ -57,12 +59,15 @@ class Agreement:
             self,
             before={
                 "on_train_begin": self.begin,
+                "on_epoch_begin": self._enter,
+                "on_test_begin": self._enter,
                 "on_epoch_end": self._before_epoch_end,
                 "on_train_end": self._before_train_end,
             },
             after={
                 "on_train_begin": self._after_train_begin,
                 "on_epoch_begin": self._after_epoch_begin,
+                "on_test_end": self._exit,
                 "on_epoch_end": self._after_epoch_end,
             },
         )
@@ -86,19 +91,16 @@ class Agreement:
         """
         if self._exchange is not None and not self._has_begun:
             return  # for another callback, just now
+        self._end()
         self._has_begun = False
-        if self._world.store is None:
-            raise distributed.ProcessError(
-                "fitwatch cannot agree on decisions between workers of TensorFlow, where Keras 3 "
-                "does not train models (keras-team/keras#20585)."
-            )
         self._exchange = Exchange(self._world.rank, self._world.size, self._world.store)
-        self._busy.enter_context(self._exchange.busy())
+        weakref.finalize(self._callback_list, self._exchange.close).atexit = False
+        self._enter()
         self._due, self._shared = _core.Checkpoint(), {}
         self._is_inside = self._wants_to_stop = self._stops = False
         try:
             self._agree_on_callbacks()
-        except ValueError:  # which all of them raise
+        except BaseException:
             self._end()
             raise
 
@@ -185,8 +187,8 @@ class Agreement:
         hooked = hasattr(self._callback_list, "_recorder")  # ours, which plans it
         if self.save_freq and not hooked:
             after = {"on_train_batch_end": self._after_batch}
-            surround(self._callback_list, _Inside(self), after=after)
-        self._busy.close()
+            surround(self._callback_list, self._inside, after=after)
+        self._exit()
 
     def _after_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
@@ -194,6 +196,7 @@ class Agreement:
         if self._fitwatch_losses is not None:
             self._fitwatch_losses = watch(self, quiet=True)
         self._is_inside = True
+        self._exit()
 
     def planned(self, hook: str) -> list[tuple[Any, Form | None]]:
         """What a compiled list does behind all callbacks: a Python hook, and its compiled form."""
@@ -204,9 +207,10 @@ class Agreement:
         return [(self._after_batch, (_core.Due(self._due, self, False), self._agree_inside))]
 
     def _after_batch(self, batch: int, logs: Any = None) -> None:
-        self._hold_back()
-        if self._due.due(int(batch), self.save_freq):
-            self._agree_inside(batch)
+        if self.save_freq:
+            self._hold_back()
+            if self._due.due(int(batch), self.save_freq):
+                self._agree_inside(batch)
 
     def _hold_back(self) -> None:
         """A process that stopped by itself would leave the others waiting for ever."""
@@ -240,7 +244,8 @@ class Agreement:
         try:
             for callback in inside:
                 name = self._shared[id(callback)]
-                callback._fitwatch_conclude([a["proposals"].get(name) for a in answers], batch)
+                said = [answer["proposals"].get(name) for answer in answers]
+                callback._fitwatch_conclude(said, batch, self.averages)
         finally:
             self._is_inside = True
         self._take_stops([answer["stop"] for answer in answers], where)
@@ -258,7 +263,7 @@ class Agreement:
             self._model.stop_training = self._stops
         self._is_inside = False
         self._values.begin(logs or {})
-        self._busy.enter_context(self.busy())
+        self._enter()
 
     def _after_epoch_end(self, epoch: int, logs: Any = None) -> None:
         model = self._model
@@ -268,10 +273,10 @@ class Agreement:
         answers = self.gather(where, {"stop": stop, "rates": rates})
         self._take_stops([answer["stop"] for answer in answers], where)
         model.stop_training = self._stops
-        self._busy.close()
+        self._exit()
         # On JAX a rate is one array of all processes already.
         for (optimizer, _), own, rate in zip(
-            optimizers(model.optimizer) if rates else [], rates, answers[0]["rates"], strict=True
+            optimizers(model.optimizer) if rates else [], rates, answers[0]["rates"], strict=False
         ):
             if rate != own:
                 optimizer.learning_rate = rate
@@ -285,8 +290,20 @@ class Agreement:
     def _fitwatch_failed(self, error: BaseException) -> None:
         self.leave(error)
 
+    def _enter(self, *args: Any) -> None:
+        busy = ExitStack()
+        busy.enter_context(self.busy())
+        self._busy.append(busy)
+
+    def _exit(self, *args: Any) -> None:
+        if self._busy:
+            self._busy.pop().close()
+
     def _end(self) -> None:
-        self._busy.close()
+        while self._busy:
+            self._exit()
+        if self._exchange is not None:
+            self._exchange.close()
         self._exchange = None
         self.save_freq = 0
         if self._fitwatch_losses is not None:
@@ -298,7 +315,8 @@ class Agreement:
     def _take_stops(self, stops: list[bool], where: str) -> None:
         if any(stops) and not self._stops:
             self._stops = True
-            if not stops[0]:
+            params = getattr(self._callback_list, "params", None) or {}
+            if not stops[0] and params.get("verbose"):
                 rank = stops.index(True)
                 _keras.print_message(f"\nRank {rank} has stopped the training at {where}.")
 
@@ -340,9 +358,9 @@ def join(callback_list: Any, model: Any) -> None:
     if agreement_of(callback_list) is not None:
         return
     ours = hasattr(callback_list, "_recorder")
-    if ours or any(map(_shared_callbacks.agrees, callback_list.callbacks)):
+    if ours or any(map(_shared_callbacks.joins, callback_list.callbacks)):
         world = distributed.world(model)
-        if world.size > 1:
+        if world.store is not None:
             callback_list._fitwatch_agreement = Agreement(callback_list, world)
 
 

@@ -17,15 +17,15 @@ class Around:
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Calls all three."""
-        if self._before is not None:
-            self._before(*args, **kwargs)
         try:
+            if self._before is not None:
+                self._before(*args, **kwargs)
             self.hook(*args, **kwargs)
+            if self._after is not None:
+                self._after(*args, **kwargs)
         except BaseException as error:
             self.owner._fitwatch_failed(error)
             raise
-        if self._after is not None:
-            self._after(*args, **kwargs)
 
 
 def surround(
@@ -43,7 +43,7 @@ def surround(
     Args:
         callback_list: The list.
         owner: To whom the actions belong; surrounds a hook once. Its `_fitwatch_failed` is called
-            with an exception that goes through one of the hooks.
+            with an exception that comes out of a hook, or of what is done around it.
         before: What to do before a hook, by its name, with the same arguments.
         after: The same for what comes after it.
     """

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from fitwatch import _core, _keras
@@ -126,10 +127,10 @@ class ByBatch(Idle, Agreeing, OwnLosses):
         names = self._fitwatch_metrics()
         metrics = [_number(logs.get(name)) for name in names]
         self._fitwatch_report(logs)
-        if not losses and all(value is None for value in metrics):
-            return
         if batches.holds:
             batches.hold(losses, metrics)
+            return
+        if not losses and all(value is None for value in metrics):
             return
         again = False
         while batches.feed(losses, metrics, again):
@@ -179,17 +180,19 @@ class ByBatch(Idle, Agreeing, OwnLosses):
             "values": self._fitwatch_held if averages else None,
         }
 
-    def _fitwatch_conclude(self, proposals: list[Any], batch: int) -> None:
+    def _fitwatch_conclude(self, proposals: list[Any], batch: int, averages: bool) -> None:
         """Judges what all have seen, in the order of the batches, after a batch of the epoch."""
         batches = self._fitwatch_batches
         if batches is None:
             return
         held, self._fitwatch_held = self._fitwatch_held, ()
-        if proposals[0]["values"] is not None:
-            calls = zip(*(proposal["values"] for proposal in proposals), strict=True)
+        if averages:
+            calls = zip_longest(*(p["values"] for p in proposals if p), fillvalue=([], []))
             held = [_averaged(call) for call in calls]
         improved = None
         for losses, metrics in held:
+            if not losses and all(value is None for value in metrics):
+                continue
             again = False
             while batches.feed(losses, metrics, again):
                 again = True
@@ -198,8 +201,9 @@ class ByBatch(Idle, Agreeing, OwnLosses):
                 else:
                     self._fitwatch_carry_out(batches)
         if improved is not None:
-            self._fitwatch_act(*improved)
-        if any(proposal["over"] for proposal in proposals):
+            # The best weights are those of the last batch.
+            self._fitwatch_act(improved[0], batches.seen - 1)
+        if any(proposal["over"] for proposal in proposals if proposal):
             self._fitwatch_time_is_over(batch)
 
     def _fitwatch_report(self, logs: dict[str, Any]) -> None:
@@ -274,7 +278,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
 def _averaged(call: tuple[Values, ...]) -> Values:
     """What several processes have seen of the same call of the train step, as one."""
     losses, metrics = (
-        [mean(values) for values in zip(*each, strict=True)] for each in zip(*call, strict=True)
+        [mean(values) for values in zip_longest(*each)] for each in zip(*call, strict=True)
     )
     return [math.nan if loss is None else loss for loss in losses], metrics
 

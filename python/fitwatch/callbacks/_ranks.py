@@ -9,7 +9,7 @@ from fitwatch.callbacks._agreement import Agreement
 from fitwatch.callbacks._backup_file import Backup
 from fitwatch.callbacks._backup_folder import Found
 from fitwatch.callbacks._data_order import DataOrder
-from fitwatch.callbacks._training_state import set_torch_state, torch_state
+from fitwatch.callbacks._training_state import TrainingState, set_torch_state, torch_state
 
 
 def agree_on_backup(agreement: Agreement, folder: str, found: Found | None) -> None:
@@ -47,6 +47,7 @@ def gather(agreement: Agreement | None, order: DataOrder | None, model: Any) -> 
         "torch": torch_state(),
         "exact": None if order is None else order.take([]),
         "metrics": [keras.ops.convert_to_numpy(metric).tolist() for metric in metrics],
+        "seeds": TrainingState(model).take_seeds() if agreement.averages else [],
     }
     return agreement.gather("a backup", state)
 
@@ -57,23 +58,22 @@ def exact(agreement: Agreement | None, backup: Backup) -> Any:
     Raises:
         ValueError: The backup is one of another number of processes.
     """
-    ranks = backup.state.get("ranks")
-    found, size = len(ranks or [0]), 1 if agreement is None else agreement.size
+    found, size = backup.state.get("processes", 1), 1 if agreement is None else agreement.size
     if found != size:
         raise ValueError(
-            f"the backup was made by {found} processes, and there are {size} now: the order of the "
-            "data cannot be brought back. Leave exact out."
+            f"the number of processes that made the backup is {found}, and it is {size} now: the "
+            "order of the data cannot be brought back. Leave exact out."
         )
-    if agreement is None or ranks is None:
-        return backup.state["exact"]
-    return ranks[agreement.rank]["exact"]
+    own = _own(agreement, backup)
+    return backup.state["exact"] if own is None else own["exact"]
 
 
-def load_random(agreement: Agreement | None, backup: Backup | None) -> None:
+def load_random(agreement: Agreement | None, model: Any, backup: Backup | None) -> None:
     """Gives this process its own random numbers back."""
     own = _own(agreement, backup)
     if own is not None:
         set_torch_state(own["torch"])
+        TrainingState(model).load_seeds(own["seeds"])
 
 
 def load_metrics(agreement: Agreement | None, model: Any, backup: Backup) -> None:

@@ -58,14 +58,6 @@ class Resumes(Agreeing):
         agreement = self._fitwatch_agreement()
         if agreement is not None:
             agreement.begin()  # all have ended what was before
-        try:
-            self._fitwatch_take_up()
-        except BaseException as error:
-            if agreement is not None:
-                agreement.leave(error)
-            raise
-
-    def _fitwatch_take_up(self) -> None:
         self._fitwatch_end()
         self._fitwatch_looked = True
         self._fitwatch_core = _core.Checkpoint()
@@ -161,6 +153,9 @@ class Resumes(Agreeing):
 
     def _fitwatch_failed(self, error: BaseException) -> None:
         """An exception goes through a hook of the list."""
+        agreement = self._fitwatch_agreement()
+        if agreement is not None:
+            agreement.leave(error)
         if not self._fitwatch_began:
             self._fitwatch_companion_states().forget()
         self._fitwatch_end()

@@ -74,6 +74,13 @@ def agrees(callback: Any) -> bool:
     return hasattr(callback, "_fitwatch_is_needed")
 
 
+def joins(callback: Any) -> bool:
+    """Whether a stock list with such a callback has to agree with those of other processes."""
+    # Train functions on JAX have to be the same.
+    losses = hasattr(callback, "_fitwatch_watch") and callback.loss == "batch"
+    return agrees(callback) or (losses and keras.config.backend() == "jax")
+
+
 def has_own_batches(callback: Any) -> bool:
     """Whether code that is not fitwatch's, and may stop the training, is called for every batch."""
     if isinstance(callback, keras.callbacks.TerminateOnNaN) and not agrees(callback):

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from fitwatch import _keras
 from fitwatch.callbacks import _embeddings, _rare_events
 from fitwatch.callbacks._event_files import EventFiles
 
@@ -60,7 +61,8 @@ class Snapshots:
             return
         labels = _embeddings.labels(self.model, self.log_dir, self.embeddings_metadata)
         try:
-            super()._log_embeddings(epoch)  # type: ignore[misc]
+            with _keras.undistributed():
+                super()._log_embeddings(epoch)  # type: ignore[misc]
             _embeddings.write(self._train_dir, self.model, labels)
         except OSError as error:
             warnings.warn(f"TensorBoard: embeddings cannot be written: {error}", stacklevel=2)

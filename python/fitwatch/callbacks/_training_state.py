@@ -101,6 +101,15 @@ class TrainingState:
         _assign(self._seeds, backup, "seeds")
         set_torch_state(backup.state["torch"])
 
+    def take_seeds(self) -> list[Any]:
+        """The seeds alone, for JSON."""
+        return [keras.ops.convert_to_numpy(seed).tolist() for seed in self._seeds]
+
+    def load_seeds(self, seeds: list[Any]) -> None:
+        """Sets them, if there are as many."""
+        for variable, seed in zip(self._seeds if seeds else [], seeds, strict=True):
+            variable.assign(np.array(seed, keras.backend.standardize_dtype(variable.dtype)))
+
     def load_metrics(self, backup: Backup) -> None:
         """Gives the metrics back what they have of the epoch so far."""
         _assign(self._model.metrics_variables, backup, "metrics")

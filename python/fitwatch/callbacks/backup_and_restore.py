@@ -72,6 +72,8 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
           it. Keras deletes the folder with all that is in it.
         - With a `TerminateOnNaN` in the same list the last good backup is neither replaced nor
           deleted once a metric or a weight is not finite.
+        - Several processes that train together go on from one backup, which rank 0 writes: see
+          `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import BackupAndRestore
@@ -157,7 +159,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
         self._current_epoch = epoch + 1
         self._last_batch_seen = self._fitwatch_trained = 0
         self._fitwatch_due_at_end = self._fitwatch_due_at_end or self.save_freq == "epoch"
-        self._fitwatch_logs = logs
+        self._fitwatch_logs = self._fitwatch_agreed(logs)
         if not self._fitwatch_waits():
             self._fitwatch_after_epoch()
 
@@ -214,7 +216,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
         if found is None:
             return
         TrainingState(self.model).load(found.path, found.backup)
-        _ranks.load_random(self._fitwatch_agreement(), found.backup)
+        _ranks.load_random(self._fitwatch_agreement(), self.model, found.backup)
         self._fitwatch_is_resumed = True
         _keras.set_initial_epoch(self.model, _NO_MORE if found.is_over else found.epoch)
         self._fitwatch_set_epoch = True
@@ -230,6 +232,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
                 return
             backup = self._fitwatch_take()
             backup.state["ranks"] = ranks
+            backup.state["processes"] = 1 if agreement is None else agreement.size
             self._fitwatch_folder.save(self.model, backup, double=self.double_checkpoint)
 
     def _fitwatch_is_needed(self) -> bool:
@@ -242,15 +245,15 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
         if not self._fitwatch_due:
             return
         self._fitwatch_due = False
+        agreement = self._fitwatch_agreement()
+        if agreement is not None:
+            agreement.settle_before_backup(self._last_batch_seen)
         order = self._fitwatch_order
         last = order is not None and self._fitwatch_trained == order.batches
         if last or _keras.model_of(self).stop_training:
             # There is no batch to go on with.
             self._fitwatch_due_at_end = True
             return
-        agreement = self._fitwatch_agreement()
-        if agreement is not None:
-            agreement.settle_before_backup(self._last_batch_seen)
         self._save_model()
         self._fitwatch_logs = None
 

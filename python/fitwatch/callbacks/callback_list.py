@@ -13,7 +13,7 @@ from fitwatch import _arrays, _check, _core, _fit, _keras, _settings
 from fitwatch._drop_in import DropIn
 from fitwatch._logs import Logs, flatten, register_trees
 from fitwatch.callbacks import _compiled, _slow
-from fitwatch.callbacks._agreement import agreement_of
+from fitwatch.callbacks._agreement import agreement_of, join
 from fitwatch.callbacks._around import without_surroundings
 from fitwatch.callbacks._compiled import Compiled
 from fitwatch.callbacks._owned import refuse_twice
@@ -112,6 +112,12 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
     def max_lag(self) -> int:
         """Batches that a decision which depends on batch values may come late."""
         return self._recorder.max_lag
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model, and hands it to the callbacks."""
+        if model is not None:
+            join(self, model)
+        super().set_model(model)
 
     def append(self, callback: Any) -> None:
         """Adds a callback at the end.

@@ -57,6 +57,8 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         - A remote file (`gs://...`) is written anew, as a whole, at the end of every epoch, through
           TensorFlow as Keras does it; where that is not installed, it is refused at once. With
           Keras's class the training ends in an error.
+        - Of several processes that train together, rank 0 alone writes: see
+          `fitwatch.distributed`.
 
     Example:
         >>> import tempfile
@@ -116,9 +118,11 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         self._fitwatch_begin_fit()
         self._fitwatch_detach()
         self._fitwatch_close()
+        by_batch = self.update_freq != "epoch"
+        if by_batch:
+            self._fitwatch_watch()
         if self._fitwatch_is_silent:
             return
-        by_batch = self.update_freq != "epoch"
         table = Table(
             self.filename,
             self._fitwatch_remote,
@@ -130,7 +134,6 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
         self._fitwatch_table, self._fitwatch_keep = table, None
         self.append_header = not table.file.columns
         if by_batch:
-            self._fitwatch_watch()
             losses = self._fitwatch_losses
             self._fitwatch_rows = _core.Rows(
                 1 if self.update_freq == "batch" else int(self.update_freq),

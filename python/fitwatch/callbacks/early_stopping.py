@@ -42,7 +42,8 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             For several metrics a list, with None where there is none.
         restore_best_weights: Whether to end with the weights of the best epoch. With
             `unit="batch"` those after the call of the train step that had the best batch: they are
-            copied at every improvement, and JAX waits for every batch.
+            copied at every improvement, and JAX waits for every batch. Where several processes
+            train together they are those of the batch at which all agree on it.
         start_from_epoch: Units (from 0) before this one do not count.
         unit: What is counted: `"epoch"`, or `"batch"` for each batch, across epochs. Batches are
             judged by the loss that each of them really had, and by the other training metrics as
@@ -76,6 +77,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
         - What only fitwatch has is compared in double precision, and cannot be joined with a rule
           of a subclass's own. It is set when the callback is made, and not by attributes.
         - With `unit="batch"`, there are no best weights to restore before the first improvement.
+        - Several processes that train together take one decision: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import EarlyStopping
@@ -284,7 +286,8 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
         # Ctrl-C is a way to end the training; after an exception the weights are left as they are.
-        if fit and interrupted:
+        # One process alone cannot set weights that are those of all.
+        if fit and interrupted and self._fitwatch_agreement() is None:
             self._fitwatch_restore()
 
     # The state.

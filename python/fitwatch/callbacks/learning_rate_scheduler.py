@@ -51,6 +51,7 @@ class LearningRateScheduler(
         - A TypeError inside a `schedule` of two arguments is not hidden by another call with one.
         - With `unit="batch"` the rate that `schedule` is given is read once an epoch on JAX, and
           whenever another callback may have changed it, since reading it waits for the device.
+        - Several processes that train together take one decision: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import LearningRateScheduler

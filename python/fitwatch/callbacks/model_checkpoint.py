@@ -69,6 +69,8 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, 
         - NaN and the infinity on the wrong side never count as the best.
         - With a `TerminateOnNaN` in the same list nothing is saved any more once a metric that it
           watches, or a trained weight, is not finite. Keras overwrites the last good file.
+        - Of several processes that train together, rank 0 alone writes: see
+          `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import ModelCheckpoint

@@ -24,6 +24,8 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # t
         - Where the output is a pipe or a file, or goes to the log, there is a plain line every ten
           seconds and one at the end of every epoch, without control characters. Keras writes the
           bar there too, over and over.
+        - Of several processes that train together, rank 0 alone prints: see
+          `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import ProgbarLogger

@@ -57,6 +57,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
         - With `unit="batch"`, a rate that is at its minimum already starts the wait over.
         - What only fitwatch has is compared in double precision, and cannot be joined with a rule
           of a subclass's own. It is set when the callback is made, and not by attributes.
+        - Several processes that train together take one decision: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import ReduceLROnPlateau

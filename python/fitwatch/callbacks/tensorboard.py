@@ -90,6 +90,8 @@ class TensorBoard(
         - For `tf.summary` calls that name no step, the writer and the step are set once in a fit:
           `get_step()` gives an object that counts on by itself (`int(step)` keeps a number), and
           whoever sets another step or default writer keeps it.
+        - Of several processes that train together, rank 0 alone writes: see
+          `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import TensorBoard

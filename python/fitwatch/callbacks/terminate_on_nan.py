@@ -38,6 +38,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=D
           deleted at the end. Keras overwrites both, and then deletes the backup. (What a callback
           of your own calls by itself, and is not in the list, is not found.)
         - What is wrong is printed once in an epoch.
+        - Several processes that train together take one decision: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import TerminateOnNaN
@@ -76,8 +77,13 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=D
         unseen, self._fitwatch_unseen = self._fitwatch_unseen, frozenset()
         for name in unseen - set(logs or {}):
             warnings.warn(missing(self, name, logs or {}), stacklevel=2)
-        if self.monitor != ["loss"]:
-            self._fitwatch_judge(f"epoch {epoch + 1}", logs)
+        agreed = self._fitwatch_agreed(logs)
+        # In another process it may not have been finite.
+        if self.monitor != ["loss"] or agreed is not logs:
+            self._fitwatch_judge(f"epoch {epoch + 1}", agreed)
+
+    def _fitwatch_judged(self) -> list[str]:
+        return list(self.monitor)
 
     def has_seen_nan(self, logs: Any) -> bool:
         """Whether a watched metric was not finite in this fit, or is not in these logs."""

@@ -220,11 +220,11 @@ impl Watch {
             this.verdict = None;
             return Act::Again;
         }
-        if metrics.iter().all(Option::is_none) && losses.is_empty() {
-            return Act::Nothing;
-        }
         if this.holds {
+            // Even if there are none: there may be some in another process.
             this.hold(losses, metrics);
+        } else if metrics.iter().all(Option::is_none) && losses.is_empty() {
+            return Act::Nothing;
         } else if this.advance(slf.py(), &losses, &metrics) {
             return Act::Again;
         }
