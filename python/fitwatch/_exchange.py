@@ -20,8 +20,11 @@ _BUSY = 10
 # Seconds in which the others read what rank 0 says last, before it ends, perhaps, and the store.
 _GRACE = 0.5
 
-# What this process has posted and not deleted.
-_left_over: set[str] = set()
+# Rounds whose messages are deleted together: each call of a store takes its time.
+_BLOCK = 16
+
+# The last exchange, of which some messages are left until the next one begins.
+_before: list["Exchange"] = []
 
 
 class ProcessError(RuntimeError):
@@ -32,8 +35,8 @@ class Exchange:
     """Brings the messages of all ranks to all ranks, round by round.
 
     Every rank posts its message; rank 0 waits for those of the others, and posts all of them
-    together: two messages for each rank and round, whatever their number. What was read by
-    everybody is deleted. A rank that leaves says so where its next message would be.
+    together: two calls of the store for each rank and round, whatever their number. Rank 0 deletes
+    what was read by everybody. A rank that leaves says so where its next message would be.
 
     Making one is the first round: rank 0 answers those that have come with the name of a session,
     so that nothing of an earlier training is read.
@@ -52,10 +55,11 @@ class Exchange:
         self._deadline = _settings.deadline
         self._round = 0
         self._is_over = False
-        old = set(_left_over)
         self._prefix = self._meet(os.urandom(6).hex())
-        for key in old:  # everybody is here, and not there any more
-            self._delete(key)
+        if rank == 0:
+            while _before:  # everybody is here, and not there any more
+                _before.pop().delete()
+            _before.append(self)
         self._beats = Beats(store, self._prefix, rank, self._deadline / 4)
 
     def gather(self, topic: str, message: Any) -> list[Any]:
@@ -72,16 +76,15 @@ class Exchange:
         if self._is_over:
             raise ProcessError(f"this process has left the training before {topic}.")
         self._round += 1
+        own = {"topic": topic, "message": message}
         try:
-            self._post(self._key(self._rank), json.dumps({"topic": topic, "message": message}))
             with self._beats.paused():
-                answer = self._answer(topic) if self._rank == 0 else self._read_answer(topic)
+                answer = self._answer(own) if self._rank == 0 else self._ask(own)
         except BaseException as error:
             self.leave(f"{type(error).__name__}: {error}")
             raise
-        # Everybody has read what came before.
-        for sender in (self._rank, "answer") if self._rank == 0 else (self._rank,):
-            self._delete(self._key(sender, self._round - 1))
+        if self._rank == 0 and self._round % _BLOCK == 0:
+            self._delete(self._round // _BLOCK - 1)  # everybody has read that
         if "error" in answer:
             self.close()
             raise ProcessError(answer["error"])
@@ -141,11 +144,14 @@ class Exchange:
         topic = "the beginning of the training"
         if self._rank:
             here = f"fitwatch/here/{self._rank}"
+            answer = f"fitwatch/session/{own}"
             self._post(here, own)
             try:
-                return self._wait(f"fitwatch/session/{own}", 0, topic, lambda: [0])
+                return self._wait(answer, 0, topic, lambda: [0])
             finally:
-                self._delete(here)
+                with suppress(Exception):
+                    self._store.delete(here)
+                    self._store.delete(answer)
         session = f"fitwatch/{own}"
         ranks = range(1, self._size)
 
@@ -160,16 +166,17 @@ class Exchange:
             self._post(f"fitwatch/session/{other}", session)
         return session
 
-    def _answer(self, topic: str) -> dict[str, Any]:
+    def _answer(self, own: dict[str, Any]) -> dict[str, Any]:
         """What rank 0 tells the others."""
         answer: dict[str, Any]
+        topic = own["topic"]
         until = time.monotonic() + self._deadline
         try:
-            posted = [
+            others = [
                 json.loads(self._wait(self._key(rank), rank, topic, self._missing, until))
-                for rank in range(self._size)
+                for rank in range(1, self._size)
             ]
-            answer = self._put_together(posted)
+            answer = self._put_together([own, *others])
         except ProcessError as error:
             answer = {"error": str(error)}
         self._post(self._key("answer"), json.dumps(answer))
@@ -177,10 +184,11 @@ class Exchange:
             time.sleep(_GRACE)
         return answer
 
-    def _read_answer(self, topic: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(
-            self._wait(self._key("answer"), 0, topic, self._missing)
-        )
+    def _ask(self, own: dict[str, Any]) -> dict[str, Any]:
+        """What rank 0 tells this one."""
+        self._post(self._key(self._rank), json.dumps(own))
+        text = self._wait(self._key("answer"), 0, own["topic"], self._missing)
+        answer: dict[str, Any] = json.loads(text)
         return answer
 
     def _put_together(self, posted: list[dict[str, Any]]) -> dict[str, Any]:
@@ -196,8 +204,9 @@ class Exchange:
         return {"messages": [one["message"] for one in posted]}
 
     def _missing(self) -> list[int]:
-        """The ranks that have not come to this round."""
-        return [rank for rank in range(self._size) if self._get(self._key(rank), 0) is None]
+        """The ranks that have not come to this round; rank 0, if all others have."""
+        ranks = range(1, self._size)
+        return [rank for rank in ranks if self._get(self._key(rank), 0) is None] or [0]
 
     def _wait(
         self,
@@ -220,7 +229,7 @@ class Exchange:
                 return text
             now = time.monotonic()
             # A process that waits for others is none that is busy: it may be another one's turn.
-            lost = missing() or [rank]
+            lost = missing() or [rank]  # it has come just now
             before, beats = beats, {one: self._get(self._busy_key(one), 0) for one in lost}
             if any(before.get(one, beat) != beat for one, beat in beats.items()):
                 until = max(until, now + self._deadline)
@@ -249,11 +258,26 @@ class Exchange:
             "process goes under fitwatch.distributed.alone().)"
         )
 
+    def delete(self) -> None:
+        """Deletes what is left of it, once nobody reads it any more."""
+        for block in range(max(self._round // _BLOCK - 1, 0), (self._round + 1) // _BLOCK + 1):
+            self._delete(block)
+        with suppress(Exception):
+            for key in ("left", *(f"busy/{rank}" for rank in range(self._size))):
+                self._store.delete(f"{self._prefix}/{key}")
+
+    def _delete(self, block: int) -> None:
+        senders = ("answer", *range(self._size))
+        rounds = range(block * _BLOCK, (block + 1) * _BLOCK)
+        keys = [self._key(sender, number) for number in rounds for sender in senders]
+        with suppress(Exception):  # it is but tidy
+            self._store.delete_folder(f"{self._prefix}/{block}", keys)
+
     def _key(self, sender: "int | str", number: int | None = None) -> str:
-        return f"{self._prefix}/{self._round if number is None else number}/{sender}"
+        number = self._round if number is None else number
+        return f"{self._prefix}/{number // _BLOCK}/{number}/{sender}"
 
     def _post(self, key: str, text: str) -> None:
-        _left_over.add(key)
         with self._reached():
             self._store.set(key, text)
 
@@ -261,12 +285,6 @@ class Exchange:
         with self._reached():
             text: str | None = self._store.get(key, seconds)
             return text
-
-    def _delete(self, key: str) -> None:
-        if key in _left_over:
-            _left_over.discard(key)
-            with suppress(Exception):  # it is but tidy
-                self._store.delete(key)
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

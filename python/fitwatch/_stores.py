@@ -20,6 +20,9 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Removes a text, if there is one."""
 
+    def delete_folder(self, folder: str, keys: list[str]) -> None:
+        """Removes texts that all lie in a folder, whichever of them there are."""
+
 
 class JaxStore:
     """That of JAX's coordination service, which process 0 runs.
@@ -51,6 +54,10 @@ class JaxStore:
         """Removes a text."""
         self._client.key_value_delete(key)
 
+    def delete_folder(self, folder: str, keys: list[str]) -> None:
+        """Removes texts."""
+        self._client.key_value_delete(f"{folder}/")
+
 
 class TorchStore:
     """That which torch.distributed was initialised with: in process 0, or with `torchrun`."""
@@ -80,3 +87,8 @@ class TorchStore:
     def delete(self, key: str) -> None:
         """Removes a text."""
         self._store.delete_key(key)
+
+    def delete_folder(self, folder: str, keys: list[str]) -> None:
+        """Removes texts."""
+        for key in keys:
+            self._store.delete_key(key)

@@ -111,7 +111,7 @@ def test_a_process_without_callbacks_is_named():
     with started(has_no_callbacks) as ranks:
         said = ranks[0].hear()
         assert said.startswith("ProcessError: rank 1 did not come to the beginning of the training")
-        assert "Every process needs the same ones" in said
+        assert "Every process needs the same callbacks" in said
 
 
 def is_slow(rank, who):
