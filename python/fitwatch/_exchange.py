@@ -55,6 +55,7 @@ class Exchange:
         self._deadline = _settings.deadline
         self._round = 0
         self._is_over = False
+        self._prefix = "fitwatch"
         self._prefix = self._meet(os.urandom(6).hex())
         if rank == 0:
             while _before:  # everybody is here, and not there any more
@@ -147,7 +148,7 @@ class Exchange:
             answer = f"fitwatch/session/{own}"
             self._post(here, own)
             try:
-                return self._wait(answer, 0, topic, lambda: [0])
+                return self._wait(answer, 0, topic, list)
             finally:
                 with suppress(Exception):
                     self._store.delete(here)
@@ -204,9 +205,9 @@ class Exchange:
         return {"messages": [one["message"] for one in posted]}
 
     def _missing(self) -> list[int]:
-        """The ranks that have not come to this round; rank 0, if all others have."""
+        """The ranks that have not come to this round; whether rank 0 has cannot be seen."""
         ranks = range(1, self._size)
-        return [rank for rank in ranks if self._get(self._key(rank), 0) is None] or [0]
+        return [rank for rank in ranks if self._get(self._key(rank), 0) is None]
 
     def _wait(
         self,
@@ -228,12 +229,16 @@ class Exchange:
             if text is not None:
                 return text
             now = time.monotonic()
-            # A process that waits for others is none that is busy: it may be another one's turn.
-            lost = missing() or [rank]  # it has come just now
-            before, beats = beats, {one: self._get(self._busy_key(one), 0) for one in lost}
+            # Rank 0 may be waiting for another one itself.
+            lost = missing() or [rank]
+            busy = {one: self._get(f"{self._prefix}/busy/{one}", 0) for one in lost}
+            before, beats = beats, busy
             if any(before.get(one, beat) != beat for one, beat in beats.items()):
                 until = max(until, now + self._deadline)
             if now >= min(until, latest):
+                text = self._get(key, 0)
+                if text is not None:
+                    return text
                 raise self._lost(lost, topic, now - began, busy=now < until)
             if now - began > self._deadline and not told:
                 told = True
@@ -241,9 +246,6 @@ class Exchange:
                     f"fitwatch: waiting for {_ranks(lost)}, busy in the callbacks, at {topic}.",
                     stacklevel=2,
                 )
-
-    def _busy_key(self, rank: int) -> str:
-        return f"{getattr(self, '_prefix', 'fitwatch')}/busy/{rank}"
 
     def _lost(self, lost: list[int], topic: str, seconds: float, *, busy: bool) -> ProcessError:
         why = (

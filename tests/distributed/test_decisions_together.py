@@ -269,6 +269,7 @@ def divided(rank, folder):
         callbacks.ModelCheckpoint(f"{folder}/model.keras"),
         callbacks.BackupAndRestore(f"{folder}/backup"),
         callbacks.EarlyStopping(restore_best_weights=True),
+        callbacks.TensorBoard(f"{folder}/board", histogram_freq=1, write_graph=False),
     ):
         try:
             fit(rank, [own])

@@ -14,6 +14,6 @@ def refuse_scattered(callback: Any, model: Any) -> None:
     if getattr(model, "built", False) and _keras.is_scattered(model):
         raise ValueError(
             f"{type(callback).__name__} cannot take the weights of a model that are divided among "
-            "processes (keras.distribution.ModelParallel): save it with "
+            "processes (keras.distribution.ModelParallel). What saves them is "
             "keras.callbacks.OrbaxCheckpoint, to which every process gives its part."
         )

@@ -14,6 +14,7 @@ from fitwatch.callbacks._compiled import Form, compiled
 from fitwatch.callbacks._event_files import EventFiles, run_name
 from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._own_losses import OwnLosses
+from fitwatch.callbacks._scattered import refuse_scattered
 from fitwatch.callbacks._snapshots import Snapshots
 from fitwatch.callbacks._stateful import Stateful, whole
 from fitwatch.callbacks._summary_writers import SummaryWriters
@@ -176,6 +177,8 @@ class TensorBoard(
         if self.continue_steps:
             self._global_train_batch = before
         self._epoch_offset = None
+        if self.histogram_freq or self.embeddings_freq:
+            refuse_scattered(self, self._model)
         self._fitwatch_files.begin("train")
         if self.update_freq != "epoch":
             self._fitwatch_watch()
