@@ -107,7 +107,7 @@ class Saves(Agreeing):
 
     def _fitwatch_save(self, filepath: str, value: float | None, done: Done) -> None:
         """Saves the model; `done` is told when it is safe, or what has gone wrong."""
-        refuse_scattered(self, self._model)
+        refuse_scattered(self, self.model)  # which was not built when training began, perhaps
         agreement = self._fitwatch_agreement()
         with _keras.undistributed(), nullcontext() if agreement is None else agreement.busy():
             self._fitwatch_save_here(filepath, value, done)
