@@ -59,8 +59,8 @@ def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("folder", [True], indirect=True)
-def test_the_one_before_is_taken_with_a_warning(folder, model):
+def damaged_in_turn(folder):
+    """Damages the last backup in each way there is; what is in the folder then."""
     random.seed(0)
     whole = (folder / LATEST).read_bytes()
     for damage in DAMAGES:
@@ -68,7 +68,12 @@ def test_the_one_before_is_taken_with_a_warning(folder, model):
         if damaged == whole:
             continue
         (folder / LATEST).write_bytes(damaged)
-        before = content(folder)
+        yield content(folder)
+
+
+@pytest.mark.parametrize("folder", [True], indirect=True)
+def test_the_one_before_is_taken_with_a_warning(folder, model):
+    for before in damaged_in_turn(folder):
         with pytest.warns(UserWarning, match=r"last backup is damaged.*the one before it is taken"):
             assert taken_up(model, folder) == 1
         assert content(folder) == before
@@ -76,15 +81,8 @@ def test_the_one_before_is_taken_with_a_warning(folder, model):
 
 @pytest.mark.parametrize("folder", [False], indirect=True)
 def test_without_one_the_training_does_not_begin(folder, model):
-    random.seed(0)
-    whole = (folder / LATEST).read_bytes()
     assert set(content(folder)) == {LATEST, "training_metadata.json"}
-    for damage in DAMAGES:
-        damaged = damage(whole)
-        if damaged == whole:
-            continue
-        (folder / LATEST).write_bytes(damaged)
-        before = content(folder)
+    for before in damaged_in_turn(folder):
         with pytest.raises(OSError, match=r"the backup is damaged: .*latest\.weights\.h5"):
             taken_up(model, folder)
         assert content(folder) == before

@@ -53,7 +53,7 @@ class AgreedValues:
         return {**logs, **self._averages(topic, names, logs)}
 
     def _averages(self, topic: str, names: list[str], logs: dict[str, Any]) -> dict[str, float]:
-        answers = self._ranks.gather(topic, {name: _number(logs.get(name)) for name in names})
+        answers = self._ranks.gather(topic, {name: number(logs.get(name)) for name in names})
         means = {name: mean(answer.get(name) for answer in answers) for name in names}
         return {name: value for name, value in means.items() if value is not None}
 
@@ -64,6 +64,7 @@ def mean(values: Iterable[float | None]) -> float | None:
     return sum(there) / len(there) if there else None
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """A value of the logs, if it is a number."""
     value = _keras.to_number(value)
     return value if isinstance(value, float) else None

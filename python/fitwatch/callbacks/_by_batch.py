@@ -8,7 +8,7 @@ from typing import Any
 from fitwatch import _core, _keras
 from fitwatch._core import Decision
 from fitwatch._watch_loss import watch
-from fitwatch.callbacks._agreed_values import mean
+from fitwatch.callbacks._agreed_values import mean, number
 from fitwatch.callbacks._agreement import Agreement
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._own_losses import OwnLosses
@@ -125,7 +125,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
         self._fitwatch_prepare()
         losses = self._fitwatch_own_losses()
         names = self._fitwatch_metrics()
-        metrics = [_number(logs.get(name)) for name in names]
+        metrics = [number(logs.get(name)) for name in names]
         self._fitwatch_report(logs)
         if batches.holds:
             batches.hold(losses, metrics)
@@ -281,8 +281,3 @@ def _averaged(call: tuple[Values, ...]) -> Values:
         [mean(values) for values in zip_longest(*each)] for each in zip(*call, strict=True)
     )
     return [math.nan if loss is None else loss for loss in losses], metrics
-
-
-def _number(value: Any) -> float | None:
-    number = _keras.to_number(value)
-    return number if isinstance(number, float) else None

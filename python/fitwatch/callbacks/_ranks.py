@@ -2,14 +2,17 @@
 
 from typing import Any
 
-import keras
-import numpy as np
-
 from fitwatch.callbacks._agreement import Agreement
 from fitwatch.callbacks._backup_file import Backup
 from fitwatch.callbacks._backup_folder import Found
 from fitwatch.callbacks._data_order import DataOrder
-from fitwatch.callbacks._training_state import TrainingState, set_torch_state, torch_state
+from fitwatch.callbacks._training_state import (
+    TrainingState,
+    as_lists,
+    assign_lists,
+    set_torch_state,
+    torch_state,
+)
 
 
 def agree_on_backup(agreement: Agreement, folder: str, found: Found | None) -> None:
@@ -46,7 +49,7 @@ def gather(agreement: Agreement | None, order: DataOrder | None, model: Any) -> 
     state = {
         "torch": torch_state(),
         "exact": None if order is None else order.take([]),
-        "metrics": [keras.ops.convert_to_numpy(metric).tolist() for metric in metrics],
+        "metrics": as_lists(metrics),
         "seeds": TrainingState(model).take_seeds() if agreement.averages else [],
     }
     return agreement.gather("a backup", state)
@@ -80,8 +83,7 @@ def load_metrics(agreement: Agreement | None, model: Any, backup: Backup) -> Non
     """Gives this process its own metrics back, where each has some."""
     own = _own(agreement, backup)
     if own is not None and own["metrics"]:
-        for variable, value in zip(model.metrics_variables, own["metrics"], strict=True):
-            variable.assign(np.array(value, keras.backend.standardize_dtype(variable.dtype)))
+        assign_lists(model.metrics_variables, own["metrics"])
 
 
 def _own(agreement: Agreement | None, backup: Backup | None) -> Any:

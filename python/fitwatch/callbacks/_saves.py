@@ -3,13 +3,12 @@
 import math
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
 
 from fitwatch import _check, _files, _keras
-from fitwatch.callbacks._agreement import Agreement
 from fitwatch.callbacks._background_save import BackgroundSaver
 from fitwatch.callbacks._kept_files import KeptFiles
 from fitwatch.callbacks._scattered import refuse_scattered
@@ -32,7 +31,7 @@ class Saves(Agreeing):
     _report_missing: Callable[..., None]
     _fitwatch_loaded: dict[str, Any] | None
     _fitwatch_is_silent: bool
-    _fitwatch_agreement: Callable[[], Agreement | None]
+    _fitwatch_saving: Callable[[], AbstractContextManager[None]]
 
     max_to_keep: int | None
     save_on_background: bool
@@ -108,8 +107,7 @@ class Saves(Agreeing):
     def _fitwatch_save(self, filepath: str, value: float | None, done: Done) -> None:
         """Saves the model; `done` is told when it is safe, or what has gone wrong."""
         refuse_scattered(self, self.model)  # which was not built when training began, perhaps
-        agreement = self._fitwatch_agreement()
-        with _keras.undistributed(), nullcontext() if agreement is None else agreement.busy():
+        with self._fitwatch_saving():
             self._fitwatch_save_here(filepath, value, done)
 
     def _fitwatch_save_here(self, filepath: str, value: float | None, done: Done) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 
-from fitwatch import _keras
 from fitwatch.callbacks import _embeddings, _rare_events
 from fitwatch.callbacks._event_files import EventFiles
 
@@ -18,6 +17,7 @@ class Snapshots:
     model: Any
     write_images: bool
     _fitwatch_files: EventFiles
+    _fitwatch_saving: Any
     _is_tracing: bool
     _model: Any
     _start_profiler: Any
@@ -61,7 +61,7 @@ class Snapshots:
             return
         labels = _embeddings.labels(self.model, self.log_dir, self.embeddings_metadata)
         try:
-            with _keras.undistributed():
+            with self._fitwatch_saving():
                 super()._log_embeddings(epoch)  # type: ignore[misc]
             _embeddings.write(self._train_dir, self.model, labels)
         except OSError as error:

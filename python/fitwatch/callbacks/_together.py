@@ -1,7 +1,7 @@
 """What callbacks do where several processes train together."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from fitwatch import _keras, distributed
@@ -41,6 +41,13 @@ class Together:
             _keras.model_of(self).stop_training = True
         else:
             agreement.stop()
+
+    @contextmanager
+    def _fitwatch_saving(self) -> Iterator[None]:
+        """While this process saves the model by itself: the others wait for it, and it for none."""
+        agreement = self._fitwatch_agreement()
+        with _keras.undistributed(), nullcontext() if agreement is None else agreement.busy():
+            yield
 
     @contextmanager
     def _fitwatch_quietly(self) -> Iterator[None]:

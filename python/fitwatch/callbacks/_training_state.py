@@ -103,16 +103,26 @@ class TrainingState:
 
     def take_seeds(self) -> list[Any]:
         """The seeds alone, for JSON."""
-        return [keras.ops.convert_to_numpy(seed).tolist() for seed in self._seeds]
+        return as_lists(self._seeds)
 
     def load_seeds(self, seeds: list[Any]) -> None:
-        """Sets them, if there are as many."""
-        for variable, seed in zip(self._seeds if seeds else [], seeds, strict=True):
-            variable.assign(np.array(seed, keras.backend.standardize_dtype(variable.dtype)))
+        """Sets them, where there are any."""
+        assign_lists(self._seeds if seeds else [], seeds)
 
     def load_metrics(self, backup: Backup) -> None:
         """Gives the metrics back what they have of the epoch so far."""
         _assign(self._model.metrics_variables, backup, "metrics")
+
+
+def as_lists(variables: list[Any]) -> list[Any]:
+    """The values of variables, for JSON: of small ones."""
+    return [keras.ops.convert_to_numpy(variable).tolist() for variable in variables]
+
+
+def assign_lists(variables: list[Any], values: list[Any]) -> None:
+    """Gives them back."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(np.array(value, keras.backend.standardize_dtype(variable.dtype)))
 
 
 def torch_state() -> list[int] | None:

@@ -2,7 +2,6 @@
 
 import copy
 import os
-from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -226,7 +225,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
         ranks = _ranks.gather(agreement, self._fitwatch_order, self._model)
         if self._fitwatch_is_silent or self._fitwatch_is_spoiled(self._fitwatch_logs):
             return
-        with _keras.undistributed(), nullcontext() if agreement is None else agreement.busy():
+        with self._fitwatch_saving():
             if self._fitwatch_is_remote():
                 super()._save_model()
                 return
