@@ -5,15 +5,19 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 PY   := $(VENV)/bin/python
-EXTRAS_demo  := demo
-EXTRAS_dev   := demo,dev
-EXTRAS_torch := demo,dev,torch
-EXTRAS_without-tensorflow := without-tensorflow
+# What each of its sets of packages has: an extra of pyproject.toml, and groups of it.
+PACKAGES_demo     := --extras demo
+PACKAGES_dev      := --extras demo --group dev
+PACKAGES_notebook := --extras demo --group notebook
+PACKAGES_torch    := --extras demo --group dev --group torch
+OLDEST_KERAS := 3.13.0
 SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
+PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi')
+DIST := dist/.stamp
 
 # The versions that were tested together, whatever is newest today.
-export PIP_CONSTRAINT := constraints.txt
+export PIP_CONSTRAINT ?= constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 # TensorFlow greets with a page of notes about the processor; its errors still show.
@@ -23,15 +27,20 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo test test-rust test-python test-tensorflow test-jax test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-without-tensorflow faults lint format bench clean tools
+.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-oldest faults lint format bench bench-torch clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
+notebook: $(VENV)/notebook.stamp ## run examples/digits.ipynb and keep what it shows
+	$(PY) examples/run_notebook.py $(ARGS)
+
+wheel: $(DIST) ## a wheel for this processor's Linux of 2014 and newer, and an sdist, in dist/
+
 demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" and so on)
 	$(PY) -m fitwatch demo $(ARGS)
 
-test: lint test-rust test-python test-keras test-without-tensorflow ## every check and every test
+test: lint test-rust test-python test-keras test-wheel ## every check and every test
 
 lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	cargo fmt --all --check
@@ -40,6 +49,9 @@ lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(PY) -m mypy.stubtest fitwatch._core --mypy-config-file pyproject.toml
+	$(VENV)/bin/zizmor --quiet --offline --pedantic .github
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 test-rust: | tools ## the tests of the core
 	cargo test --quiet --locked --package fitwatch-core
@@ -68,10 +80,19 @@ test-keras-jax: $(VENV)/dev.stamp
 	@KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS) >$(VENV)/jax.log 2>&1; \
 	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
-test-without-tensorflow: ## what TensorBoard gets, on JAX, where TensorFlow is not installed
-	$(MAKE) VENV=.venv-jax .venv-jax/without-tensorflow.stamp
-	FITWATCH_WITHOUT_TENSORFLOW=1 KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(ARGS) \
-	  tests/test_event_file_writer.py tests/test_tensorboard_tags.py
+test-wheel: $(DIST) ## the wheel, on JAX alone, where there is neither TensorFlow nor a compiler
+	rm -rf .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/pip install --upgrade pip
+	env -i PATH="$(CURDIR)/.venv-wheel/bin" PIP_CONSTRAINT=$(PIP_CONSTRAINT) \
+	  pip install --quiet --only-binary :all: "$$(ls dist/*.whl)[plot,tensorboard]" --group wheel
+	env -i PATH="$(CURDIR)/.venv-wheel/bin" KERAS_BACKEND=jax FITWATCH_WHEEL="$$(ls dist/*.whl)" \
+	  python -m pytest $(ARGS) tests/wheel tests/test_tutorials.py tests/test_event_file_writer.py tests/test_tensorboard_tags.py
+
+test-oldest: ## the tests of the package with the oldest Keras that it is for
+	@mkdir -p .venv-oldest
+	@sed 's/^keras==.*/keras==$(OLDEST_KERAS)/' constraints.txt >.venv-oldest/constraints.txt
+	+$(MAKE) VENV=.venv-oldest PIP_CONSTRAINT=.venv-oldest/constraints.txt test-python
 
 faults: $(VENV)/dev.stamp ## processes that are killed, 200 times each; two that train together, 50 times
 	FITWATCH_KILLS=200 KERAS_BACKEND=jax $(PY) -m pytest tests/faults $(ARGS)
@@ -83,10 +104,16 @@ test-torch: ## the tests of the package on torch, in an environment of its own (
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ARGS)
 	KERAS_BACKEND=torch .venv-torch/bin/python tests/keras_own.py $(ARGS)
 
-bench: $(VENV)/dev.stamp ## what each hook costs beside stock Keras, on each backend
+bench: $(VENV)/dev.stamp ## everything beside stock Keras: benches/RESULTS.md, and README's tables
 	cargo bench --quiet --locked --package fitwatch-core
 	KERAS_BACKEND=tensorflow $(PY) -m pytest benches $(ARGS)
 	KERAS_BACKEND=jax $(PY) -m pytest benches $(ARGS)
+	$(PY) benches/report.py
+
+bench-torch: ## the same on torch, into the same tables
+	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest benches $(ARGS)
+	.venv-torch/bin/python benches/report.py
 
 format: $(VENV)/dev.stamp ## format everything
 	cargo fmt --all
@@ -94,16 +121,24 @@ format: $(VENV)/dev.stamp ## format everything
 	$(VENV)/bin/ruff format --quiet
 
 clean: ## remove what was built and installed
-	rm -rf $(VENV) .venv-jax target .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-* dist target .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
-# One stamp per set of packages (an extra of pyproject.toml). The package is installed editable,
-# with its core built for release.
+# Zig's C compiler links against the glibc of manylinux2014, whatever the system has.
+$(DIST): $(SOURCES) $(PACKAGE) README.md | tools
+	@test -x .venv-build/bin/maturin || { $(PYTHON) -m venv .venv-build && .venv-build/bin/pip install 'maturin[zig]'; }
+	rm -rf dist
+	PATH="$(CURDIR)/.venv-build/bin:$$PATH" maturin build --quiet --release --locked --strip \
+	  --zig --compatibility manylinux2014 --out dist
+	PATH="$(CURDIR)/.venv-build/bin:$$PATH" maturin sdist --out dist
+	@touch $@
+
+# One stamp per set of packages. The package is installed editable, with its core built for release.
 $(VENV)/%.stamp: $(SOURCES) | tools
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	@echo "fitwatch: installing the packages for '$*' into $(VENV), and building the core;"
 	@echo "          the first time takes a few minutes"
-	@$(VENV)/bin/pip install maturin
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/maturin develop --quiet --release --locked --extras $(EXTRAS_$*)
+	@$(VENV)/bin/pip install --upgrade pip maturin
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/maturin develop --quiet --release --locked $(PACKAGES_$*)
 	@touch $@
 
 # What must be there beforehand, checked before anything is downloaded.

@@ -1,4 +1,4 @@
-"""The comparison of fitwatch and stock Keras: interleaved in one run, as ratios with medians."""
+"""Comparisons that are interleaved in one run: noted, printed, and left for `report.py`."""
 
 import os
 
@@ -9,10 +9,10 @@ import time
 
 import keras
 import pytest
+import report
 
-ROUNDS = 31
-ROWS = []
-TABLES = []  # pairs of a title and lines of Markdown
+ROUNDS = int(os.environ.get("FITWATCH_BENCH_ROUNDS", "31"))
+NOTED = []
 
 
 def seconds(function):
@@ -22,43 +22,46 @@ def seconds(function):
     return time.perf_counter() - begin if measured is None else measured
 
 
+def note(table, what, ours, theirs=(), beside="stock Keras", unit="s"):
+    """Keeps a comparison, one row of a table, and gives its median ratio.
+
+    `ours` and `theirs` are figures of the same rounds; nothing in `theirs` is a row without a
+    comparison.
+    """
+    row = {"table": table, "what": what, "unit": unit, "ours": statistics.median(ours)}
+    if len(theirs):
+        ratios = sorted(mine / other for mine, other in zip(ours, theirs, strict=True))
+        row |= {
+            "beside": beside,
+            "theirs": statistics.median(theirs),
+            "ratio": statistics.median(ratios),
+            "quartiles": [ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]],
+        }
+    NOTED.append(row)
+    return row.get("ratio")
+
+
 @pytest.fixture
 def beside_keras(benchmark, request):
     """Times two functions that make `calls` calls each, in turn, and notes the ratio."""
 
-    def compare(ours, stock, calls):
+    def compare(ours, stock, calls, table):
         ours(), stock()  # the first call sets things up
-        pairs = [(seconds(ours), seconds(stock)) for _ in range(ROUNDS)]
-        ratios = sorted(mine / theirs for mine, theirs in pairs)
-        per_call = [statistics.median(times) / calls * 1e6 for times in zip(*pairs, strict=True)]
-        row = {
-            "hook": request.node.callspec.id,
-            "ours_us": per_call[0],
-            "stock_us": per_call[1],
-            "ratio": statistics.median(ratios),
-            "quartiles": (ratios[ROUNDS // 4], ratios[-ROUNDS // 4]),
-        }
-        ROWS.append(row)
-        benchmark.extra_info.update(row)
+        pairs = [(seconds(ours) / calls, seconds(stock) / calls) for _ in range(ROUNDS)]
+        mine, theirs = zip(*pairs, strict=True)
+        ratio = note(table, request.node.callspec.id, mine, theirs)
+        benchmark.extra_info.update(NOTED[-1])
         benchmark.pedantic(ours, rounds=ROUNDS)
-        return row["ratio"]
+        return ratio
 
     return compare
 
 
 def pytest_terminal_summary(terminalreporter):
-    for title, lines in TABLES:
-        terminalreporter.section(f"{title}, Keras {keras.__version__} on {keras.config.backend()}")
-        for line in lines:
-            terminalreporter.write_line(line)
-    if not ROWS:
+    if not NOTED:
         return
+    found = report.of_backend(NOTED)
+    report.keep(found)
     terminalreporter.section(f"beside Keras {keras.__version__} on {keras.config.backend()}")
-    terminalreporter.write_line("| hook | fitwatch | stock Keras | ratio (quartiles) |")
-    terminalreporter.write_line("|---|---:|---:|---:|")
-    for row in ROWS:
-        low, high = row["quartiles"]
-        terminalreporter.write_line(
-            f"| {row['hook']} | {row['ours_us']:.2f} µs | {row['stock_us']:.2f} µs "
-            f"| {row['ratio']:.3f} ({low:.3f} to {high:.3f}) |"
-        )
+    for line in report.markdown([found]).splitlines():
+        terminalreporter.write_line(line)

@@ -6,12 +6,11 @@ batches included. Keras has nothing to compare with: the floor is the same fit w
 """
 
 import os
-import statistics
 
 import keras
 import numpy as np
 import pytest
-from conftest import TABLES
+from conftest import note
 from full_set import tiny_model
 from test_fit import EpochBegins, EpochEnds
 
@@ -61,13 +60,15 @@ def test_own_losses(steps):
             model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=callback_list)
             if round_:  # the first one compiles
                 times[kind].append(ends.time - begins.time)
-    lines = ["| `fit()` | per batch | ratio to without (quartiles) |", "|---|---:|---:|"]
-    medians = {}
-    for kind, seconds in times.items():
-        ratios = sorted(a / b for a, b in zip(seconds, times["without"], strict=True))
-        medians[kind] = statistics.median(ratios)
-        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
-        batch = statistics.median(seconds) / batches * 1e6
-        lines.append(f"| {kind} | {batch:.1f} µs | {medians[kind]:.3f} ({low:.3f} to {high:.3f}) |")
-    TABLES.append((f"each batch's own loss, steps_per_execution={steps}", lines))
-    assert medians["LossHistory()"] < 1.3
+    floor = [each / batches for each in times.pop("without")]
+    ratios = {
+        kind: note(
+            "losses",
+            kind if steps == 1 else f"{kind}, {steps} steps at once",
+            [each / batches for each in seconds],
+            floor,
+            beside="the same fit without",
+        )
+        for kind, seconds in times.items()
+    }
+    assert ratios["LossHistory()"] < 1.3

@@ -7,12 +7,11 @@ batches when the epoch ends is counted. The asserted ratio is generous.
 
 import contextlib
 import io
-import statistics
 import time
 
 import keras
 import pytest
-from conftest import TABLES
+from conftest import note
 from full_set import full_set, make_fresh_logs, rows_of_batches, tiny_model
 
 from fitwatch import callbacks
@@ -36,7 +35,7 @@ def python_callback(module, folder):
 
 
 CASES = [
-    pytest.param(full_set, True, 0.1, id="full set with progress bar"),
+    pytest.param(full_set, True, 0.1, id="everything on, with progress bar"),
     pytest.param(
         rows_of_batches, False, 0.5, id='CSVLogger(update_freq="batch") (stock: csv.DictWriter)'
     ),
@@ -86,7 +85,7 @@ def test_a_batch(make, progress, at_most, beside_keras, tmp_path, monkeypatch):
         for callback_list in lists:
             callback_list.on_train_begin()
             callback_list.on_epoch_begin(0)
-        ratio = beside_keras(lambda: batches(lists[0]), lambda: batches(lists[1]), BLOCK)
+        ratio = beside_keras(lambda: batches(lists[0]), lambda: batches(lists[1]), BLOCK, "list")
         for callback_list in reversed(lists):
             callback_list.on_train_end({})
     assert ratio < at_most
@@ -104,7 +103,5 @@ def test_reading_a_scalar(benchmark):
             read(scalar)
         return time.perf_counter() - started
 
-    times = [measure() for _ in range(15)]
-    benchmark.pedantic(lambda: None)
-    microseconds = statistics.median(times) / BLOCK * 1e6
-    TABLES.append(("reading a scalar", [f"{read.__name__}(scalar): {microseconds:.2f} µs"]))
+    note("list", "(the backend's own: a scalar is read)", [measure() / BLOCK for _ in range(15)])
+    benchmark.pedantic(measure, rounds=15)

@@ -6,13 +6,12 @@ less a loop of plain Python gets done.
 """
 
 import os
-import statistics
 import time
 
 import keras
 import numpy as np
 import pytest
-from conftest import TABLES, seconds
+from conftest import note, seconds
 
 from fitwatch.callbacks import ModelCheckpoint
 
@@ -78,31 +77,16 @@ def test_training_stands_still(tmp_path, ending):
                 lost.append(1 - busy)
         stalls.append((times[True], times[False]))
     # The first save gets the memory that the others use again.
-    first, stalls = stalls[0], stalls[1:]
-    ratios = sorted(mine / foreground for mine, foreground in stalls)
-    background, foreground = (statistics.median(times) for times in zip(*stalls, strict=True))
-    TABLES.append(
-        (
-            f"a save of {MEGABYTES} MB, .{ending}",
-            [
-                "| | training stands still | ratio (quartiles) |",
-                "|---|---:|---:|",
-                f"| in the foreground | {foreground * 1e3:.0f} ms | |",
-                f"| in the background | {background * 1e3:.0f} ms "
-                f"| {statistics.median(ratios):.3f} "
-                f"({ratios[len(ratios) // 4]:.3f} to {ratios[-len(ratios) // 4]:.3f}) |",
-                "",
-                f"The first one, which gets its memory: {first[0] / first[1]:.2f}. The thread is "
-                f"done after {statistics.median(written):.2f} s, and takes "
-                f"{statistics.median(lost):.0%} of the interpreter meanwhile.",
-            ],
-        )
-    )
+    background, foreground = zip(*stalls[1:], strict=True)
+    what = f"`.{ending}`, in the background"
+    ratio = note("saves", what, background, foreground, beside="in the foreground")
+    note("saves", f"{what}: the file is there", written)
+    note("saves", f"{what}: of the interpreter's time meanwhile", lost, unit="%")
     for saver in made.values():
         saver.on_train_end()
     for one, two in zip(*(weights(saver.filepath) for saver in made.values()), strict=True):
         np.testing.assert_array_equal(one, two)
-    assert statistics.median(ratios) < 0.5
+    assert ratio < 0.5
 
 
 def weights(path):

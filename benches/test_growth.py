@@ -1,4 +1,8 @@
-"""What a batch costs after ten million batches."""
+"""How the cost of a batch's hooks grows: with batches, with metrics, with callbacks.
+
+Without training; every batch brings fresh scalars of the backend, made before the clock starts.
+Stock Keras runs in turn where that does not take minutes.
+"""
 
 import contextlib
 import io
@@ -6,71 +10,129 @@ import os
 import statistics
 import time
 
-from conftest import TABLES
-from full_set import make_fresh_logs, tiny_model
+import pytest
+from conftest import ROUNDS, note
+from full_set import full_set, make_fresh_logs, tiny_model
+from keras import callbacks as stock
 
 from fitwatch import callbacks
 
+LAST = int(os.environ.get("FITWATCH_BENCH_BATCHES", 10**7))
+STOCK_LAST = min(LAST, 10**5)
+BLOCK = 10**3
+TABLE = "growth"
 
-def test_growth(tmp_path):
-    """The ten-millionth batch costs what the ten-thousandth costs, and takes no more memory."""
-    last = 10**7
-    made = [
-        callbacks.EarlyStopping("loss", patience=10**9),
-        callbacks.ModelCheckpoint(tmp_path / "x.keras", save_freq=10**9),
-        callbacks.TensorBoard(tmp_path, update_freq=10**5, write_graph=False),
-        callbacks.TerminateOnNaN(),
-        callbacks.EarlyStopping("loss", unit="batch", patience=10**9, halflife=100),
-        callbacks.LossHistory(capacity=1000),
-        callbacks.LossHistory(),
-    ]
-    callback_list = callbacks.CallbackList(
-        made,
-        add_history=True,
-        add_progbar=True,
-        model=tiny_model(),
-        verbose=1,
-        epochs=1,
-        steps=last,
-    )
-    fresh = make_fresh_logs()
-    block, made_at_once = 10**4, 100
 
-    def batches(first):
-        begin, end = callback_list.on_train_batch_begin, callback_list.on_train_batch_end
-        # JAX's arrays grow with every look at them, so that none may be used all the time.
-        logs = [fresh() for _ in range(made_at_once)]
-        started = time.perf_counter()
-        for batch in range(first, first + block):
-            begin(batch)
-            end(batch, logs[batch % made_at_once])
-        return time.perf_counter() - started
+class Hooks:
+    """The batch hooks of a list, with so many metrics."""
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        callback_list.on_train_begin()
-        callback_list.on_epoch_begin(0)
-        times, memory = [], []
-        for first in range(0, last, block):
-            times.append(batches(first))
-            memory.append(resident())
-        callback_list._recorder.drain()
-    early = statistics.median(times[1:51])
-    late = statistics.median(times[-50:])
-    grown = (memory[-1] - memory[50]) / 2**20
-    losses = 4 * (last - 51 * block) / 2**20  # what the second LossHistory keeps
-    TABLES.append(
-        (
-            "growth",
-            [
-                f"Batch 10,000 to 510,000: {early / block * 1e6:.2f} µs a batch. "
-                f"The last 500,000 of {last:,}: {late / block * 1e6:.2f} µs "
-                f"(ratio {late / early:.3f}). Resident memory in between: {grown:+.1f} MiB, of "
-                f"which {losses:.1f} MiB are losses that are kept."
-            ],
+    def __init__(self, module, folder, made, metrics=2):
+        self.ours = module is callbacks
+        self.list = module.CallbackList(
+            made(module, folder),
+            add_history=True,
+            add_progbar=True,
+            model=tiny_model(),
+            verbose=1,
+            epochs=1,
+            steps=10**8,
         )
-    )
-    assert late < 1.5 * early
-    assert grown < losses + 32
+        self.fresh = make_fresh_logs()
+        self.extra = [f"metric_{number}" for number in range(metrics - 2)]
+        self.done = 0
+        self.list.on_train_begin()
+        self.list.on_epoch_begin(0)
+
+    def logs(self):
+        values = self.fresh()
+        for name in self.extra:
+            values[name] = self.fresh()["mae"]
+        return values
+
+    def run(self, batches, made_at_once=None):
+        """Seconds a batch. JAX's arrays grow with every look at them: few looks at each."""
+        logs = [self.logs() for _ in range(made_at_once or batches)]
+        begin, end = self.list.on_train_batch_begin, self.list.on_train_batch_end
+        first, self.done = self.done, self.done + batches
+        started = time.perf_counter()
+        for batch in range(first, self.done):
+            begin(batch)
+            end(batch, logs[batch % len(logs)])
+        if self.ours:
+            self.list._recorder.drain()
+        return (time.perf_counter() - started) / batches
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def test_batches(tmp_path):
+    """The ten-millionth batch costs what the thousandth costs, and takes no more memory."""
+
+    def made(module, folder):
+        return [*full_set(module, folder), *([own()] if module is callbacks else [])]
+
+    def own():
+        return callbacks.EarlyStopping("loss", unit="batch", patience=10**9, halflife=100)
+
+    ours, theirs = (Hooks(module, tmp_path, made) for module in (callbacks, stock))
+    costs, memory = {}, {}
+    batches = BLOCK
+    while batches <= LAST:
+        cost = []
+        blocks = (batches - ours.done) // BLOCK
+        for block in range(blocks):
+            cost.append(ours.run(BLOCK, made_at_once=100))
+            if block == 20 and batches == 10**5:
+                memory["early"] = resident(), ours.done
+        costs[batches] = cost[-200:]
+        other = []
+        if batches <= STOCK_LAST:
+            other = [theirs.run(BLOCK, 100) for _ in range((batches - theirs.done) // BLOCK)][-5:]
+        mine = costs[batches][-len(other) :]
+        note(TABLE, f"{batches:,} batches so far", mine, other)
+        batches *= 10
+    grown = resident() - memory["early"][0]
+    kept = ours.done - memory["early"][1]
+    note(TABLE, f"bytes of memory for a batch, {LAST:,} batches", [grown / kept], unit="B")
+    assert statistics.median(costs[LAST]) < 1.5 * statistics.median(costs[10**4])
+    # A loss that is kept takes 4 bytes; 32 MiB are what else the program does meanwhile.
+    assert grown < 8 * kept + 2**25
+
+
+@pytest.mark.parametrize("metrics", [2, 10, 100])
+def test_metrics(metrics, tmp_path):
+    hooks = [Hooks(module, tmp_path, full_set, metrics) for module in (callbacks, stock)]
+    batches = max(10, 500 // metrics)
+    pairs = [[each.run(batches) for each in hooks] for _ in range(ROUNDS + 1)][1:]
+    assert note(TABLE, f"{metrics} metrics", *zip(*pairs, strict=True)) < 0.5
+
+
+@pytest.mark.parametrize("count", [1, 10, 50])
+def test_callbacks(count, tmp_path):
+    """Those that have something to do for a batch, again and again."""
+
+    def made(module, folder):
+        one_after_another = [
+            lambda: module.TerminateOnNaN(),
+            lambda: module.ModelCheckpoint(folder / "x.keras", save_freq=10**9),
+            lambda: module.TensorBoard(
+                folder / f"{module.__name__}{len(chosen)}", update_freq=1000, write_graph=False
+            ),
+            lambda: module.EarlyStopping("loss"),
+            lambda: module.ReduceLROnPlateau("loss"),
+        ]
+        chosen = []
+        while len(chosen) < count:
+            chosen.append(one_after_another[len(chosen) % 5]())
+        return chosen
+
+    hooks = [Hooks(module, tmp_path, made) for module in (callbacks, stock)]
+    pairs = [[each.run(200) for each in hooks] for _ in range(ROUNDS + 1)][1:]
+    assert note(TABLE, f"{count} callbacks", *zip(*pairs, strict=True)) < 0.5
 
 
 def resident():

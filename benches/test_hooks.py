@@ -102,7 +102,7 @@ def test_hook(make, drive, at_most, beside_keras, tmp_path):
         callback.on_train_begin()
         callback.on_epoch_begin(0)
     calls = 500 if drive is batches else 20
-    ratio = beside_keras(lambda: drive(pair[0]), lambda: drive(pair[1]), calls)
+    ratio = beside_keras(lambda: drive(pair[0]), lambda: drive(pair[1]), calls, "hook")
     for callback in reversed(pair):
         callback.on_train_end()
     assert ratio < at_most

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keras
 import pytest
-from conftest import TABLES
+from conftest import note
 
 for folder in ("tests", "tests/distributed"):
     sys.path.append(str(Path(__file__).parent.parent / folder))
@@ -78,31 +78,14 @@ def test_two_processes(tmp_path):
 
     (rounds, exchange), _ = together(measure, str(tmp_path))
 
-    def median(kind, what):
-        return statistics.median(one[kind][what] for one in rounds)
+    def beside(kind, what):
+        table = "a batch" if what == 0 else "the end of an epoch"
+        names = {"seldom": "two processes", "together": "two that agree every 100 batches"}
+        pairs = ([one[each][what] for one in rounds] for each in (kind, "alone"))
+        return note("processes", f"{names[kind]}, {table}", *pairs, beside="one process")
 
-    def ratio(kind):
-        return statistics.median(one[kind][0] / one["alone"][0] for one in rounds)
-
-    def row(name, kind):
-        return (
-            f"| {name} | {median(kind, 0) * 1e6:.2f} µs | {ratio(kind):.2f} "
-            f"| {median(kind, 1) * 1e3:.2f} ms |"
-        )
-
-    TABLES.append(
-        (
-            "two processes",
-            [
-                "| six callbacks, on rank 0 | hooks of a batch | ratio | end of an epoch |",
-                "|---|---:|---:|---:|",
-                row("alone", "alone"),
-                row("with another process", "seldom"),
-                row("the same, agreeing every 100 batches", "together"),
-                "",
-                f"One agreement by itself: {exchange * 1e3:.2f} ms.",
-            ],
-        )
-    )
-    assert ratio("seldom") < 3
+    beside("together", 0)
+    beside("seldom", 1)
+    note("processes", "one agreement", [exchange])
+    assert beside("seldom", 0) < 3
     assert exchange < 0.1

@@ -88,6 +88,7 @@ BAD = {
     },
     callbacks.LossHistory: {
         "plot": [
+            "gs://bucket/run.png",
             "",
             3,
             "{batch}.png",
@@ -100,7 +101,7 @@ BAD = {
         "title": [3],
         "loss": ["mean", "", None, 1],
         "xlabel": [None, 3],
-        "capacity": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
+        "capacity": [0, 10**30, *(bad for bad in NOT_COUNTS if bad is not None)],
     },
 }
 REQUIRED = {

@@ -18,10 +18,12 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
+from keras_versions import since_3_15
 
 import fitwatch
 from fitwatch import callbacks
 
+pytestmark = since_3_15  # the examples are others
 BACKEND = keras.config.backend()
 STOCK = {name: cls for name, cls in vars(keras.callbacks).items() if inspect.isclass(cls)}
 WITHOUT_AN_EXAMPLE = {"CallbackList", "ProgbarLogger", "RemoteMonitor"}

@@ -1,6 +1,5 @@
 """`fitwatch.EventFileWriter`: from loops of one's own, and read back by TensorBoard's reader."""
 
-import doctest
 import os
 import pickle
 import subprocess
@@ -16,7 +15,6 @@ from scalars import backend_scalar
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import fitwatch
-from fitwatch import _event_file_writer
 
 
 def points(folder, tag):
@@ -121,6 +119,7 @@ def test_what_was_closed_takes_no_more(tmp_path):
     for add in (
         lambda: writer.add_scalar("x", 1.0, 2),
         lambda: writer.add_series("x", [1.0], [2]),
+        lambda: writer.add_series("x", [], []),
         lambda: writer.add_event(b""),
     ):
         with pytest.raises(ValueError, match="is closed"):
@@ -233,10 +232,3 @@ def test_warnings_as_errors_end_nothing(tmp_path, monkeypatch):
         writer.flush()
         writer.close()
     assert ["No such file" in str(one.exc_value) for one in told] == [True]
-
-
-def test_the_example_in_its_docstring(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert doctest.testmod(_event_file_writer) == (0, 2)
-    assert points(tmp_path / "logs", "loss")[0] == [0, 1, 2]
-    assert points(tmp_path / "logs", "accuracy")[1] == [0.5, 0.75, 0.875]

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from fitwatch import _settings
+from fitwatch import _settings, distributed
 from fitwatch._exchange import Exchange, ProcessError
 
 
@@ -225,3 +225,14 @@ def test_a_store_that_is_gone_is_an_error_that_says_so(ranks):
     with pytest.raises(ProcessError, match="the store of the training, which rank 0 keeps, cannot"):
         second.gather("x", 1)
     second.leave("")  # says nothing, and raises nothing
+
+
+def test_settings_are_taken_as_a_whole_or_not_at_all():
+    before = _settings.deadline, _settings.agree_every
+    for deadline in (0, -1, float("inf"), float("nan"), "60", 10**10):
+        with pytest.raises((TypeError, ValueError), match="deadline must be"):
+            distributed.configure(deadline=deadline, agree_every=7)
+    for every in (0, -1, 2.5, None.__class__, 10**30):
+        with pytest.raises((TypeError, ValueError), match="agree_every must be"):
+            distributed.configure(deadline=7, agree_every=every)
+    assert (_settings.deadline, _settings.agree_every) == before

@@ -7,6 +7,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from keras_versions import since_3_15
 from monitors import begun, each_copy, each_monitor, feed
 
 from fitwatch import callbacks
@@ -172,6 +173,7 @@ def test_a_state_that_is_none_is_refused():
 
 
 @pytest.mark.parametrize("kind", [float, np.float32, np.float64])
+@since_3_15
 def test_a_second_training_starts_over_as_in_keras(kind, stand_in):
     states = []
     for module in (callbacks, keras.callbacks):

@@ -8,6 +8,7 @@ import pytest
 
 import fitwatch
 from fitwatch import callbacks
+from fitwatch.callbacks import _slow
 
 
 class Sleeps(keras.callbacks.Callback):
@@ -77,3 +78,13 @@ def test_one_of_keras_that_has_no_batch_hook_is_not(make_model, data):
 def test_short_epochs_are_reported_once_enough_is_measured():
     (report,) = drive([Sleeps(end=0.003)], 3, epochs=20)
     assert report.startswith("Sleeps is slow")
+
+
+def test_nothing_is_said_of_those_that_are_fitwatch_s_own():
+    """Nobody can do anything about it."""
+    callback = callbacks.LearningRateScheduler(lambda step, lr: lr, unit="batch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _slow.report([callback], [(0, 0.9)], 100, set())
+    with pytest.warns(UserWarning, match=r"Mine is slow: its batch hooks took 90%"):
+        _slow.report([type("Mine", (callbacks.EarlyStopping,), {})()], [(0, 0.9)], 100, set())

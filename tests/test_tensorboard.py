@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from event_reader import read, runs
+from keras_versions import since_3_15
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fitwatch.callbacks import TensorBoard
@@ -59,6 +60,7 @@ def test_tags_steps_and_values_are_those_of_keras(make_model, data, tmp_path, ar
     assert len(ours["train"]["epoch_loss"][2]) == 5
 
 
+@since_3_15
 def test_an_integer_update_freq_loses_no_epoch(make_model, data, tmp_path):
     """Keras drops the values of an epoch that ends between two batches that are written."""
     for name, cls in (("ours", TensorBoard), ("theirs", keras.callbacks.TensorBoard)):
@@ -180,6 +182,7 @@ def decoded(value):
     return [*value[:2], *(tf.io.decode_png(png).numpy().tolist() for png in value[2:])]
 
 
+@since_3_15
 def test_histograms_and_images_are_those_of_keras(data, tmp_path):
     for name, cls in (("ours", TensorBoard), ("theirs", keras.callbacks.TensorBoard)):
         keras.utils.set_random_seed(0)
@@ -266,6 +269,7 @@ def test_logs_that_are_no_dict_are_ignored(tmp_path):
     assert "batch_loss" not in read(tmp_path / "train")
 
 
+@since_3_15
 def test_user_summaries_land_in_the_same_run(make_model, data, tmp_path):
     import tensorflow as tf
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from event_reader import runs
+from keras_versions import since_3_15
 
 from fitwatch.callbacks import TensorBoard
 
@@ -59,14 +60,13 @@ def test_ours(tmp_path, data):
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="needs TensorFlow")
+@since_3_15
 def test_those_of_keras(tmp_path, data):
     """So that the list above is no invention of ours."""
     assert tags(keras.callbacks.TensorBoard, tmp_path, data) == EXPECTED
 
 
-@pytest.mark.skipif(
-    "FITWATCH_WITHOUT_TENSORFLOW" not in os.environ, reason="about another environment"
-)
+@pytest.mark.skipif("FITWATCH_WHEEL" not in os.environ, reason="about another environment")
 def test_tensorflow_is_not_installed():
     assert not importlib.util.find_spec("tensorflow")
     assert keras.config.backend() == "jax"

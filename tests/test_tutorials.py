@@ -14,7 +14,7 @@ def fit_arguments(request, data):
     if request.param == "arrays":
         x, y = data
         return {"x": x[:40], "y": y[:40], "batch_size": 8, "validation_data": (x[40:], y[40:])}
-    import tensorflow as tf
+    tf = pytest.importorskip("tensorflow")
 
     def dataset(samples):
         whole = tf.data.Dataset.from_tensor_slices(samples)

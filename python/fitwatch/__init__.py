@@ -1,10 +1,11 @@
 """A metric monitor for Keras 3 with its core in Rust.
 
-`fitwatch.enable()` makes every `fit()` a fitwatch one. `fitwatch.callbacks` has drop-in
-replacements for the classes of `keras.callbacks`, to be used with or without it, and
-`fitwatch.CallbackList` and `fitwatch.EventFileWriter` are for loops of your own;
-`fitwatch.distributed` is about training in several processes. Importing
-`fitwatch` alone imports nothing heavy: Keras comes with `fitwatch.callbacks`.
+`fitwatch.enable()` makes every `fit()` a fitwatch one, `fitwatch.enabled()` does so for a block,
+and `fitwatch.disable()` ends it. `fitwatch.callbacks` has drop-in replacements for the classes of
+`keras.callbacks`, to be used with or without it. `fitwatch.CallbackList` and
+`fitwatch.EventFileWriter` are for loops of your own, `fitwatch.resumable()` makes data whose order
+can be brought back, and `fitwatch.distributed` is about training in several processes. Importing
+`fitwatch` alone imports nothing heavy: Keras and NumPy come with what is used of it.
 """
 
 from typing import Any

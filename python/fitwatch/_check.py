@@ -50,6 +50,8 @@ def count(name: str, value: Any, minimum: int = 0, *, endless: bool = False) -> 
         return whole
     if not math.isfinite(whole) or whole != math.floor(whole) or whole < minimum:
         raise _refuse(ValueError, name, allowed, value)
+    if whole >= 2**63 and not endless:
+        raise _refuse(ValueError, name, "less than 2**63", value)
     try:
         return operator.index(value)
     except TypeError:

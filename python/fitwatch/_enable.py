@@ -48,10 +48,11 @@ def enable(max_lag: int = 16) -> None:
     Args:
         max_lag: Batches (0 or more) that a decision which depends on batch values may come late
             where the device runs ahead of the program; 0 waits for every batch, as Keras does.
+            Default 16.
 
     Raises:
-        ValueError: `max_lag` is negative.
-        TypeError: `max_lag` is no whole number.
+        ValueError: `max_lag` is negative, or not whole.
+        TypeError: `max_lag` is no number.
         RuntimeError: This version of Keras is not supported; nothing has been changed. Raised by
             `import keras`, if that comes later.
 
@@ -66,17 +67,27 @@ def enable(max_lag: int = 16) -> None:
     """
     from fitwatch import _check, _settings
 
-    _settings.max_lag = _check.count("max_lag", max_lag)
-    if _in_force():
-        return
-    if "keras" in sys.modules:
-        _patch()
-    else:
-        _State.waiting.append(AfterImport("keras", _patch))
+    max_lag = _check.count("max_lag", max_lag)
+    if not _in_force():
+        if "keras" in sys.modules:
+            _patch()
+        else:
+            _State.waiting.append(AfterImport("keras", _patch))
+    _settings.max_lag = max_lag
 
 
 def disable() -> None:
-    """Puts back everything that `enable()` has changed. Runs that are going on are not touched."""
+    """Puts back everything that `enable()` has changed. Runs that are going on are not touched.
+
+    Nor is what somebody else has put in the place of fitwatch's since. `max_lag` is 16 again.
+
+    Example:
+        >>> import fitwatch, keras
+        >>> fitwatch.enable()
+        >>> fitwatch.disable()
+        >>> keras.callbacks.History.__module__
+        'keras.src.callbacks.history'
+    """
     from fitwatch import _settings
 
     _settings.max_lag = _settings.DEFAULT_MAX_LAG
@@ -95,13 +106,23 @@ def enabled(max_lag: int = 16) -> Iterator[None]:
     """`enable()` for a block; what was in force before is so afterwards.
 
     Args:
-        max_lag: As in `enable()`.
+        max_lag: Batches, as in `enable()`. Default 16.
+
+    Returns:
+        A context manager, which gives None.
+
+    Raises:
+        ValueError: As `enable()`, when the block begins.
+        TypeError: Likewise.
+        RuntimeError: Likewise.
 
     Example:
         >>> import fitwatch, keras
         >>> with fitwatch.enabled():
         ...     keras.callbacks.TensorBoard.__module__
         'fitwatch.callbacks.tensorboard'
+        >>> keras.callbacks.TensorBoard.__module__
+        'keras.src.callbacks.tensorboard'
     """
     from fitwatch import _settings
 

@@ -23,23 +23,38 @@ class EventFileWriter(_core.EventFile):
 
     Methods may be called from any thread. In a forked child nothing is written.
 
+    `add_scalar(tag, scalar_value, global_step=None, walltime=None)` adds one value. `tag` is the
+    name of its series; `scalar_value` a number, or an array of shape `()`, which is written as
+    float32; `global_step` a whole number of 64 bits, None for 0; `walltime` its time, in seconds
+    since 1970, None for now. What is none of these is a TypeError, a number that is too large an
+    OverflowError, and a writer that is closed a ValueError. `flush()` waits until the operating
+    system has everything. `close()`, which the end of a `with` block calls, does so for good.
+
+    The file has TensorFlow's `TFRecord` format: for each event its length, a masked CRC-32C of
+    that, an `Event` of TensorBoard's `event.proto`, and a masked CRC-32C of it. Scalars are the
+    bytes that `tf.summary.scalar` writes.
+
     Args:
-        log_dir: The folder to write to: one run of TensorBoard. It is made if it is missing.
+        log_dir: The folder to write to, a string or a path: one run of TensorBoard. It is made if
+            it is missing.
 
     Attributes:
-        path: The file.
+        path: The file, a `pathlib.Path`.
 
     Raises:
         TypeError: `log_dir` is no path.
-        ValueError: `log_dir` is on remote storage (`gs://...`).
+        ValueError: `log_dir` is empty, or on remote storage (`gs://...`).
         OSError: The folder or the file cannot be made.
 
     Example:
+        >>> import tempfile
         >>> import fitwatch
-        >>> with fitwatch.EventFileWriter("logs") as writer:
+        >>> with fitwatch.EventFileWriter(tempfile.mkdtemp()) as writer:
         ...     for step in range(3):
         ...         writer.add_scalar("loss", 1 / (step + 1), step)
         ...     writer.add_series("accuracy", [0.5, 0.75, 0.875], range(3))
+        >>> writer.path.name.startswith("events.out.tfevents.")
+        True
     """
 
     __slots__ = ()
@@ -56,13 +71,20 @@ class EventFileWriter(_core.EventFile):
 
         Args:
             tag: The name of the series.
-            values: An array of numbers, shape `(n,)`. They are written as float32.
-            steps: An array of whole numbers, shape `(n,)`, or a range.
-            walltime: The time of all of them, in seconds since 1970; None for now.
+            values: An array or a list of numbers, shape `(n,)`. They are written as float32.
+            steps: An array of whole numbers of 64 bits, shape `(n,)`, or a range.
+            walltime: The time of all of them, in seconds since 1970; None (default) for now.
 
         Raises:
-            TypeError: `values` are no real numbers, or `steps` no whole ones.
-            ValueError: An array has another shape, or the writer is closed.
+            TypeError: `tag` is no string, `values` are no real numbers, `steps` no whole ones, or
+                `walltime` is no number.
+            ValueError: An array has another shape, a step is too large, or the writer is closed.
+
+        Example:
+            >>> import tempfile
+            >>> import fitwatch
+            >>> with fitwatch.EventFileWriter(tempfile.mkdtemp()) as writer:
+            ...     writer.add_series("loss", [1.0, 0.5], [0, 1])
         """
         values, steps = np.asarray(values), np.asarray(steps)
         _require("values", values, "numbers", "biuf")
@@ -74,7 +96,8 @@ class EventFileWriter(_core.EventFile):
             )
         if steps.dtype.kind == "u" and steps.max(initial=0) > np.iinfo("int64").max:
             raise ValueError(f"steps must fit into 64 bits with a sign; got {steps.max()}.")
-        for first in range(0, len(values), _CHUNK):
+        # One chunk at least: a tag that is none is an error, and so is a writer that is closed.
+        for first in range(0, len(values) or 1, _CHUNK):
             chunk = slice(first, first + _CHUNK)
             numbers = np.ascontiguousarray(values[chunk], "float32")
             super().add_series(tag, numbers, np.ascontiguousarray(steps[chunk], "int64"), walltime)

@@ -28,7 +28,15 @@ _before: list["Exchange"] = []
 
 
 class ProcessError(RuntimeError):
-    """A process that trains with this one has died, has left, or is not where it should be."""
+    """A process that trains with this one has died, has left, or is not where it should be.
+
+    Example:
+        >>> from fitwatch import distributed
+        >>> try:
+        ...     pass  # model.fit(...)
+        ... except distributed.ProcessError as error:
+        ...     print(error)  # which process, and what it did last
+    """
 
 
 class Exchange:

@@ -321,5 +321,5 @@ def _less(a: float, b: float) -> bool:
 def _unsupported(what: str) -> RuntimeError:
     return RuntimeError(
         f"fitwatch needs {what}, which Keras {keras.__version__} does not have. "
-        "fitwatch is tested with Keras 3.15."
+        "fitwatch is tested with Keras 3.13 to 3.15."
     )

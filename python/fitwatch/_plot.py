@@ -186,7 +186,7 @@ def _draw_validation(axes: Any, validation: Sequence[tuple[int, float]]) -> Any:
 def _draw_best(axes: Any, epoch: int, batch: int, value: float) -> Any:
     style = {"color": YELLOW, "markeredgecolor": "black", "markeredgewidth": 0.8, "markersize": 13}
     label = f"best epoch: {epoch} ({short(value)})"
-    return axes.plot([batch], [value], "*", zorder=6, label=label, **style)[0]
+    return axes.plot([batch], [value], "*", zorder=6, clip_on=False, label=label, **style)[0]
 
 
 def _draw_borders(axes: Any, epochs: Sequence[tuple[int, int]]) -> None:

@@ -28,10 +28,11 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         if isinstance(x, keras.utils.PyDataset):
             if y is not None or sample_weight is not None:
                 raise ValueError("y and sample_weight must be None where x is a PyDataset.")
-            if x.num_batches is None:
+            size = _batches_of(x)
+            if size is None:
                 raise ValueError(f"x must be a PyDataset that has an end; got {x!r}.")
             self._batches = x
-            self._size = x.num_batches
+            self._size = size
         else:
             given = (x, y, sample_weight)
             last = max(n for n, value in enumerate(given) if value is not None or n == 0)
@@ -84,6 +85,13 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         self.set_epoch(self._epoch + (self._read >= self._length))
 
 
+def _batches_of(dataset: Any) -> int | None:
+    try:
+        return dataset.num_batches  # type: ignore[no-any-return]
+    except NotImplementedError:  # Keras's, where a class does not say
+        return None
+
+
 def resumable(
     x: Any,
     y: Any = None,
@@ -96,24 +104,30 @@ def resumable(
     """Makes data for `fit()` whose order can be brought back: for `BackupAndRestore(exact=True)`.
 
     In which order batches come is known from `seed` and the number of the epoch, on every backend
-    and in every process. Samples of arrays are shuffled one by one, a `PyDataset` by whole batches;
-    what its `__getitem__` gives for a number must be the same every time.
+    and in every process: it is `numpy.random.default_rng([seed, epoch]).permutation(n)`, the epoch
+    counted from 0. Samples of arrays are shuffled one by one, a `PyDataset` by whole batches; what
+    its `__getitem__` gives for a number must be the same every time.
 
     Args:
         x: An array of shape `(samples, ...)` that can be indexed with an array of numbers, or lists
             and dicts of such; or a `keras.utils.PyDataset` with an end.
-        y: Targets, likewise; None with a `PyDataset`.
-        sample_weight: An array of shape `(samples,)`; None with a `PyDataset`.
+        y: Targets, likewise. None (default) for none, and with a `PyDataset`.
+        sample_weight: An array of shape `(samples,)`. None (default) for none, and with a
+            `PyDataset`.
         batch_size: Samples of a batch, 1 or more; the last one of an epoch may have fewer. Of no
-            effect with a `PyDataset`.
-        shuffle: Whether each epoch has an order of its own.
-        seed: Picks the orders: a whole number of 0 or more.
+            effect with a `PyDataset`. Default 32.
+        shuffle: Whether each epoch has an order of its own. Default True.
+        seed: Picks the orders: a whole number of 0 or more. Default 0.
 
     Returns:
-        A `keras.utils.PyDataset` without workers: `model.fit(resumable(x, y), shuffle=False)`.
+        A `keras.utils.PyDataset` without workers: `model.fit(resumable(x, y), shuffle=False)`. With
+        Keras's default, `shuffle=True`, `fit()` shuffles the batches once more. A batch is a tuple
+        of what was given, as NumPy arrays of shape `(batch_size, ...)`; or one of the `PyDataset`.
 
     Raises:
-        ValueError: The arrays are of several lengths, or the arguments do not go together.
+        ValueError: The arrays are of several lengths, the arguments do not go together, or one has
+            a value that is not allowed.
+        TypeError: An argument has the wrong type, or something in `x` has no length.
 
     Example:
         >>> import numpy as np

@@ -5,6 +5,10 @@ torch.distributed at work on torch, the callbacks of fitwatch find it out by the
 writes the files and prints; the others write nothing. Whether to stop, when to reduce the learning
 rate, what was the best epoch and where to resume is the same on every rank.
 
+Every process needs the same callbacks in the same order, as many epochs as the others, and on JAX
+as many batches, or `fit()` raises a ValueError when it begins. Where a process has died, has left,
+or does not come in time, it raises a `ProcessError` in the others: a RuntimeError that names it.
+
 Example:
     >>> from fitwatch import distributed
     >>> distributed.rank(), distributed.world_size()
@@ -43,12 +47,30 @@ _ALONE = World(0, 1, None, averages=False)
 
 
 def rank() -> int:
-    """The number of this process among those that train together, from 0; 0 if it is alone."""
+    """The number of this process among those that train together.
+
+    Returns:
+        A number from 0 to `world_size() - 1`; 0 if it is alone, as it always is on TensorFlow.
+
+    Example:
+        >>> from fitwatch import distributed
+        >>> distributed.rank()
+        0
+    """
     return world().rank
 
 
 def world_size() -> int:
-    """How many processes train together; 1 if this one is alone."""
+    """How many processes train together.
+
+    Returns:
+        A number of 1 or more; 1 if this process is alone, as it always is on TensorFlow.
+
+    Example:
+        >>> from fitwatch import distributed
+        >>> distributed.world_size()
+        1
+    """
     return world().size
 
 
@@ -56,22 +78,30 @@ def configure(*, deadline: float | None = None, agree_every: int | None = None) 
     """Sets how processes agree, for every `fit()` that begins later. All need the same settings.
 
     Args:
-        deadline: Seconds (more than 0) that a process waits for the others where they agree; then
-            an error names those that have not come. One that is busy in its callbacks, or with its
-            validation, is waited for ten times as long. 60 at first.
+        deadline: Seconds (more than 0), or a `timedelta`, that a process waits for the others where
+            they agree; then an error names those that have not come. One that is busy in its
+            callbacks, or with its validation, is waited for ten times as long. 60 at first; None
+            (default) leaves it as it is.
         agree_every: Batches (1 or more) between two agreements inside an epoch, where any process
             has a callback that counts in batches or may stop there. A decision comes so many
-            batches late at most. 100 at first.
+            batches late at most. 100 at first; None (default) leaves it as it is.
 
     Raises:
         ValueError: An argument has a value that is not allowed.
         TypeError: An argument has the wrong type.
+
+    Example:
+        >>> from fitwatch import distributed
+        >>> distributed.configure(deadline=60, agree_every=100)  # as it is at first
     """
-    if deadline is not None:
-        seconds = _check.seconds("deadline", deadline)
-        _settings.deadline = _settings.deadline if seconds is None else seconds
+    seconds = _check.seconds("deadline", deadline)
+    if seconds is None:
+        seconds = _settings.deadline
+    elif seconds > 366 * 86400:  # no clock of the system's takes just any number
+        raise ValueError(f"deadline must be a year at most; got {deadline!r}.")
     if agree_every is not None:
         _settings.agree_every = _check.count("agree_every", agree_every, minimum=1)
+    _settings.deadline = seconds
 
 
 def world(model: Any = None) -> World:
@@ -96,6 +126,9 @@ def alone() -> Iterator[None]:
 
     For a `fit()` that not all processes run, or one model for each of them, as in a search. It
     writes its own files.
+
+    Returns:
+        A context manager, which gives None.
 
     Example:
         >>> from fitwatch import distributed

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras_versions import since_3_15
 
 from fitwatch import callbacks
 
@@ -86,6 +87,7 @@ def test_messages(stand_in, capsys, tmp_path):
         assert words in printed[0]
 
 
+@since_3_15
 def test_several_optimizers(stand_in, capsys):
     logged, printed = [], []
     for module in BOTH:

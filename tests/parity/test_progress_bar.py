@@ -8,6 +8,7 @@ import keras
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keras_versions import since_3_15
 
 from fitwatch import callbacks
 
@@ -39,6 +40,7 @@ epochs = st.lists(st.tuples(batches, pauses, logs), min_size=1, max_size=3)
     steps=st.sampled_from([None, 0, 1, 10, 12, 100, 5000]),
     stride=st.sampled_from([1, 1, 3]),
 )
+@since_3_15
 def test_random_runs(epochs, verbose, steps, stride, monkeypatch):
     printed = []
     for module in (callbacks, keras.callbacks):

@@ -6,13 +6,9 @@ subclass of Keras's class); LossHistory is new; LambdaCallback, OrbaxCheckpoint,
 SwapEMAWeights are Keras's, handed on.
 """
 
-from keras.callbacks import (
-    Callback,
-    LambdaCallback,
-    OrbaxCheckpoint,
-    RemoteMonitor,
-    SwapEMAWeights,
-)
+import contextlib
+
+from keras.callbacks import Callback, LambdaCallback, RemoteMonitor, SwapEMAWeights
 
 from fitwatch.callbacks.backup_and_restore import BackupAndRestore
 from fitwatch.callbacks.callback_list import CallbackList
@@ -38,7 +34,6 @@ __all__ = [
     "LearningRateScheduler",
     "LossHistory",
     "ModelCheckpoint",
-    "OrbaxCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "RemoteMonitor",
@@ -46,3 +41,8 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+with contextlib.suppress(ImportError):  # new in Keras 3.14
+    from keras.callbacks import OrbaxCheckpoint
+
+    __all__ += ["OrbaxCheckpoint"]

@@ -23,7 +23,7 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
 
     def __init__(self, progress: _core.Progress, target: int | None, verbose: Any) -> None:
         self._progress = progress
-        super().__init__(target, verbose=verbose, unit_name="step", stateless_metrics=set())
+        super().__init__(target, verbose=verbose, unit_name="step")
         style = "silent"
         if verbose == 1:
             style = "live" if _is_live() else "plain"

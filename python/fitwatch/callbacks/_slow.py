@@ -43,7 +43,7 @@ def report(
                 "fitwatch.enable(), or import it from there.",
                 stacklevel=4,
             )
-        elif share > SHARE and batches >= ENOUGH:
+        elif share > SHARE and batches >= ENOUGH and not kind.__module__.startswith("fitwatch."):
             reported.add(place)
             warnings.warn(f"{kind.__name__} is slow: {took}.", stacklevel=4)
 

@@ -25,7 +25,11 @@ class Stateful:
     _fitwatch_loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, as a dict that `json` can write: a copy, with a class name and a version."""
+        """Takes the state.
+
+        Returns:
+            A dict that `json` can write: a copy, with a class name and a version.
+        """
         self._fitwatch_drain()  # type: ignore[attr-defined]
         return {"class": self._fitwatch_class(), "version": VERSION, **self._fitwatch_take()}
 

@@ -34,27 +34,33 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore,
     the decisions and has the learning rates of one that was never interrupted; rows of a CSVLogger
     and points of a TensorBoard that were written since the backup are taken out, and written anew.
 
+    The file is one of Keras's weights (HDF5), with the rest in a group `__fitwatch__` of its own;
+    behind it stand a mark, its length and a CRC-32, by which damage is found out.
+
     Args:
-        backup_dir: The folder of the backup, for this callback alone. Run the script again with the
-            same one, and `fit()` goes on.
-        save_freq: `"epoch"`; or a number of batches (1 or more) after which to back up, counted
-            across epochs; or False for never.
+        backup_dir: The folder of the backup, a string or a path, for this callback alone. Run the
+            script again with the same one, and `fit()` goes on.
+        save_freq: `"epoch"` (default); or a number of batches (1 or more) after which to back up,
+            counted across epochs; or False for never.
         double_checkpoint: Whether to keep the backup before the last one too. If the last one is
-            damaged, which its checksum tells, that one is used, with a warning.
-        delete_checkpoint: Whether to delete the backup when training has ended well.
+            damaged, which its checksum tells, that one is used, with a warning. Default False.
+        delete_checkpoint: Whether to delete the backup when training has ended well. Default True.
         exact: Whether to go on inside an epoch that was interrupted, where `save_freq` counts
             batches: each batch is trained once, the metrics of the epoch are those of all its
             batches, and `History` has the epochs before, too. Without, such an epoch begins anew
             with the weights from its middle, as in Keras. The order of the data must be one that
             can be brought back: arrays; what `fitwatch.resumable()` gives; on TensorFlow a
             `tf.data` pipeline without Python code. Anything else is refused when `fit()` begins.
+            Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins: the
-            backup is one of another model or of another version of fitwatch, the model is not
-            built, or the order of the data cannot be brought back. Nothing is changed then.
-        TypeError: An argument has the wrong type; or a state of somebody's own callback is no JSON.
+            backup is one of another model, of other data or of another version of fitwatch, the
+            model is not built or its weights are divided among processes, the order of the data
+            cannot be brought back, or the callback is in its list twice. Nothing is changed then.
+        TypeError: `backup_dir` is no path; or a state of somebody's own callback is no JSON.
         OSError: The backup is damaged, and there is none before it; or it cannot be written.
+        RuntimeError: Another `fit()` that is still going on has this callback.
 
     Differs from Keras:
         - `latest.weights.h5` has everything; `training_metadata.json` is for Keras's class, which

@@ -41,19 +41,21 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
     date first, and so does the end of an epoch.
 
     Args:
-        callbacks: A list of callbacks, or one callback.
-        add_history: Whether to add a `History`, if there is none.
-        add_progbar: Whether to add a `ProgbarLogger`, if there is none.
-        model: The model that the callbacks watch.
+        callbacks: A list of callbacks, or one callback; None (default) for none.
+        add_history: Whether to add a `History`, if there is none. Default False.
+        add_progbar: Whether to add a `ProgbarLogger`, if there is none. Default False.
+        model: The model that the callbacks watch; None (default) if `set_model` is called later.
         max_lag: Batches (0 or more) that a decision which depends on batch values may come late
             where the device runs ahead of the program: JAX, and GPUs. 0 waits for every batch, as
-            Keras does. Where values are there at once nothing comes late. None stands for the value
-            of `fitwatch.enable()`, or 16.
+            Keras does. Where values are there at once nothing comes late. None (default) stands for
+            the value of `fitwatch.enable()`, or 16.
         **params: Handed to the callbacks' `set_params`.
 
     Raises:
-        ValueError: `max_lag` is negative.
-        TypeError: `max_lag` is no whole number.
+        ValueError: `max_lag` is negative, or not whole; or, when there is a model, one of
+            fitwatch's callbacks is in the list twice.
+        TypeError: `max_lag` is no number.
+        RuntimeError: Another `fit()` that is still going on has one of fitwatch's callbacks.
 
     Differs from Keras:
         - Everything runs on the thread that calls the hooks. On JAX and torch, Keras hands the
@@ -120,10 +122,20 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         super().set_model(model)
 
     def append(self, callback: Any) -> None:
-        """Adds a callback at the end.
+        """Adds a callback at the end. As in Keras, it is told neither the model nor the params.
+
+        Args:
+            callback: A callback.
 
         Raises:
             ValueError: It is one of fitwatch's, and in the list already.
+
+        Example:
+            >>> from fitwatch import callbacks
+            >>> callback_list = callbacks.CallbackList(max_lag=0)
+            >>> callback_list.append(callbacks.History())
+            >>> len(callback_list.callbacks), callback_list.max_lag
+            (1, 0)
         """
         refuse_twice(callback, [*self.callbacks, callback])
         self.callbacks.append(callback)

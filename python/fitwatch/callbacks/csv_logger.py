@@ -20,23 +20,27 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=Drop
     `csv` writes them, and the file is UTF-8: read it with `newline=""` and `encoding="utf-8"`.
 
     Args:
-        filename: Where to write. A missing folder is made. A file of its own for each logger.
-        separator: The character between two fields.
-        append: Whether to go on with a file that is there, instead of replacing it.
-        update_freq: `"epoch"`; `"batch"` for a row after every batch; or a number of batches (1 or
-            more), counted in each epoch. Rows of batches have a column `batch`, counted from 0;
-            the row of an epoch has `NA` in it. They reach the file within a tenth of a second while
-            batches go on, and when the epoch ends.
-        loss: What `loss` is in the rows of batches: Keras's `"running"` mean over the epoch so far;
-            or with `"batch"` the loss that each batch really had (see `LossHistory`). Then every
-            batch has its row, also where `steps_per_execution=N` trains N of them in one call; the
-            other metrics are in the last row of the call, and `NA` in those before.
+        filename: Where to write, a string or a path. A missing folder is made. A file of its own
+            for each logger.
+        separator: The character between two fields. Default `","`.
+        append: Whether to go on with a file that is there, instead of replacing it. Default False.
+        update_freq: `"epoch"` (default); `"batch"` for a row after every batch; or a number of
+            batches (1 or more), counted in each epoch. Rows of batches have a column `batch`,
+            counted from 0; the row of an epoch has `NA` in it. They reach the file within a tenth
+            of a second while batches go on, and when the epoch ends.
+        loss: What `loss` is in the rows of batches: Keras's `"running"` (default) mean over the
+            epoch so far; or with `"batch"` the loss that each batch really had (see `LossHistory`).
+            Then every batch has its row, also where `steps_per_execution=N` trains N of them in one
+            call; the other metrics are in the last row of the call, and `NA` in those before.
 
     Raises:
-        ValueError: An argument has a value that is not allowed; or, when training begins with
-            `append=True`, the file is no CSV file with this separator and a column `epoch`.
+        ValueError: An argument has a value that is not allowed; or, when training begins, the
+            callback is in its list twice; or, with `append=True`, the file is no CSV file with this
+            separator and a column `epoch`.
         TypeError: An argument has the wrong type.
         OSError: The file cannot be opened; raised when training begins.
+        RuntimeError: An epoch ends before training begins; or another `fit()` that is still going
+            on has this callback.
 
     Differs from Keras:
         - A metric that turns up late gets a column of its own at the end, with `NA` in the rows

@@ -29,45 +29,57 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
 
     Args:
         monitor: Name of the metric to watch; or a list of names, the first of which is the one that
-            `best` and the restored weights refer to.
+            `best` and the restored weights refer to. Default `"val_loss"`.
         min_delta: How much better a value must be to count as an improvement; its sign is ignored.
-            One for all metrics, or a list with one for each.
+            One number for all metrics, or a list with one for each. Default 0.
         patience: Units (epochs) without improvement after which training stops. `inf` never stops
-            it, which is of use with `restore_best_weights`.
-        verbose: 1 prints a line when training is stopped and when weights are restored.
-        mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
-            warns and counts as `"auto"`; with several metrics it is refused. One for all metrics,
-            or a list.
-        baseline: A value that must be beaten, besides the best so far, before the wait starts over.
-            For several metrics a list, with None where there is none.
+            it, which is of use with `restore_best_weights`. Default 0.
+        verbose: 1 prints a line when training is stopped and when weights are restored. Default 0.
+        mode: `"min"`, `"max"`, or `"auto"` (default): found out from the model's metrics. Anything
+            else warns and counts as `"auto"`; with several metrics it is refused. One for all
+            metrics, or a list.
+        baseline: A number that must be beaten, besides the best so far, before the wait starts
+            over. For several metrics a list, with None where there is none. Default None.
         restore_best_weights: Whether to end with the weights of the best epoch. With
             `unit="batch"` those after the call of the train step that had the best batch: they are
             copied at every improvement, and JAX waits for every batch. Where several processes
-            train together they are those of the batch at which all agree on it.
-        start_from_epoch: Units (from 0) before this one do not count.
-        unit: What is counted: `"epoch"`, or `"batch"` for each batch, across epochs. Batches are
-            judged by the loss that each of them really had, and by the other training metrics as
-            Keras logs them, means over the epoch so far. With `steps_per_execution=N` such a metric
-            is known once in N batches, and counts for N.
+            train together they are those of the batch at which all agree on it. Default False.
+        start_from_epoch: Units (from 0) before this one do not count. Default 0.
+        unit: What is counted: `"epoch"` (default), or `"batch"` for each batch, across epochs.
+            Batches are judged by the loss that each of them really had, and by the other training
+            metrics as Keras logs them, means over the epoch so far. With `steps_per_execution=N`
+            such a metric is known once in N batches, and counts for N.
         halflife: Smooths the values by a bias-corrected exponential mean before they are judged:
-            in units, as `pandas.Series.ewm(halflife=...)` has it. Values that are not finite are
-            left out. None for no smoothing.
-        min_delta_mode: `"abs"`, or `"rel"`: `min_delta` is a fraction of the best value's size.
-        combine: With several metrics, whether `"all"` have to stop improving or `"any"`.
-        max_time: Time after which training stops, in seconds or as a `timedelta`: checked after
-            every batch, with a hundredth of a second or 64 batches to spare.
-        divergence_threshold: Stops at once when the (smoothed) value is worse than this, or a value
-            is not finite. For several metrics a list, with None where there is none.
+            in units (more than 0), as `pandas.Series.ewm(halflife=...)` has it: a value that is `n`
+            units old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left
+            out. None (default) for no smoothing.
+        min_delta_mode: `"abs"` (default), or `"rel"`: `min_delta` is a fraction of the best value's
+            size.
+        combine: With several metrics, whether `"all"` (default) have to stop improving or `"any"`.
+        max_time: Time after which training stops, in seconds (more than 0) or as a `timedelta`:
+            checked after every batch, with a hundredth of a second or 64 batches to spare. None
+            (default) for no end.
+        divergence_threshold: Stops at once when the (smoothed) value is worse than this number, or
+            a value is not finite. For several metrics a list, with None where there is none.
+            Default None.
 
     Attributes:
+        best: The best value so far, smoothed if values are; None before there is one.
+        wait: Units without an improvement so far.
+        best_epoch: The epoch of the best value, from 0.
+        best_weights: Its weights, a list of arrays, with `restore_best_weights`; or else None.
+        stopped_epoch: The epoch that stopped the training, from 0; 0 if none has.
         best_batch: With `unit="batch"`, the batch of the best value, from 0 and across epochs.
         stopped_batch: The same for the batch that stopped the training; None if none has.
         stop_reason: Why training was stopped, in words; None if it was not.
 
     Raises:
-        ValueError: An argument has a value that is not allowed; or, at the end of the first epoch
-            or batch, `mode="auto"` and the metric's direction is not known.
+        ValueError: An argument has a value that is not allowed; or, when training begins, the
+            callback is in its list twice, or weights to restore are divided among processes; or, at
+            the end of the first epoch or batch, `mode="auto"` and the metric's direction is not
+            known, or a subclass has a rule of its own besides what only fitwatch has.
         TypeError: An argument has the wrong type.
+        RuntimeError: Another `fit()` that is still going on has this callback.
 
     Differs from Keras:
         - NaN and the infinity on the wrong side never become the best value. In Keras a NaN in the
@@ -190,7 +202,19 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
             super().on_epoch_end(epoch, logs)
 
     def get_monitor_value(self, logs: Any) -> Any:
-        """The monitored value in `logs`; None, and one warning in a fit, where it is missing."""
+        """The monitored value in `logs`; one warning in a fit tells that it is missing.
+
+        Args:
+            logs: The logs of an epoch, a dict, or None.
+
+        Returns:
+            The value as it is there; None where it is missing.
+
+        Example:
+            >>> from fitwatch.callbacks import EarlyStopping
+            >>> EarlyStopping("loss").get_monitor_value({"loss": 0.5})
+            0.5
+        """
         value = (logs or {}).get(self.monitor)
         if value is None:
             self._report_missing(logs or {})
@@ -296,7 +320,24 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, met
         return list(self.best_weights or [])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Sets the state; see `Stateful`."""
+        """Sets the state: the next `fit()`, or one that is just beginning, goes on from it.
+
+        Args:
+            state: What `state_dict()` gave. Best weights are no part of it.
+
+        Raises:
+            TypeError: `state` is no dict.
+            ValueError: It is no state of this class, or of other metrics or another version, or
+                damaged. Nothing has been changed then.
+
+        Example:
+            >>> from fitwatch.callbacks import EarlyStopping
+            >>> before, after = EarlyStopping("loss"), EarlyStopping("loss")
+            >>> before.wait = 3
+            >>> after.load_state_dict(before.state_dict())
+            >>> after.wait
+            3
+        """
         self._fitwatch_loaded_weights = None
         super().load_state_dict(state)
 

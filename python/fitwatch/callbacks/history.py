@@ -27,14 +27,28 @@ def _history(value: Any) -> dict[str, list[Any]]:
 class History(Stateful, Base, keras.callbacks.History, metaclass=DropIn):  # type: ignore[misc]
     """Keeps the logs of every epoch; `fit()` returns one.
 
-    Same attributes as `keras.callbacks.History`: `history`, a dict with a list of values for each
-    metric, and `epoch`, the list of the epochs. In a second `fit()` it goes on with `history` and
+    Same attributes as `keras.callbacks.History`. In a second `fit()` it goes on with `history` and
     starts `epoch` anew, as Keras's does.
+
+    Attributes:
+        history: A dict with a list of values for each metric, one for each epoch that had it.
+        epoch: The list of the epochs, from 0.
+
+    Raises:
+        ValueError: The callback is in its list twice; raised when training begins.
+        RuntimeError: Another `fit()` that is still going on has this callback.
+
+    Differs from Keras:
+        - It can be called without a model, and has `epoch` before training begins, an empty list.
+        - `BackupAndRestore(exact=True)` in the same list keeps it, and a resumed run has the epochs
+          before, too.
 
     Example:
         >>> from fitwatch.callbacks import History
-        >>> History().history
-        {}
+        >>> history = History()
+        >>> history.on_epoch_end(0, {"loss": 0.5})
+        >>> history.epoch, history.history
+        ([0], {'loss': [0.5]})
     """
 
     _fitwatch_state: ClassVar = {"epoch": _epochs, "history": _history}

@@ -33,15 +33,17 @@ class LearningRateScheduler(
         schedule: A function of the epoch (counted from 0) and the current learning rate (a float),
             or of the epoch alone, that returns the new rate. With `unit="batch"`, the number of
             batches that this `fit()` has trained takes the place of the epoch.
-        verbose: 1 prints a line whenever an epoch begins.
-        unit: `"epoch"`, or `"batch"` to set the rate before every batch: for a warm-up, or a cosine
-            over all steps. With `steps_per_execution=n`, once for every n batches.
+        verbose: 1 prints a line whenever an epoch begins. Default 0.
+        unit: `"epoch"` (default), or `"batch"` to set the rate before every batch: for a warm-up,
+            or a cosine over all steps. With `steps_per_execution=n`, once for every n batches.
 
     Raises:
-        ValueError: An argument has a value that is not allowed; or, while training, `schedule`
-            returned something other than a finite number of 0 or more.
+        ValueError: An argument has a value that is not allowed; or, when training begins, the
+            callback is in its list twice; or, while training, the optimizer has no learning rate,
+            or `schedule` returned something other than a finite number of 0 or more.
         TypeError: An argument has the wrong type; or, when the first rate is to be set, the
             optimizer has a learning-rate schedule, which a warning announces when training begins.
+        RuntimeError: Another `fit()` that is still going on has this callback.
 
     Differs from Keras:
         - Every kind of finite number is taken from `schedule`, an integer and a scalar tensor too,
@@ -71,10 +73,8 @@ class LearningRateScheduler(
     ) -> None:
         if not callable(schedule):
             raise TypeError(f"schedule must be a function of the epoch and rate; got {schedule!r}.")
-        if unit not in ("epoch", "batch"):
-            raise ValueError(f"unit must be 'epoch' or 'batch'; got {unit!r}.")
         super().__init__(schedule, verbose=_check.verbosity("verbose", verbose))
-        self.unit = unit
+        self.unit = _check.choice("unit", unit, "epoch", "batch")
         self._fitwatch_start_over()
 
     @property
@@ -97,8 +97,9 @@ class LearningRateScheduler(
         self._fitwatch_epoch_start = self._fitwatch_step
         self._fitwatch_report_due = self.verbose > 0
         if self.unit == "epoch":
-            with self._fitwatch_quietly():
-                super().on_epoch_begin(epoch, logs)
+            for optimizer, name in _rates.optimizers(self.model.optimizer):
+                rate = self._update_optimizer_lr(optimizer, epoch)
+                self._fitwatch_report(f"Epoch {epoch + 1}", name, rate)
         else:
             self._fitwatch_loaded = None
 
@@ -122,11 +123,7 @@ class LearningRateScheduler(
                 held = _rates.rate_of(optimizer)
             self._fitwatch_rates[name] = (rate, held)
             if self._fitwatch_report_due:
-                whose = f"{name} " if name else ""
-                _keras.print_message(
-                    f"\nStep {self._fitwatch_step}: LearningRateScheduler setting "
-                    f"{whose}learning rate to {rate}."
-                )
+                self._fitwatch_report(f"Step {self._fitwatch_step}", name, rate)
         self._fitwatch_report_due = False
 
     @compiled("_fitwatch_compile")
@@ -145,6 +142,12 @@ class LearningRateScheduler(
             rate = agreement.chiefs(f"the learning rate of epoch {epoch}", float(rate))
         optimizer.learning_rate = rate
         return rate
+
+    def _fitwatch_report(self, where: str, name: str, rate: Any) -> None:
+        if self.verbose > 0:
+            whose = f"{name} " if name else ""
+            said = f"{where}: LearningRateScheduler setting {whose}learning rate to {rate}."
+            _keras.print_message(f"\n{said}")
 
     def _fitwatch_is_needed(self) -> bool:
         return True

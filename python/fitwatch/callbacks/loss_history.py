@@ -37,21 +37,27 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     be another thing today.
 
     Args:
-        plot: Path of a picture, or None for none. With `{epoch}` in it, one of each epoch's batches
-            when that ends; the field is filled in and counts from 0, as `on_epoch_end` has it.
-            Without, one of the whole run when training ends. Without a suffix that matplotlib
-            knows, `.png` is added. A missing folder is made. Needs matplotlib.
-        capacity: Keep only that many of the last losses; None keeps all.
-        title: Title of the picture; `{epoch}` is filled in. None for one that says what it shows.
-        xlabel: What the horizontal axis shows.
-        ylabel: What the vertical axis shows.
-        loss: `"batch"`; or `"running"` for what Keras logs, once in a call of the train step.
+        plot: Path of a picture, or None (default) for none. With `{epoch}` in it, one of each
+            epoch's batches when that ends; the field is filled in and counts from 0, as
+            `on_epoch_end` has it. Without, one of the whole run when training ends. Without a
+            suffix that matplotlib knows, `.png` is added. A missing folder is made. Needs
+            matplotlib.
+        capacity: Keep only that many of the last losses (batches, 1 or more); None (default) keeps
+            all.
+        title: Title of the picture; `{epoch}` is filled in. None (default) for one that says what
+            it shows.
+        xlabel: What the horizontal axis shows. Default `"Batch"`.
+        ylabel: What the vertical axis shows. Default `"Loss"`.
+        loss: `"batch"` (default); or `"running"` for what Keras logs, once in a call of the train
+            step.
 
     Raises:
-        ValueError: An argument has a value that is not allowed.
+        ValueError: An argument has a value that is not allowed; or the callback is in its list
+            twice, which is raised when training begins.
         TypeError: An argument has the wrong type.
         ImportError: `plot` is given and matplotlib is not installed.
         OSError: The folder of `plot` cannot be made or written; raised when training begins.
+        RuntimeError: Another `fit()` that is still going on has this callback.
 
     Example:
         >>> from fitwatch.callbacks import LossHistory
@@ -61,6 +67,8 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         >>> history.on_train_batch_end(0, {"loss": 0.5})
         >>> history.losses
         array([0.5], dtype=float32)
+        >>> history.epoch(0).shape, history.kind
+        ((1,), 'logs')
     """
 
     _fitwatch_state: ClassVar = READERS
@@ -86,6 +94,8 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             plot = _check.path("plot", plot)
             if importlib.util.find_spec("matplotlib") is None:
                 raise ImportError("plot needs matplotlib: pip install fitwatch[plot]")
+            if _files.is_remote(plot):
+                raise ValueError(f"plot must be a local path; got {plot!r}.")
             if _files.fields("plot", plot) - {"epoch"}:
                 raise ValueError(f"plot must have no field but {{epoch}}; got {plot!r}.")
             try:
@@ -113,7 +123,14 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         return self._record.kind
 
     def epoch(self, epoch: int) -> NDArray[np.float32]:
-        """The losses of one epoch, counted from 0: a read-only copy, shape `(batches,)`.
+        """The losses of one epoch.
+
+        Args:
+            epoch: Its number, from 0.
+
+        Returns:
+            A read-only float32 array of shape `(batches,)`, without those that `capacity` has
+            forgotten.
 
         Raises:
             IndexError: The epoch was not trained.
@@ -122,10 +139,19 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         return self._record.losses(*self._record.span(epoch))
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame` with columns `epoch` and `loss`, by the number of the batch.
+        """The losses as a table. Needs pandas.
+
+        Returns:
+            A `pandas.DataFrame` with columns `epoch` (int32; -1 for batches of none) and `loss`
+            (float32), by the number of the batch, from 0 and across epochs.
 
         Raises:
             ImportError: pandas is not installed.
+
+        Example:
+            >>> from fitwatch.callbacks import LossHistory
+            >>> list(LossHistory().to_pandas())
+            ['epoch', 'loss']
         """
         self._fitwatch_drain()
         return self._record.to_pandas()
@@ -133,15 +159,27 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     def save(self, path: Any) -> None:
         """Writes what was recorded into a file of NumPy's format `.npz`, whole or not at all.
 
-        A missing folder is made.
+        `numpy.load` reads it: `losses`, float32 of shape `(batches,)`; the number `first` of the
+        oldest one; `epochs`, int64 of shape `(epochs, 3)` (epoch, first batch, batch behind the
+        last, or -1 while it runs); `validation`, float64 of shape `(n, 2)` (batch, value);
+        `rate_drops`, float64 of shape `(n, 3)` (batch, rate before, rate after); `kind`; `capacity`
+        (-1 for None); and the `format`, which is 1.
 
-        `numpy.load` reads it: `losses`, the number `first` of the oldest one, `epochs` (epoch,
-        first batch, batch behind the last), `validation` (batch, value), `rate_drops` (batch, rate
-        before, rate after) and `kind`.
+        Args:
+            path: Where to, a string or a path. A missing folder is made; no suffix is added.
 
         Raises:
             OSError: It cannot be written; an old file is as it was.
-            ValueError: `path` is remote (`gs://...`).
+            ValueError: `path` is empty or remote (`gs://...`).
+            TypeError: `path` is no path.
+
+        Example:
+            >>> import tempfile
+            >>> from fitwatch.callbacks import LossHistory
+            >>> path = tempfile.mkdtemp() + "/run.npz"
+            >>> LossHistory(capacity=1000).save(path)
+            >>> LossHistory.load(path).capacity
+            1000
         """
         path = _check.path("path", path)
         if _files.is_remote(path):
@@ -152,11 +190,18 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
 
     @classmethod
     def load(cls, path: Any) -> "LossHistory":
-        """A `LossHistory` with what was saved.
+        """Makes a `LossHistory` of what `save()` has written.
+
+        Args:
+            path: The file, a string or a path.
+
+        Returns:
+            A `LossHistory` with the record and its `capacity`; the rest has its defaults.
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is none of `save()`.
+            ValueError: It is none of `save()`, or of another format.
+            TypeError: `path` is no path.
         """
         record = LossRecord.load(_check.path("path", path))
         history = cls(capacity=record.series.capacity)
@@ -164,15 +209,29 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         return history
 
     def save_plot(self, path: Any, *, epoch: int | None = None) -> None:
-        """Saves a picture of one epoch, counted from 0, or of the whole run.
+        """Saves a picture of one epoch, or of the whole run.
 
         Every spike is in it, however many batches there are: the light band reaches from the lowest
-        to the highest loss. The line is the smoothed loss.
+        to the highest loss. The line is the smoothed loss, a bias-corrected exponential mean: the
+        weight of a loss halves with every 1% of the shown batches that it is older, and every five
+        at least.
+
+        Args:
+            path: Where to, a string or a path. The folder must be there. Without a suffix that
+                matplotlib knows, `.png` is added.
+            epoch: The epoch, from 0; None (default) for the whole run.
 
         Raises:
             ImportError: matplotlib is not installed.
             IndexError: The epoch was not trained, or `capacity` has forgotten it.
             OSError: The file cannot be written.
+            ValueError: `path` is empty.
+            TypeError: `path` is no path.
+
+        Example:
+            >>> import tempfile
+            >>> from fitwatch.callbacks import LossHistory
+            >>> LossHistory().save_plot(tempfile.mkdtemp() + "/run.png")
         """
         from fitwatch import _plot
 

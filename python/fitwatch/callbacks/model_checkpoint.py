@@ -21,43 +21,51 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, 
     killed, the power fails, the disk is full), `filepath` has the whole old or the whole new file.
 
     Args:
-        filepath: Where to save. `{epoch}` (from 1), `{batch}` (from 1, with an integer `save_freq`)
-            and `{name}` of any logged metric are filled in, with a format if you like:
-            `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
+        filepath: Where to save, a string or a path. `{epoch}` (from 1), `{batch}` (from 1, with an
+            integer `save_freq`) and `{name}` of any logged metric are filled in, with a format if
+            you like: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
             `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder is made.
-        monitor: Name of the metric to watch; None for none, without `save_best_only`.
-        verbose: 1 prints a line for every decision and every save.
-        save_best_only: Whether to save only when the metric is the best so far.
-        save_weights_only: Whether to save the weights alone, instead of the whole model.
-        mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
-            warns and counts as `"auto"`.
-        save_freq: `"epoch"`, or a number of batches (1 or more) after which to save, counted across
-            epochs.
-        initial_value_threshold: A value that the first checkpoint must beat already.
-        save_interval_seconds: Seconds (or a `timedelta`) between two saves, in the place of
-            `save_freq`: the model is saved after the first batch that ends that long after the last
-            save, or after training began.
+        monitor: Name of the metric to watch; None for none, with `max_to_keep` and without
+            `save_best_only`. Default `"val_loss"`.
+        verbose: 1 prints a line for every decision and every save. Default 0.
+        save_best_only: Whether to save only when the metric is the best so far. Default False.
+        save_weights_only: Whether to save the weights alone, instead of the whole model. Default
+            False.
+        mode: `"min"`, `"max"`, or `"auto"` (default): found out from the model's metrics. Anything
+            else warns and counts as `"auto"`.
+        save_freq: `"epoch"` (default), or a number of batches (1 or more) after which to save,
+            counted across epochs.
+        initial_value_threshold: A number that the first checkpoint must beat already. Default None.
+        save_interval_seconds: Seconds (more than 0, or a `timedelta`) between two saves, in the
+            place of `save_freq`: the model is saved after the first batch that ends that long after
+            the last save, or after training began. Default None.
         max_to_keep: How many files to keep (1 or more): those with the best values of `monitor`; or
             with `monitor=None`, or where it is not logged, the last ones. One that would not be
             among them is not saved. With more than one, `filepath` needs a field. An index in the
             folder (`<filepath>.index.json`) has their names and values, and a run that is resumed
-            goes on with it; only files that are in it are ever deleted. None keeps all.
+            goes on with it; only files that are in it are ever deleted. None (default) keeps all.
         save_on_background: Whether to copy the weights to the host's memory only, and to have a
             thread write them while training goes on. One save is under way at a time, the next one
             waits; `fit()` returns when the last one is safe, and raises what has gone wrong at the
             next save or the end of the epoch. The memory is kept for the next save. Files are
-            `.keras` or `.weights.h5`, the same as without, on this machine.
+            `.keras` or `.weights.h5`, the same as without, on this machine. Default False.
+
+    Attributes:
+        best: The best value so far, with `save_best_only`; or else `initial_value_threshold`.
 
     Raises:
-        ValueError: An argument has a value that is not allowed; or, at the first decision,
-            `mode="auto"` and the metric's direction is not known; or the model has a `save()` of
-            its own, which `save_on_background` would pass by.
+        ValueError: An argument has a value that is not allowed; or, when training begins, the
+            callback is in its list twice, the model's weights are divided among processes, or the
+            index of `max_to_keep` is damaged; or, at the first decision, `mode="auto"` and the
+            metric's direction is not known; or the model has a `save()` of its own, which
+            `save_on_background` would pass by.
         TypeError: An argument has the wrong type.
         KeyError: `filepath` names a metric that is not logged; raised at the end of the first
             epoch, or after the first batch with an integer `save_freq`.
         OSError: The folder of `filepath` cannot be made or written; raised when training begins.
             Or the model cannot be saved: `fit()` ends as with Keras, but the file that was there
             before is whole, and its value is still `best`.
+        RuntimeError: Another `fit()` that is still going on has this callback.
 
     Differs from Keras:
         - In Keras a process that is killed while it saves leaves half a file and no other, and so

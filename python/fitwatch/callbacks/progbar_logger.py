@@ -20,6 +20,10 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # t
     fitwatch's `CallbackList` a batch only counts, and the bar is drawn at most 20 times a second,
     when the values are there.
 
+    Raises:
+        ValueError: The callback is in its list twice; raised when training begins.
+        RuntimeError: Another `fit()` that is still going on has this callback.
+
     Differs from Keras:
         - Where the output is a pipe or a file, or goes to the log, there is a plain line every ten
           seconds and one at the end of every epoch, without control characters. Keras writes the

@@ -16,39 +16,51 @@ from fitwatch.callbacks._stateful import integer, mean, optional_number, whole
 class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=DropIn):  # type: ignore[misc]
     """Reduces the learning rate when a monitored metric has stopped improving.
 
-    Same arguments, decisions, attributes and messages as `keras.callbacks.ReduceLROnPlateau`.
+    Same arguments, decisions, attributes and messages as `keras.callbacks.ReduceLROnPlateau`. The
+    new rate is `max(rate * factor, min_lr)`.
 
     Args:
-        monitor: Name of the metric to watch.
-        factor: What the learning rate is multiplied by, between 0 and 1 (both excluded).
-        patience: Units (epochs) without improvement after which the rate is reduced.
-        verbose: 1 prints a line for every reduction.
-        mode: `"min"`, `"max"`, or `"auto"`: found out from the model's metrics. Anything else
-            warns and counts as `"auto"`.
+        monitor: Name of the metric to watch. Default `"val_loss"`.
+        factor: What the learning rate is multiplied by, between 0 and 1 (both excluded). Default
+            0.1.
+        patience: Units (epochs) without improvement after which the rate is reduced; `inf` never
+            reduces it. Default 10.
+        verbose: 1 prints a line for every reduction. Default 0.
+        mode: `"min"`, `"max"`, or `"auto"` (default): found out from the model's metrics. Anything
+            else warns and counts as `"auto"`.
         min_delta: How much better a value must be to count as an improvement; its sign is ignored.
-        cooldown: Units after a reduction in which none follows.
-        min_lr: The lowest rate that is set, 0 or more.
-        unit: What is counted: `"epoch"`, or `"batch"` for each batch, across epochs. Batches are
-            judged by the loss that each of them really had, or by another training metric as Keras
-            logs it, a mean over the epoch so far. With `steps_per_execution=N` such a metric is
-            known once in N batches, and counts for N. The rate changes when the call of the train
-            step that has the batch has ended, or up to `max_lag` batches later; what is decided
-            meanwhile comes on top.
+            Default 0.0001.
+        cooldown: Units after a reduction in which none follows. Default 0.
+        min_lr: The lowest rate that is set, 0 or more. Default 0.0.
+        unit: What is counted: `"epoch"` (default), or `"batch"` for each batch, across epochs.
+            Batches are judged by the loss that each of them really had, or by another training
+            metric as Keras logs it, a mean over the epoch so far. With `steps_per_execution=N` such
+            a metric is known once in N batches, and counts for N. The rate changes when the call of
+            the train step that has the batch has ended, or up to `max_lag` batches later; what is
+            decided meanwhile comes on top.
         halflife: Smooths the values by a bias-corrected exponential mean before they are judged:
-            in units, as `pandas.Series.ewm(halflife=...)` has it. Values that are not finite are
-            left out. None for no smoothing.
-        min_delta_mode: `"abs"`, or `"rel"`: `min_delta` is a fraction of the best value's size.
+            in units (more than 0), as `pandas.Series.ewm(halflife=...)` has it: a value that is `n`
+            units old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left
+            out. None (default) for no smoothing.
+        min_delta_mode: `"abs"` (default), or `"rel"`: `min_delta` is a fraction of the best value's
+            size.
 
     Attributes:
+        best: The best value so far, smoothed if values are; None before there is one.
+        wait: Units since the last improvement or reduction.
+        cooldown_counter: Units that are left of a cooldown.
         reductions: With `unit="batch"`, the batches that brought a reduction about, from 0 and
             across epochs.
 
     Raises:
-        ValueError: An argument has a value that is not allowed; or, at the end of the first epoch,
-            `mode="auto"` and the metric's direction is not known.
+        ValueError: An argument has a value that is not allowed; or, when training begins, the
+            callback is in its list twice; or, at the end of the first epoch or batch, `mode="auto"`
+            and the metric's direction is not known, or a subclass has a rule of its own besides
+            what only fitwatch has.
         TypeError: An argument has the wrong type or is unknown (Keras ignores a misspelled one);
             or a reduction is due and the optimizer has a learning-rate schedule, which a warning
             announces when training begins.
+        RuntimeError: Another `fit()` that is still going on has this callback.
 
     Differs from Keras:
         - A `factor` of 0 or less, or NaN, is refused. Keras takes it and sets that learning rate.
@@ -129,6 +141,10 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, met
         self._fitwatch_begin_batches(prompt=False)
         super().on_train_begin(logs)
         _rates.prepare(self)
+
+    def _reset(self) -> None:
+        super()._reset()
+        self.best = None  # as Keras does since 3.15
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the learning rate to the logs, lets the core decide, and does what it says."""

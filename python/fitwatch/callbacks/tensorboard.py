@@ -36,41 +36,47 @@ class TensorBoard(
     `epoch_*` for every epoch and, with `update_freq`, `batch_*`; `validation/` gets `epoch_*` and
     `evaluation_*_vs_iterations`. One event file in each of the two takes it all, scalars, the
     model's graph, histograms and images, and under TensorFlow the `tf.summary` calls in your own
-    code too. A thread writes it within a tenth of a second, whole records at a time.
+    code too. A thread writes it within a tenth of a second, whole records at a time. The format is
+    that of `fitwatch.EventFileWriter`.
 
     Args:
-        log_dir: The folder to write to, on this machine. It is made if it is missing.
-        histogram_freq: Epochs between two histograms of the weights; 0 for none.
+        log_dir: The folder to write to, on this machine. It is made if missing. Default `"logs"`.
+        histogram_freq: Epochs between two histograms of the weights; 0 (default) for none.
             Needs the `tensorboard` package.
         write_graph: Whether to write the model's structure, for the Graphs page. Needs the
-            `tensorboard` package too.
-        write_images: Whether to write the weights as images, along with the histograms.
-        write_steps_per_second: Whether to write how many batches were trained in a second.
-        update_freq: `"epoch"`; or a number of batches after which batch values are written too,
-            counted across epochs; `"batch"` stands for 1.
+            `tensorboard` package too. Default True.
+        write_images: Whether to write the weights as images, along with the histograms. Default
+            False.
+        write_steps_per_second: Whether to write how many batches were trained in a second. Default
+            False.
+        update_freq: `"epoch"` (default); or a number of batches after which batch values are
+            written too, counted across epochs; `"batch"` stands for 1.
         profile_batch: A batch, or a pair of first and last batch, for the backend's profiler; 0
-            for none. Keras knows the profilers of TensorFlow and, from Python 3.12 on, of JAX.
-        embeddings_freq: Epochs between two snapshots of embedding layers; 0 for none. Needs the
-            `tensorboard` package.
+            (default) for none. Keras knows those of TensorFlow and, from Python 3.12 on, of JAX.
+        embeddings_freq: Epochs between two snapshots of embedding layers; 0 (default) for none.
+            Needs the `tensorboard` package.
         embeddings_metadata: File with the labels of the embeddings, relative to `log_dir`, or a
-            dict of such files by layer name.
-        loss: What `batch_loss` shows: Keras's `"running"` mean over the epoch so far; or with
-            `"batch"` the loss that each batch really had (see `LossHistory`). Then steps count
+            dict of such files by layer name. Default None.
+        loss: What `batch_loss` shows: Keras's `"running"` (default) mean over the epoch so far; or
+            with `"batch"` the loss that each batch really had (see `LossHistory`). Then steps count
             batches, and so does `update_freq`, also where `steps_per_execution=N` trains N of them
             in one call, each of which has its loss; other metrics are written with the last of
             them that is due, and `profile_batch` has to be the first one of a call.
         continue_steps: Whether steps go on where they were: in a second `fit()`, after
             `load_state_dict()`, and, in a new process, at the number of batches that the model's
             optimizer has counted. Without, every `fit()` starts at 0 again, as in Keras, and the
-            lines in TensorBoard go back and forth.
+            lines in TensorBoard go back and forth. Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; `log_dir` is on remote storage
-            (`gs://...`), which needs Keras's class; or the backend has no profiler.
+            (`gs://...`), which needs Keras's class; the backend has no profiler; or, when training
+            begins, the callback is in its list twice, or weights to write are divided among
+            processes.
         TypeError: An argument has the wrong type.
         ImportError: `histogram_freq` or `embeddings_freq` is given and the `tensorboard` package is
             missing.
         OSError: `log_dir` cannot be made or written; raised when training begins.
+        RuntimeError: Another `fit()` that is still going on has this callback.
 
     Differs from Keras:
         - With an integer `update_freq`, the values of every epoch and evaluation are written. Keras

@@ -24,13 +24,16 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=D
 
     Args:
         raise_error: Whether to raise a RuntimeError, instead of letting the training end with the
-            current epoch.
-        monitor: Names of the metrics to watch: of the batches', and of the epoch's too where they
-            are not the loss (`"val_loss"`).
+            current epoch. Default False.
+        monitor: Name of the metric to watch, or a list of names: of the batches', and of the
+            epoch's too where they are not the loss (`"val_loss"`). Default `("loss",)`.
 
     Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: `monitor` has no name, or an empty one.
+        TypeError: `monitor` is neither a name nor a list of names.
+        ValueError: `monitor` has no name, or an empty one; `raise_error` is neither True nor False;
+            or, when training begins, the callback is in its list twice.
+        RuntimeError: With `raise_error=True`, a watched metric is not finite; or another `fit()`
+            that is still going on has this callback.
 
     Differs from Keras:
         - fitwatch's `ModelCheckpoint` and `BackupAndRestore` in the same list save nothing any more
@@ -52,7 +55,8 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=D
     def __init__(
         self, raise_error: bool = False, *, monitor: str | Sequence[str] = ("loss",)
     ) -> None:
-        super().__init__(raise_error=_check.flag("raise_error", raise_error))
+        super().__init__()  # it knows `raise_error` since Keras 3.13 only
+        self.raise_error = _check.flag("raise_error", raise_error)
         self.monitor = _check.names("monitor", monitor)
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -86,7 +90,19 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=D
         return list(self.monitor)
 
     def has_seen_nan(self, logs: Any) -> bool:
-        """Whether a watched metric was not finite in this fit, or is not in these logs."""
+        """Whether a watched metric was not finite in this fit, or is not in these logs.
+
+        Args:
+            logs: The logs of a batch or an epoch, a dict, or None.
+
+        Returns:
+            True or False; False for a metric that is missing.
+
+        Example:
+            >>> from fitwatch.callbacks import TerminateOnNaN
+            >>> TerminateOnNaN().has_seen_nan({"loss": float("inf")})
+            True
+        """
         self._fitwatch_drain()
         return self._fitwatch_spoiled or self._fitwatch_bad(logs) is not None
 

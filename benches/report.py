@@ -1,0 +1,169 @@
+"""What the benchmarks found, of all backends: one Markdown file, one JSON file, README's tables.
+
+`python benches/report.py` reads what the runs have left in `.benchmarks/`, one file for each
+backend, writes `benches/RESULTS.md` and `benches/results.json`, and puts those tables into
+README.md that have a place marked there.
+"""
+
+import datetime
+import json
+import os
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LEFT = ROOT / ".benchmarks"
+PACKAGES = ["keras", "tensorflow", "jax", "torch", "tensorboardX", "numpy"]
+NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
+TITLES = {
+    "fit": "A batch of `fit()`",
+    "list": "The hooks of a batch, in a list, without training",
+    "hook": "A hook, called directly",
+    "losses": "The loss of every batch, in `fit()`",
+    "files": "Event files: a scalar, until it is in the file",
+    "saves": "How long training stands still for a save of 100 MB",
+    "plot": "A picture of ten million losses",
+    "import": "Import, after Keras",
+    "growth": "How it grows: the hooks of a batch",
+    "processes": "Two processes: the hooks of a batch on rank 0, and an agreement",
+}
+UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
+
+
+def of_backend(rows):
+    """A run's rows, and what it ran on."""
+    import keras
+
+    return {
+        "backend": keras.config.backend(),
+        "date": datetime.date.today().isoformat(),
+        "python": platform.python_version(),
+        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ["fitwatch", *PACKAGES] if version(name)},
+        "rows": rows,
+    }
+
+
+def version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def processor():
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def keep(found):
+    """Leaves a run for the report, beside those of other backends; newer rows replace older."""
+    LEFT.mkdir(exist_ok=True)
+    path = LEFT / f"{found['backend']}.json"
+    if path.exists():
+        new = {(row["table"], row["what"], row.get("beside")) for row in found["rows"]}
+        old = json.loads(path.read_text())["rows"]
+        kept = [row for row in old if (row["table"], row["what"], row.get("beside")) not in new]
+        found = {**found, "rows": kept + found["rows"]}
+    path.write_text(json.dumps(found, indent=1))
+
+
+def show(value, unit):
+    """A figure with three digits."""
+    if unit == "MiB":
+        return f"{value:.0f} MiB"
+    if unit == "B":
+        return f"{value:.1f} B"
+    if unit == "%":
+        return f"{value:.0%}"
+    scale, name = next((each for each in UNITS if value >= each[0]), UNITS[-1])
+    number = value / scale
+    digits = 0 if number >= 99.5 else 1 if number >= 9.95 else 2
+    return f"{number:.{digits}f} {name}"
+
+
+def cells(row):
+    """What a row says of one backend: ours, theirs, the ratio and its quartiles."""
+    if row is None:
+        return ["", "", ""]
+    if "theirs" not in row:
+        return [show(row["ours"], row["unit"]), "", ""]
+    low, high = (f"{each:.3g}" for each in row["quartiles"])
+    return [
+        show(row["ours"], row["unit"]),
+        show(row["theirs"], row["unit"]),
+        f"{row['ratio']:.3g} ({low} to {high})",
+    ]
+
+
+def table(name, runs):
+    """The rows of a table, backends side by side."""
+    runs = [run for run in runs if any(row["table"] == name for row in run["rows"])]
+    order = {}
+    for run in runs:
+        for row in run["rows"]:
+            if row["table"] == name:
+                order.setdefault((row["what"], row.get("beside", "")), {})[run["backend"]] = row
+    if not order:
+        return ""
+    head = ["", "beside"]
+    for run in runs:
+        head += [f"{NAMES[run['backend']]}: fitwatch", "the other", "ratio (quartiles)"]
+    lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
+    for (what, beside), by_backend in order.items():
+        figures = [cells(by_backend.get(run["backend"])) for run in runs]
+        lines.append([what, beside, *(cell for three in figures for cell in three)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def about(runs):
+    """When, with which versions, and where."""
+    versions = {}
+    for run in runs:
+        versions |= run["versions"]
+    named = ", ".join(f"{name} {number}" for name, number in versions.items())
+    dates = " and ".join(sorted({run["date"] for run in runs}))
+    return f"{dates}; {named}; Python {runs[0]['python']}; {runs[0]['machine']}."
+
+
+def markdown(runs):
+    """All tables."""
+    parts = [f"## {title}\n\n{table(name, runs)}" for name, title in TITLES.items()]
+    return "\n\n".join(part for part in parts if not part.endswith("\n\n"))
+
+
+def into(text, runs):
+    """A page with the tables in their places: `<!-- bench: NAME -->`, up to `<!-- end -->`."""
+
+    def filled(place):
+        found = about(runs) if place[1] == "about" else table(place[1], runs)
+        return f"<!-- bench: {place[1]} -->\n{found}\n<!-- end -->"
+
+    return re.sub(r"<!-- bench: (\w+) -->\n.*?<!-- end -->", filled, text, flags=re.DOTALL)
+
+
+def main():
+    runs = [json.loads(path.read_text()) for path in sorted(LEFT.glob("*.json"))]
+    runs = [run for run in runs if "backend" in run]
+    if not runs:
+        raise SystemExit("nothing in .benchmarks: run `make bench` first")
+    page = (
+        "# What `make bench` found\n\n"
+        "Medians of interleaved rounds; a ratio is the median of the rounds' own ratios, and below "
+        "1 where fitwatch takes less. What each row is, stands in the benchmark that makes it.\n\n"
+        f"{about(runs)}\n\n{markdown(runs)}\n"
+    )
+    (ROOT / "benches" / "RESULTS.md").write_text(page)
+    (ROOT / "benches" / "results.json").write_text(json.dumps(runs, indent=1) + "\n")
+    readme = ROOT / "README.md"
+    readme.write_text(into(readme.read_text(), runs))
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
