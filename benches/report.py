@@ -1,8 +1,8 @@
-"""What the benchmarks found, of all backends: one Markdown file, one JSON file, README's tables.
+"""What the benchmarks found, of all backends: one Markdown file, one JSON file, tables in pages.
 
 `python benches/report.py` reads what the runs have left in `.benchmarks/`, one file for each
-backend, writes `benches/RESULTS.md` and `benches/results.json`, and puts those tables into
-README.md that have a place marked there.
+backend, writes `benches/RESULTS.md` and `benches/results.json`, and puts those tables into README
+and the pages of `docs/` that have a place marked there.
 """
 
 import datetime
@@ -147,6 +147,11 @@ def into(text, runs):
     return re.sub(r"<!-- bench: (\w+) -->\n.*?<!-- end -->", filled, text, flags=re.DOTALL)
 
 
+def pages():
+    """Those in which tables may have a place."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
 def main():
     runs = [json.loads(path.read_text()) for path in sorted(LEFT.glob("*.json"))]
     runs = [run for run in runs if "backend" in run]
@@ -160,8 +165,8 @@ def main():
     )
     (ROOT / "benches" / "RESULTS.md").write_text(page)
     (ROOT / "benches" / "results.json").write_text(json.dumps(runs, indent=1) + "\n")
-    readme = ROOT / "README.md"
-    readme.write_text(into(readme.read_text(), runs))
+    for path in pages():
+        path.write_text(into(path.read_text(), runs))
     print(page)
 
 

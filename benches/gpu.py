@@ -1,0 +1,196 @@
+"""What monitoring costs on an accelerator: `KERAS_BACKEND=jax python benches/gpu.py`, or torch.
+
+Three things, beside stock Keras in one run:
+- how many times the program waits for the device in a batch (stock Keras reads every value of the
+  logs at once; fitwatch brings many values in one transfer, while training goes on);
+- the time of a step of `fit()` with everything on, against a list that does nothing;
+- that all policies decide on the device's values as on the CPU's.
+
+It writes `benches/GPU-<backend>.md`, with the device's name, unless there is none: then it runs on
+the CPU, to see that it works, and writes nothing.
+"""
+
+import contextlib
+import io
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+import numpy as np
+import report
+from full_set import full_set
+from keras.src.callbacks import callback_list as stock_list
+
+from fitwatch import _arrays, callbacks
+
+BATCHES, ROUNDS = 200, 15
+WIDTH = 512
+SEED = 1
+
+
+class Floor(keras.callbacks.CallbackList):
+    """Batch hooks that do nothing."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        pass
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+def device():
+    """The accelerator's name; None without one."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        found = jax.devices()[0]
+        return None if found.platform == "cpu" else found.device_kind
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def model():
+    keras.utils.set_random_seed(SEED)
+    layers = [keras.layers.Dense(WIDTH, activation="relu") for _ in range(4)]
+    made = keras.Sequential([keras.Input((WIDTH,)), *layers, keras.layers.Dense(1)])
+    made.compile("sgd", "mse", metrics=["mae"])
+    return made
+
+
+def data():
+    x = np.random.default_rng(SEED).normal(size=(BATCHES * 64, WIDTH)).astype("float32")
+    return x, x.mean(axis=1, keepdims=True)
+
+
+def lists(folder):
+    """What is compared: a function that makes the list, and its callbacks."""
+    stock = keras.callbacks
+    return {
+        "a list that does nothing": (Floor, []),
+        "fitwatch, everything on": (callbacks.CallbackList, full_set(callbacks, folder)),
+        "stock Keras, nothing on": (stock.CallbackList, []),
+        "stock Keras, everything on": (stock.CallbackList, full_set(stock, folder)),
+    }
+
+
+def made_list(make, made, trained, progress=True):
+    options = {"verbose": 1, "epochs": 1, "steps": BATCHES}
+    return make(made, model=trained, add_history=True, add_progbar=progress, **options)
+
+
+def step_times(folder):
+    """Seconds of a step of each kind, in turn."""
+    trained, (x, y) = model(), data()
+    times = {}
+    for round_ in range(ROUNDS + 1):
+        for kind, (make, made) in lists(folder).items():
+            progress = kind.endswith("everything on")
+            with contextlib.redirect_stdout(io.StringIO()):
+                listed = made_list(make, made, trained, progress)
+                began = time.perf_counter()
+                trained.fit(x, y, batch_size=64, shuffle=False, callbacks=listed)
+                spent = time.perf_counter() - began
+            if round_:  # the first one compiles
+                times.setdefault(kind, []).append(spent / BATCHES)
+    return times
+
+
+@contextlib.contextmanager
+def counted(owner, name, count):
+    """Counts the calls of a function."""
+    original = getattr(owner, name)
+
+    def counting(*args, **kwargs):
+        count[0] += 1
+        return original(*args, **kwargs)
+
+    setattr(owner, name, counting)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def waits(folder):
+    """Waits for values of the device, in a batch, with everything on."""
+    transfer = getattr(
+        _arrays, "JaxTransfer" if keras.config.backend() == "jax" else "TorchTransfer"
+    )
+    (x, y), found = data(), {}
+    for kind, (make, made) in lists(folder).items():
+        if not kind.endswith("everything on"):
+            continue
+        reads, transfers = [0], [0]
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            counted(stock_list.python_utils, "pythonify_logs", reads),
+            counted(transfer, "start", transfers),
+        ):
+            trained = model()
+            listed = made_list(make, made, trained)
+            trained.fit(x, y, batch_size=64, callbacks=listed)
+        found[kind] = reads[0] / BATCHES, transfers[0] / BATCHES
+    return found
+
+
+def decisions(values, folder):
+    """What all policies decide on a series of values."""
+    trained = model()
+    stopping = callbacks.EarlyStopping("loss", unit="batch", patience=40, halflife=5)
+    plateau = callbacks.ReduceLROnPlateau("loss", unit="batch", patience=15, cooldown=10)
+    epochs = callbacks.EarlyStopping("loss", patience=2)
+    best = callbacks.ModelCheckpoint(f"{folder}/best.keras", "loss", save_best_only=True)
+    nan, losses = callbacks.TerminateOnNaN(), callbacks.LossHistory(loss="running")
+    made = [stopping, plateau, epochs, best, nan, losses]
+    listed = callbacks.CallbackList(made, model=trained, max_lag=0)
+    listed.on_train_begin()
+    per_epoch = 50
+    for batch, value in enumerate(values):
+        if batch % per_epoch == 0:
+            listed.on_epoch_begin(batch // per_epoch)
+        listed.on_train_batch_begin(batch % per_epoch)
+        listed.on_train_batch_end(batch % per_epoch, {"loss": value})
+        if batch % per_epoch == per_epoch - 1:
+            listed.on_epoch_end(batch // per_epoch, {"loss": value})
+    found = [stopping.stopped_batch, stopping.best_batch, stopping.best, plateau.reductions]
+    found += [epochs.stopped_epoch, epochs.best, best.best, trained.stop_training]
+    listed.on_train_end()
+    return [*found, losses.losses.tolist()]
+
+
+def main():
+    name = device()
+    series = np.random.default_rng(SEED).normal(1, 0.1, 500).astype("float32")
+    series[:200] += np.linspace(3, 0, 200, dtype="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        on_device = [keras.ops.convert_to_tensor(value) for value in series]
+        same = decisions(on_device, folder) == decisions(series.astype(float).tolist(), folder)
+        assert same, "the device's values were decided on in another way"
+        times, waited = step_times(Path(folder)), waits(Path(folder))
+    floor = times["a list that does nothing"]
+    lines = ["| `fit()` | a step | ratio to the first (quartiles) | waits in a batch | transfers |"]
+    lines.append("|---|---:|---:|---:|---:|")
+    for kind, spent in times.items():
+        ratios = sorted(a / b for a, b in zip(spent, floor, strict=True))
+        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
+        reads, transfers = (f"{each:.3f}" for each in waited[kind]) if kind in waited else ("", "")
+        lines.append(
+            f"| {kind} | {report.show(statistics.median(spent), 's')} "
+            f"| {statistics.median(ratios):.3f} ({low:.3f} to {high:.3f}) | {reads} | {transfers} |"
+        )
+    about = report.about([report.of_backend([])])
+    page = f"# {name or 'no accelerator'}\n\n{about}\n\n" + "\n".join(lines) + "\n"
+    print(page)
+    if name:
+        backend = keras.config.backend()
+        (Path(__file__).parent / f"GPU-{backend}.md").write_text(page)
+
+
+if __name__ == "__main__":
+    main()
