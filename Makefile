@@ -27,15 +27,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-oldest faults lint format bench bench-torch clean tools
+.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
-
-notebook: $(VENV)/notebook.stamp ## run examples/digits.ipynb and keep what it shows
-	$(PY) examples/run_notebook.py $(ARGS)
-
-wheel: $(DIST) ## a wheel for this processor's Linux of 2014 and newer, and an sdist, in dist/
 
 demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" and so on)
 	$(PY) -m fitwatch demo $(ARGS)
@@ -89,6 +84,10 @@ test-wheel: $(DIST) ## the wheel, on JAX alone, where there is neither TensorFlo
 	env -i PATH="$(CURDIR)/.venv-wheel/bin" KERAS_BACKEND=jax FITWATCH_WHEEL="$$(ls dist/*.whl)" \
 	  python -m pytest $(ARGS) tests/wheel tests/test_tutorials.py tests/test_event_file_writer.py tests/test_tensorboard_tags.py
 
+test-sdist: $(DIST) ## the source distribution builds by itself
+	.venv-build/bin/pip wheel --no-deps --wheel-dir .venv-build/from-sdist dist/*.tar.gz
+	ls .venv-build/from-sdist/fitwatch-*.whl
+
 test-oldest: ## the tests of the package with the oldest Keras that it is for
 	@mkdir -p .venv-oldest
 	@sed 's/^keras==.*/keras==$(OLDEST_KERAS)/' constraints.txt >.venv-oldest/constraints.txt
@@ -114,6 +113,11 @@ bench-torch: ## the same on torch, into the same tables
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest benches $(ARGS)
 	.venv-torch/bin/python benches/report.py
+
+notebook: $(VENV)/notebook.stamp ## run examples/digits.ipynb and keep what it shows
+	$(PY) examples/run_notebook.py $(ARGS)
+
+wheel: $(DIST) ## a wheel for this processor's Linux of 2014 and newer, and an sdist, in dist/
 
 format: $(VENV)/dev.stamp ## format everything
 	cargo fmt --all

@@ -236,3 +236,19 @@ def test_tensorflow_transfer():
     assert transfer.ready(handle)
     assert transfer.finish(handle) == [float(np.float32(0.1)), None, 2.0]
     assert transfer.finish(transfer.start([])) == []
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="about torch's tensors")
+def test_tensors_are_read_as_keras_reads_them():
+    import torch
+
+    for value in (0.1, 1e-40, float("nan"), float("-inf")):
+        for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+            tensor = torch.tensor(value, dtype=dtype, requires_grad=True)
+            read, theirs = _arrays.reader().read(tensor), keras_own(tensor)
+            assert type(read) is float
+            np.testing.assert_equal(read, theirs)
+    for other in (torch.tensor(3), torch.tensor(True), torch.tensor([2.5])):
+        assert _arrays.reader().read(other) == keras_own(other)
+    without_value = torch.zeros((), device="meta")
+    assert _arrays.reader().read(without_value) is without_value

@@ -1,5 +1,6 @@
 """How each backend's values are read."""
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -134,9 +135,10 @@ def torch_reader() -> _core.Reader:
     import torch
 
     def number(value: Any) -> Any:
-        # Twenty times as fast as the way by NumPy.
         if isinstance(value, torch.Tensor) and value.ndim == 0 and value.is_floating_point():
-            return value.item()
+            # Twenty times as fast as the way by NumPy. What has no value is left to Keras's rule.
+            with suppress(Exception):
+                return value.item()
         return _keras.to_number(value)
 
     if not torch.cuda.is_available():
