@@ -104,6 +104,7 @@ test-torch: ## the tests of the package on torch, in an environment of its own (
 	KERAS_BACKEND=torch .venv-torch/bin/python tests/keras_own.py $(ARGS)
 
 bench: $(VENV)/dev.stamp ## everything beside stock Keras: benches/RESULTS.md, and README's tables
+	rm -f .benchmarks/tensorflow.json .benchmarks/jax.json
 	cargo bench --quiet --locked --package fitwatch-core
 	KERAS_BACKEND=tensorflow $(PY) -m pytest benches $(ARGS)
 	KERAS_BACKEND=jax $(PY) -m pytest benches $(ARGS)

@@ -160,7 +160,7 @@ def main():
     page = (
         "# What `make bench` found\n\n"
         "Medians of interleaved rounds; a ratio is the median of the rounds' own ratios, and below "
-        "1 where fitwatch takes less. What each row is, stands in the benchmark that makes it.\n\n"
+        "1 where fitwatch takes less. What is measured is said in the benchmark that does it.\n\n"
         f"{about(runs)}\n\n{markdown(runs)}\n"
     )
     (ROOT / "benches" / "RESULTS.md").write_text(page)

@@ -30,7 +30,7 @@ def plateau():
 
 KINDS = {
     "without": list,
-    "without, once more": list,
+    "(the noise: without, twice)": list,
     'LossHistory(loss="running")': lambda: [callbacks.LossHistory(loss="running")],
     "LossHistory()": lambda: [callbacks.LossHistory()],
     "LossHistory(), EarlyStopping and ReduceLROnPlateau in batches": lambda: [

@@ -82,13 +82,11 @@ def test_batches(tmp_path):
     costs, memory = {}, {}
     batches = BLOCK
     while batches <= LAST:
-        cost = []
-        blocks = (batches - ours.done) // BLOCK
-        for block in range(blocks):
-            cost.append(ours.run(BLOCK, made_at_once=100))
-            if block == 20 and batches == 10**5:
-                memory["early"] = resident(), ours.done
-        costs[batches] = cost[-200:]
+        block = BLOCK if batches < 10**5 else 10 * BLOCK
+        if batches == LAST:
+            memory["early"] = resident(), ours.done
+        cost = [ours.run(block, 100) for _ in range((batches - ours.done) // block)]
+        costs[batches] = cost[-50:]
         other = []
         if batches <= STOCK_LAST:
             other = [theirs.run(BLOCK, 100) for _ in range((batches - theirs.done) // BLOCK)][-5:]
