@@ -79,10 +79,11 @@ test-wheel: $(DIST) ## the wheel, on JAX alone, where there is neither TensorFlo
 	rm -rf .venv-wheel
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/pip install --upgrade pip
-	env -i PATH="$(CURDIR)/.venv-wheel/bin" PIP_CONSTRAINT=$(PIP_CONSTRAINT) \
+	env PATH="$(CURDIR)/.venv-wheel/bin" PIP_CONSTRAINT=$(PIP_CONSTRAINT) \
 	  pip install --quiet --only-binary :all: "$$(ls dist/*.whl)[plot,tensorboard]" --group wheel
-	env -i PATH="$(CURDIR)/.venv-wheel/bin" KERAS_BACKEND=jax FITWATCH_WHEEL="$$(ls dist/*.whl)" \
-	  python -m pytest $(ARGS) tests/wheel tests/test_tutorials.py tests/test_event_file_writer.py tests/test_tensorboard_tags.py
+	env PATH="$(CURDIR)/.venv-wheel/bin" KERAS_BACKEND=jax FITWATCH_WHEEL="$$(ls dist/*.whl)" \
+	  python -m pytest $(ARGS) tests/wheel tests/test_tutorials.py \
+	  tests/test_event_file_writer.py tests/test_tensorboard_tags.py
 
 test-sdist: $(DIST) ## the source distribution builds by itself
 	.venv-build/bin/pip wheel --no-deps --wheel-dir .venv-build/from-sdist dist/*.tar.gz
@@ -130,10 +131,11 @@ clean: ## remove what was built and installed
 
 # Zig's C compiler links against the glibc of manylinux2014, whatever the system has.
 $(DIST): $(SOURCES) $(PACKAGE) README.md | tools
-	@test -x .venv-build/bin/maturin || { $(PYTHON) -m venv .venv-build && .venv-build/bin/pip install 'maturin[zig]'; }
+	@test -x .venv-build/bin/maturin || \
+	  { $(PYTHON) -m venv .venv-build && .venv-build/bin/pip install 'maturin[zig]'; }
 	rm -rf dist
-	PATH="$(CURDIR)/.venv-build/bin:$$PATH" maturin build --quiet --release --locked --strip \
-	  --zig --compatibility manylinux2014 --out dist
+	PATH="$(CURDIR)/.venv-build/bin:$$PATH" maturin build --quiet --release --locked --out dist \
+	  $(if $(filter Linux,$(shell uname)),--zig --compatibility manylinux2014)
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" maturin sdist --out dist
 	@touch $@
 

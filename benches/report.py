@@ -138,7 +138,11 @@ def markdown(runs):
 
 
 def into(text, runs):
-    """A page with the tables in their places: `<!-- bench: NAME -->`, up to `<!-- end -->`."""
+    """A page with the tables in their places: `<!-- bench: NAME -->`, up to `<!-- end -->`.
+
+    Three backends side by side are too wide for a page: torch is in RESULTS.md alone.
+    """
+    runs = [run for run in runs if run["backend"] != "torch"]
 
     def filled(place):
         found = about(runs) if place[1] == "about" else table(place[1], runs)
