@@ -105,13 +105,13 @@ test-torch: ## the tests of the package on torch, in an environment of its own (
 	KERAS_BACKEND=torch .venv-torch/bin/python tests/keras_own.py $(ARGS)
 
 bench: $(VENV)/dev.stamp ## everything beside stock Keras: benches/RESULTS.md, and README's tables
-	rm -f .benchmarks/tensorflow.json .benchmarks/jax.json
+	rm -f .benchmarks/*.json
 	cargo bench --quiet --locked --package fitwatch-core
 	KERAS_BACKEND=tensorflow $(PY) -m pytest benches $(ARGS)
 	KERAS_BACKEND=jax $(PY) -m pytest benches $(ARGS)
 	$(PY) benches/report.py
 
-bench-torch: ## the same on torch, into the same tables
+bench-torch: ## the same on torch, into benches/RESULTS.md
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest benches $(ARGS)
 	.venv-torch/bin/python benches/report.py
@@ -129,10 +129,13 @@ format: $(VENV)/dev.stamp ## format everything
 clean: ## remove what was built and installed
 	rm -rf .venv .venv-* dist target .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
+.venv-build/stamp: constraints.txt | tools
+	$(PYTHON) -m venv .venv-build
+	.venv-build/bin/pip install 'maturin[zig]'
+	@touch $@
+
 # Zig's C compiler links against the glibc of manylinux2014, whatever the system has.
-$(DIST): $(SOURCES) $(PACKAGE) README.md | tools
-	@test -x .venv-build/bin/maturin || \
-	  { $(PYTHON) -m venv .venv-build && .venv-build/bin/pip install 'maturin[zig]'; }
+$(DIST): $(SOURCES) $(PACKAGE) README.md LICENSE .venv-build/stamp | tools
 	rm -rf dist
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" maturin build --quiet --release --locked --out dist \
 	  $(if $(filter Linux,$(shell uname)),--zig --compatibility manylinux2014)

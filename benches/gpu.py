@@ -1,9 +1,10 @@
 """What monitoring costs on an accelerator: `KERAS_BACKEND=jax python benches/gpu.py`, or torch.
 
 Three things, beside stock Keras in one run:
-- how many times the program waits for the device in a batch (stock Keras reads every value of the
-  logs at once; fitwatch brings many values in one transfer, while training goes on);
-- the time of a step of `fit()` with everything on, against a list that does nothing;
+- how many times the program waits for the device in a batch (stock Keras reads the logs of every
+  batch at once; fitwatch brings many values in one transfer, and waits where it is not there yet);
+- the time of a step of `fit()` with everything on, its beginning and end included, against a list
+  that does nothing;
 - that all policies decide on the device's values as on the CPU's.
 
 It writes `benches/GPU-<backend>.md`, with the device's name, unless there is none: then it runs on
@@ -50,6 +51,8 @@ def device():
 
         found = jax.devices()[0]
         return None if found.platform == "cpu" else found.device_kind
+    if keras.config.backend() != "torch":
+        raise SystemExit("KERAS_BACKEND must be jax or torch")
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -102,12 +105,12 @@ def step_times(folder):
 
 
 @contextlib.contextmanager
-def counted(owner, name, count):
-    """Counts the calls of a function."""
+def counted(owner, name, count, which=lambda *args: True):
+    """Counts the calls of a function, or those that are such."""
     original = getattr(owner, name)
 
     def counting(*args, **kwargs):
-        count[0] += 1
+        count[0] += bool(which(*args))
         return original(*args, **kwargs)
 
     setattr(owner, name, counting)
@@ -119,9 +122,7 @@ def counted(owner, name, count):
 
 def waits(folder):
     """Waits for values of the device, in a batch, with everything on."""
-    transfer = getattr(
-        _arrays, "JaxTransfer" if keras.config.backend() == "jax" else "TorchTransfer"
-    )
+    transfer = _arrays.JaxTransfer if keras.config.backend() == "jax" else _arrays.TorchTransfer
     (x, y), found = data(), {}
     for kind, (make, made) in lists(folder).items():
         if not kind.endswith("everything on"):
@@ -131,6 +132,7 @@ def waits(folder):
             contextlib.redirect_stdout(io.StringIO()),
             counted(stock_list.python_utils, "pythonify_logs", reads),
             counted(transfer, "start", transfers),
+            counted(transfer, "finish", reads, lambda own, handle: not own.ready(handle)),
         ):
             trained = model()
             listed = made_list(make, made, trained)

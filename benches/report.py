@@ -94,10 +94,11 @@ def cells(row):
     if "theirs" not in row:
         return [show(row["ours"], row["unit"]), "", ""]
     low, high = (f"{each:.3g}" for each in row["quartiles"])
+    spread = f" ({low} to {high})" if low != high else ""  # of one round there is none
     return [
         show(row["ours"], row["unit"]),
         show(row["theirs"], row["unit"]),
-        f"{row['ratio']:.3g} ({low} to {high})",
+        f"{row['ratio']:.3g}{spread}",
     ]
 
 
@@ -113,7 +114,7 @@ def table(name, runs):
         return ""
     head = ["", "beside"]
     for run in runs:
-        head += [f"{NAMES[run['backend']]}: fitwatch", "the other", "ratio (quartiles)"]
+        head += [NAMES[run["backend"]], "the other", "ratio (quartiles)"]
     lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
     for (what, beside), by_backend in order.items():
         figures = [cells(by_backend.get(run["backend"])) for run in runs]
@@ -146,6 +147,8 @@ def into(text, runs):
 
     def filled(place):
         found = about(runs) if place[1] == "about" else table(place[1], runs)
+        if not found:
+            return place[0]
         return f"<!-- bench: {place[1]} -->\n{found}\n<!-- end -->"
 
     return re.sub(r"<!-- bench: (\w+) -->\n.*?<!-- end -->", filled, text, flags=re.DOTALL)

@@ -79,7 +79,7 @@ def test_training_stands_still(tmp_path, ending):
     # The first save gets the memory that the others use again.
     background, foreground = zip(*stalls[1:], strict=True)
     what = f"`.{ending}`, in the background"
-    ratio = note("saves", what, background, foreground, beside="in the foreground")
+    ratio = note("saves", what, background, foreground, beside="fitwatch, in the foreground")
     note("saves", f"{what}: the file is there", written)
     note("saves", f"{what}: of the interpreter's time meanwhile", lost, unit="%")
     for saver in made.values():

@@ -1,7 +1,8 @@
 """Scalars per second into event files, beside the writers that people use.
 
-All write the same scalars in turn in one run. `FITWATCH_BENCH_SCALARS` is how many go through one
-writer to see whether its memory grows: 50 million, if not said otherwise.
+All write in turn in one run: arrays, values one by one, or the metrics of a batch.
+`FITWATCH_BENCH_SCALARS` is how many go through one writer to see whether its memory grows: 50
+million, if not said otherwise.
 """
 
 import importlib.util
@@ -161,7 +162,7 @@ def test_scalars_per_second(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_of_a_long_series(tmp_path):
-    """Fifty million scalars take no more memory than two million."""
+    """Fifty million scalars take hardly more memory than two million: full buffers."""
     process = subprocess.run(
         [sys.executable, "-c", GROWS, str(tmp_path), str(SCALARS)],
         check=True,

@@ -82,7 +82,9 @@ def test_two_processes(tmp_path):
         table = "a batch" if what == 0 else "the end of an epoch"
         names = {"seldom": "two processes", "together": "two that agree every 100 batches"}
         pairs = ([one[each][what] for one in rounds] for each in (kind, "alone"))
-        return note("processes", f"{names[kind]}, {table}", *pairs, beside="one process")
+        return note(
+            "processes", f"{names[kind]}, {table}", *pairs, beside="a list that agrees with nobody"
+        )
 
     beside("together", 0)
     beside("seldom", 1)

@@ -165,3 +165,10 @@ def test_batches_have_no_validation(cls):
 def test_weights_need_their_suffix():
     with pytest.raises(ValueError, match=r"`\.weights\.h5`.*best\.h5"):
         callbacks.ModelCheckpoint("best.h5", save_weights_only=True)
+
+
+@pytest.mark.parametrize("never", [2**63 - 1, np.int64(2**63 - 1)])
+def test_the_largest_whole_number_is_one(never):
+    assert callbacks.ModelCheckpoint("x.keras", save_freq=never).save_freq == 2**63 - 1
+    assert callbacks.ReduceLROnPlateau(cooldown=never).cooldown == 2**63 - 1
+    assert callbacks.LossHistory(capacity=never).capacity == 2**63 - 1

@@ -1,4 +1,4 @@
-"""Public names say what they take, in units and with defaults, and show how they are used."""
+"""Public names say what they take, and show how they are used."""
 
 import importlib
 import inspect

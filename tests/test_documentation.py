@@ -67,7 +67,7 @@ def test_what_the_examples_leave(names, tmp_path):
         exec(code, names)
     there = {path.name for path in tmp_path.iterdir()}
     assert {"best.keras", "logs", "loss.png", "own.png"} <= there
-    assert names["stopping"].stopped_batch > 50
+    assert names["stopping"].stopped_batch > 149  # it falls up to batch 99
 
 
 def test_every_block_is_of_a_known_kind():

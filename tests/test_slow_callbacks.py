@@ -81,7 +81,7 @@ def test_short_epochs_are_reported_once_enough_is_measured():
 
 
 def test_nothing_is_said_of_those_that_are_fitwatch_s_own():
-    """Nobody can do anything about it."""
+    """What they cost is known, and a subclass is its author's."""
     callback = callbacks.LearningRateScheduler(lambda step, lr: lr, unit="batch")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -39,8 +39,10 @@ def optional_number(name: str, value: Any) -> float | None:
     return None if value is None else number(name, value, "a number or None")
 
 
-def count(name: str, value: Any, minimum: int = 0, *, endless: bool = False) -> Any:
-    """A whole number of at least `minimum`; with `endless`, infinity too.
+def count(
+    name: str, value: Any, minimum: int = 0, *, endless: bool = False, limit: int | None = 2**63
+) -> Any:
+    """A whole number of at least `minimum` and less than `limit`; with `endless`, infinity too.
 
     A float that is whole (`epochs / 10` where it comes out even) is taken.
     """
@@ -50,12 +52,13 @@ def count(name: str, value: Any, minimum: int = 0, *, endless: bool = False) -> 
         return whole
     if not math.isfinite(whole) or whole != math.floor(whole) or whole < minimum:
         raise _refuse(ValueError, name, allowed, value)
-    if whole >= 2**63 and not endless:
-        raise _refuse(ValueError, name, "less than 2**63", value)
     try:
-        return operator.index(value)
+        number_itself = operator.index(value)
     except TypeError:
-        return int(whole)
+        number_itself = int(whole)
+    if limit is not None and not endless and number_itself >= limit:
+        raise _refuse(ValueError, name, f"less than {limit}", value)
+    return number_itself
 
 
 def flag(name: str, value: Any) -> bool:

@@ -144,5 +144,5 @@ def resumable(
         sample_weight,
         batch_size=_check.count("batch_size", batch_size, minimum=1),
         shuffle=_check.flag("shuffle", shuffle),
-        seed=_check.count("seed", seed),
+        seed=_check.count("seed", seed, limit=None),
     )

@@ -6,7 +6,7 @@ subclass of Keras's class); LossHistory is new; LambdaCallback, OrbaxCheckpoint,
 SwapEMAWeights are Keras's, handed on.
 """
 
-import contextlib
+from contextlib import suppress as _suppress
 
 from keras.callbacks import Callback, LambdaCallback, RemoteMonitor, SwapEMAWeights
 
@@ -42,7 +42,7 @@ __all__ = [
     "TerminateOnNaN",
 ]
 
-with contextlib.suppress(ImportError):  # new in Keras 3.14
+with _suppress(ImportError):  # new in Keras 3.14
     from keras.callbacks import OrbaxCheckpoint
 
     __all__ += ["OrbaxCheckpoint"]

@@ -55,8 +55,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=D
     def __init__(
         self, raise_error: bool = False, *, monitor: str | Sequence[str] = ("loss",)
     ) -> None:
-        super().__init__()  # it knows `raise_error` since Keras 3.13 only
-        self.raise_error = _check.flag("raise_error", raise_error)
+        super().__init__(raise_error=_check.flag("raise_error", raise_error))
         self.monitor = _check.names("monitor", monitor)
 
     def on_train_begin(self, logs: Any = None) -> None:
