@@ -27,7 +27,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
+.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -35,7 +35,7 @@ help: ## this list
 demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" and so on)
 	$(PY) -m fitwatch demo $(ARGS)
 
-test: lint test-rust test-python test-keras test-wheel ## every check and every test
+test: lint test-rust test-cost test-python test-keras test-wheel ## every check and every test
 
 lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	cargo fmt --all --check
@@ -60,6 +60,10 @@ test-tensorflow: $(VENV)/dev.stamp ## the same on TensorFlow
 test-jax: $(VENV)/dev.stamp ## the same on JAX; what it says comes in one piece, when it is done
 	@KERAS_BACKEND=jax $(PY) -m pytest $(ARGS) >$(VENV)/jax.log 2>&1; \
 	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
+
+test-cost: $(VENV)/dev.stamp ## a guard on what a batch costs, by itself
+	FITWATCH_COST=1 KERAS_BACKEND=tensorflow $(PY) -m pytest $(ARGS) tests/cost
+	FITWATCH_COST=1 KERAS_BACKEND=jax $(PY) -m pytest $(ARGS) tests/cost
 
 test-parity: $(VENV)/dev.stamp ## decisions beside Keras's on 10,000 random series of each kind
 	FITWATCH_SERIES=10000 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/parity $(ARGS)
@@ -102,6 +106,7 @@ faults: $(VENV)/dev.stamp ## processes that are killed, 200 times each; two that
 test-torch: ## the tests of the package on torch, in an environment of its own (some gigabytes)
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ARGS)
+	FITWATCH_COST=1 KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ARGS) tests/cost
 	KERAS_BACKEND=torch .venv-torch/bin/python tests/keras_own.py $(ARGS)
 
 bench: $(VENV)/dev.stamp ## everything beside stock Keras: benches/RESULTS.md, and README's tables

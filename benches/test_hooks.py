@@ -1,7 +1,7 @@
 """What one call of each hook costs, beside the same hook of stock Keras.
 
 Hooks are called directly, with the Python floats that `fit()` hands over. A checkpoint is decided
-on but never saved. The asserted ratio is generous; a guard is in tests/test_cost.py.
+on but never saved. The asserted ratio is generous; a guard is in tests/cost.
 """
 
 import keras

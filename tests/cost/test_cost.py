@@ -3,8 +3,12 @@
 Never a time: the shortest of many rounds, beside the shortest of a yardstick that ran in turn with
 it (plain Python hooks, which read the values too). The ratios are generous, but less than twice
 those of the day when they were written, which stand beside them.
+
+`make test-cost` runs it in a process of its own, with nothing beside it: after two thousand other
+tests everything that makes objects takes longer.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,9 +18,10 @@ import pytest
 
 from fitwatch import callbacks
 
-sys.path.append(str(Path(__file__).parent.parent / "benches"))
+sys.path.append(str(Path(__file__).parents[2] / "benches"))
 from full_set import full_set, make_fresh_logs, tiny_model
 
+pytestmark = pytest.mark.skipif("FITWATCH_COST" not in os.environ, reason="make test-cost")
 BATCHES = 300
 ROUNDS = 40
 BACKEND = keras.config.backend()
