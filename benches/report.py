@@ -2,7 +2,8 @@
 
 `python benches/report.py` reads what the runs have left in `.benchmarks/`, one file for each
 backend, writes `benches/RESULTS.md` and `benches/results.json`, and puts those tables into README
-and the pages of `docs/` that have a place marked there.
+and the pages of `docs/` that have a place marked there. A backend that has left nothing keeps what
+`results.json` has of it.
 """
 
 import datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LEFT = ROOT / ".benchmarks"
+RESULTS = ROOT / "benches" / "results.json"
 PACKAGES = ["keras", "tensorflow", "jax", "torch", "tensorboardX", "numpy"]
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
 TITLES = {
@@ -128,8 +130,11 @@ def about(runs):
     for run in runs:
         versions |= run["versions"]
     named = ", ".join(f"{name} {number}" for name, number in versions.items())
-    dates = " and ".join(sorted({run["date"] for run in runs}))
-    return f"{dates}; {named}; Python {runs[0]['python']}; {runs[0]['machine']}."
+
+    def all_of(key):
+        return " and ".join(sorted({run[key] for run in runs}))
+
+    return f"{all_of('date')}; {named}; Python {all_of('python')}; {all_of('machine')}."
 
 
 def markdown(runs):
@@ -160,10 +165,12 @@ def pages():
 
 
 def main():
-    runs = [json.loads(path.read_text()) for path in sorted(LEFT.glob("*.json"))]
-    runs = [run for run in runs if "backend" in run]
-    if not runs:
+    left = [json.loads(path.read_text()) for path in LEFT.glob("*.json")]
+    if not left:
         raise SystemExit("nothing in .benchmarks: run `make bench` first")
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    by_backend = {run["backend"]: run for run in [*before, *left]}
+    runs = [run for _, run in sorted(by_backend.items())]
     page = (
         "# What `make bench` found\n\n"
         "Medians of interleaved rounds; a ratio is the median of the rounds' own ratios, and below "
@@ -171,7 +178,7 @@ def main():
         f"{about(runs)}\n\n{markdown(runs)}\n"
     )
     (ROOT / "benches" / "RESULTS.md").write_text(page)
-    (ROOT / "benches" / "results.json").write_text(json.dumps(runs, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(runs, indent=1) + "\n")
     for path in pages():
         path.write_text(into(path.read_text(), runs))
     print(page)

@@ -102,6 +102,6 @@ def test_links_lead_somewhere(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_tables_of_figures_are_those_of_the_benchmarks(name):
-    runs = json.loads((ROOT / "benches" / "results.json").read_text())
+    runs = json.loads(report.RESULTS.read_text())
     text = (ROOT / name).read_text()
     assert report.into(text, runs) == text
