@@ -4,9 +4,14 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import signal
+
 import keras
 import numpy as np
 import pytest
+
+# A shell ignores Ctrl-C for what it runs in the background, and Python takes that over.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():
