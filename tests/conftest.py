@@ -14,20 +14,20 @@ import pytest
 # A shell ignores Ctrl-C for what it runs in the background, and Python takes that over.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What has been imported stays: nobody needs to look for garbage there.
-gc.freeze()
-
 
 def pytest_report_header():
     return f"Keras {keras.__version__} on {keras.config.backend()}"
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def let_go():
-    """TensorFlow waits for data that nobody has read to the end: the older, the longer."""
-    yield
+    """Of what the test before has left: of data that nobody has read to its end, for example.
+
+    For that TensorFlow waits, up to a minute if it is old. What is there still, stays there.
+    """
     if keras.config.backend() == "tensorflow":
         gc.collect()
+        gc.freeze()
 
 
 class StandIn:
