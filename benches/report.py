@@ -125,16 +125,14 @@ def table(name, runs):
 
 
 def about(runs):
-    """When, with which versions, and where."""
-    versions = {}
+    """When, where, and with which versions."""
+    places, versions = {}, {}
     for run in runs:
+        place = f"{run['date']}, {run['machine']}, Python {run['python']}"
+        places.setdefault(place, []).append(NAMES[run["backend"]])
         versions |= run["versions"]
-    named = ", ".join(f"{name} {number}" for name, number in versions.items())
-
-    def all_of(key):
-        return " and ".join(sorted({run[key] for run in runs}))
-
-    return f"{all_of('date')}; {named}; Python {all_of('python')}; {all_of('machine')}."
+    where = "; ".join(f"{', '.join(backends)}: {place}" for place, backends in places.items())
+    return f"{where}. {', '.join(f'{name} {number}' for name, number in versions.items())}."
 
 
 def markdown(runs):
