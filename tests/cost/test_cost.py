@@ -65,7 +65,7 @@ class Twice:
 
     def drain(self):
         for each in self._lists:
-            each._recorder.drain()
+            each.drain()
 
 
 @pytest.fixture

@@ -62,8 +62,6 @@ def train(model, callbacks):
 
 def trains(say, folder):
     """Trains until somebody presses Ctrl-C; says when it begins, and when an epoch has ended."""
-    # Where it was started in the background, it does not listen.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     fitwatch.enable()
     model = make_model()
     says = LambdaCallback(
