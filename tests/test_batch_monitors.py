@@ -3,7 +3,6 @@
 import datetime
 import math
 import time
-import warnings
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ import replay
 from batch_losses import BACKEND, dense, numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from warned import no_warnings
 
 from fitwatch.callbacks import CallbackList, EarlyStopping, LossHistory, ReduceLROnPlateau
 
@@ -376,6 +376,5 @@ def test_pandas_smooths_the_same():
 
 
 def test_an_infinite_patience_costs_no_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
+    with no_warnings():
         by_hand(EarlyStopping("loss", unit="batch", patience=math.inf), [{"loss": 1.0}] * 9, True)

@@ -122,7 +122,8 @@ def test_a_stock_list_made_by_hand_is_taken_as_it_is(make_model, data):
     assert history is stock._history
 
 
-def test_instances_from_before_are_still_what_they_were(make_model, data):
+def test_instances_from_before_go_on_working(make_model, data):
+    """They are instances of Keras's class, and not of the one that has taken its name since."""
     stopping = Imported("loss", patience=0)
 
     class Mine(Imported):
@@ -130,24 +131,52 @@ def test_instances_from_before_are_still_what_they_were(make_model, data):
 
     mine = Mine("loss")
     with fitwatch.enabled():
-        assert isinstance(stopping, keras.callbacks.EarlyStopping)
-        assert isinstance(mine, keras.callbacks.EarlyStopping)
-        assert issubclass(Mine, keras.callbacks.EarlyStopping)
-        assert not isinstance(keras.callbacks.History(), keras.callbacks.EarlyStopping)
+        assert isinstance(stopping, Imported)
+        assert isinstance(keras.callbacks.EarlyStopping("loss"), Imported)
+        assert not isinstance(stopping, keras.callbacks.EarlyStopping)
         make_model().fit(*data, epochs=3, verbose=0, callbacks=[stopping, mine])
     assert mine.wait == 0
-    assert not isinstance(stopping, callbacks.EarlyStopping)
 
 
-def test_a_subclass_may_have_an_abstract_base():
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_the_classes_are_plain_as_those_of_keras(name):
+    """A metaclass of its own would be in the way of a subclass that has one."""
     import abc
+    import typing
 
-    with fitwatch.enabled():
+    class Plain(type):
+        pass
 
-        class Both(keras.callbacks.EarlyStopping, abc.ABC):
+    class Named(typing.Protocol):
+        name: str
+
+    def plain():
+        class Sub(getattr(keras.callbacks, name), metaclass=Plain):
             pass
 
-    assert Both("loss").monitor == "loss"
+        class Abstract(getattr(keras.callbacks, name), abc.ABC):
+            pass
+
+        class Protocol(getattr(keras.callbacks, name), Named):
+            pass
+
+        return Sub, Abstract, Protocol
+
+    for found in (OURS[name], STOCK[name]):
+        assert type(found) is type
+    with fitwatch.enabled():
+        assert type(keras.callbacks.__dict__[name]) is type
+        assert all(issubclass(cls, OURS[name]) for cls in plain())
+    assert all(issubclass(cls, STOCK[name]) for cls in plain())
+
+
+def test_a_list_with_a_progress_bar_from_before_has_no_second_one(make_model, data, capsys):
+    bar, history = STOCK["ProgbarLogger"](), STOCK["History"]()
+    with fitwatch.enabled():
+        built = callbacks.CallbackList(
+            [bar, history], add_history=True, add_progbar=True, model=make_model()
+        )
+    assert built.callbacks == [bar, history]
 
 
 ARGUMENTS = {"BackupAndRestore": ["."], "CSVLogger": ["log.csv"], "LearningRateScheduler": [min]}

@@ -1,11 +1,11 @@
 """ModelCheckpoint, beyond what it shares with the other monitors."""
 
 import os
-import warnings
 
 import keras
 import numpy as np
 import pytest
+from warned import no_warnings
 
 from fitwatch.callbacks import ModelCheckpoint
 
@@ -145,7 +145,6 @@ def test_the_best_survives_from_one_fit_to_the_next(make_model, data, tmp_path):
     model = make_model()
     model.fit(*data, verbose=0, callbacks=[checkpoint])
     best = checkpoint.best
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
+    with no_warnings():
         model.fit(*data, verbose=0, callbacks=[checkpoint])
     assert checkpoint.best < best

@@ -2,13 +2,13 @@
 
 import copy
 import math
-import warnings
 
 import keras
 import numpy as np
 import pytest
 from keras_versions import since_3_15
 from monitors import begun, each_copy, each_monitor, feed
+from warned import no_warnings
 
 from fitwatch import callbacks
 
@@ -224,8 +224,7 @@ def test_a_nested_evaluate_disturbs_nothing(make_model, data, tmp_path):
             seen.append([(m.params["epochs"], m._model is self._model) for m in monitors])
 
     model = make_model()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
+    with no_warnings():
         model.fit(*data, epochs=3, verbose=0, callbacks=[Evaluates(), *monitors])
     assert seen == [[(3, True)] * len(monitors)] * 3
     assert len(monitors[-1].losses) == 3 * 2

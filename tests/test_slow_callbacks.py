@@ -5,6 +5,7 @@ import warnings
 
 import keras
 import pytest
+from warned import no_warnings
 
 import fitwatch
 from fitwatch import callbacks
@@ -70,8 +71,7 @@ def test_one_of_keras_that_runs_the_slow_way_is_named(tmp_path, make_model, data
 
 def test_one_of_keras_that_has_no_batch_hook_is_not(make_model, data):
     stock = keras.callbacks.EarlyStopping("loss"), keras.callbacks.ReduceLROnPlateau("loss")
-    with fitwatch.enabled(), warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
+    with fitwatch.enabled(), no_warnings():
         make_model().fit(*data, epochs=2, verbose=0, callbacks=list(stock))
 
 
@@ -83,8 +83,7 @@ def test_short_epochs_are_reported_once_enough_is_measured():
 def test_nothing_is_said_of_those_that_are_fitwatch_s_own():
     """What they cost is known, and a subclass is its author's."""
     callback = callbacks.LearningRateScheduler(lambda step, lr: lr, unit="batch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with no_warnings():
         _slow.report([callback], [(0, 0.9)], 100, set())
     with pytest.warns(UserWarning, match=r"Mine is slow: its batch hooks took 90%"):
         _slow.report([type("Mine", (callbacks.EarlyStopping,), {})()], [(0, 0.9)], 100, set())

@@ -9,7 +9,6 @@ The model, its variables and logs know nothing of it, and the first one is put b
 
 import sys
 import threading
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import keras
 
 from fitwatch import _keras
+from fitwatch._warn import warn
 
 # Under this name the loss leaves the train step among the logs, out of which it is taken at once.
 KEY = "fitwatch: the loss of the batch"
@@ -170,10 +170,9 @@ class BatchLoss:
         self._taken.clear()
         if not self._reported and not self._quiet:
             self._reported = True
-            warnings.warn(
+            warn(
                 f"fitwatch: the loss of each batch of this {self._name} cannot be taken: "
-                f"{self._reason}. Keras's running mean takes its place.",
-                stacklevel=2,
+                f"{self._reason}. Keras's running mean takes its place."
             )
 
     def _build(self, model: Any) -> Function:

@@ -94,9 +94,6 @@ def disable() -> None:
     while _State.waiting:
         _State.waiting.pop().cancel()
     if _State.patches is not None:
-        from fitwatch._drop_in import stands_for
-
-        stands_for.clear()
         _State.patches.undo()
         _State.patches = None
 
@@ -147,7 +144,7 @@ def _patch() -> None:
     import keras
 
     from fitwatch import _fit, _keras, callbacks
-    from fitwatch._drop_in import stands_for
+    from fitwatch.callbacks._trainer_list import TrainerList
 
     while _State.waiting:
         _State.waiting.pop().cancel()
@@ -158,7 +155,7 @@ def _patch() -> None:
         if hasattr(keras.callbacks, name)
         and getattr(callbacks, name) is not getattr(keras.callbacks, name)
     }
-    planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", callbacks.CallbackList)]
+    planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", TrainerList)]
     for trainer, method in seams.methods:
         planned.append((trainer, method, _fit.guarded(vars(trainer)[method])))
     patches = _Patches()
@@ -179,5 +176,4 @@ def _patch() -> None:
             patch_namespace(name)
         else:
             _State.waiting.append(AfterImport(name, partial(patch_namespace, name)))
-    stands_for.update(stock)
     _State.patches = patches

@@ -3,13 +3,13 @@
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from fitwatch import _settings
 from fitwatch._beats import Beats
+from fitwatch._warn import warn
 
 # A wait of the engine's cannot be interrupted: it is made of short ones.
 _SLICE = 1.0
@@ -250,10 +250,7 @@ class Exchange:
                 raise self._lost(lost, topic, now - began, busy=now < until)
             if now - began > self._deadline and not told:
                 told = True
-                warnings.warn(
-                    f"fitwatch: waiting for {_ranks(lost)}, busy in the callbacks, at {topic}.",
-                    stacklevel=2,
-                )
+                warn(f"fitwatch: waiting for {_ranks(lost)}, busy in the callbacks, at {topic}.")
 
     def _lost(self, lost: list[int], topic: str, seconds: float, *, busy: bool) -> ProcessError:
         why = (

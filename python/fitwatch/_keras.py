@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import keras
 
+# Keras's own classes by name, whatever takes their place in `keras.callbacks` later.
+STOCK = {name: value for name, value in vars(keras.callbacks).items() if isinstance(value, type)}
+
 
 def print_message(message: str, line_break: bool = True) -> None:
     """Prints the way Keras's own callbacks do: to stdout, or to the log if it is off.

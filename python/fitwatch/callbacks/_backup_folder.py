@@ -2,11 +2,11 @@
 
 import json
 import os
-import warnings
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fitwatch import _files
+from fitwatch._warn import warn
 from fitwatch.callbacks import _backup_file
 from fitwatch.callbacks._backup_file import Backup, DamagedError
 
@@ -65,10 +65,9 @@ class BackupFolder:
                 "to train from the beginning."
             )
         if damaged:
-            warnings.warn(
+            warn(
                 f"BackupAndRestore: the last backup is damaged ({damaged[0]}); the one before it "
-                "is taken.",
-                stacklevel=2,
+                "is taken."
             )
         return found
 

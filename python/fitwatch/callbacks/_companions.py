@@ -1,13 +1,12 @@
 """The states of a list of callbacks: taken for a backup, and given back."""
 
 import json
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import keras
-
+from fitwatch import _keras
+from fitwatch._warn import warn
 from fitwatch.callbacks._stateful import Stateful, from_json, to_json
 
 
@@ -75,10 +74,9 @@ class Companions:
             if mark is not None and hasattr(callback, "_fitwatch_go_on"):
                 callback._fitwatch_go_on(mark)
         for name in states.keys() - self._callbacks.keys():
-            warnings.warn(
+            warn(
                 f"BackupAndRestore: the backup has a state of {name}, and there is no such "
-                "callback now.",
-                stacklevel=2,
+                "callback now."
             )
 
     def forget(self) -> None:
@@ -129,7 +127,7 @@ def has_state(callback: Any, *, history: bool) -> bool:
 
 
 def _is_history(callback: Any) -> bool:
-    return isinstance(callback, keras.callbacks.History)
+    return isinstance(callback, _keras.STOCK["History"])
 
 
 def _is_stock_history(callback: Any) -> bool:

@@ -1,13 +1,13 @@
 """The CSV file of one run of CSVLogger."""
 
 import os
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from fitwatch import _core, _files, _keras
+from fitwatch._warn import warn
 
 
 class Table:
@@ -153,7 +153,7 @@ class Table:
     def _say_once(self, subject: str, message: str) -> None:
         if subject not in self._said:
             self._said.add(subject)
-            warnings.warn(f"CSVLogger: {message}", stacklevel=4)
+            warn(f"CSVLogger: {message}")
 
 
 def _text(value: Any) -> str:

@@ -4,11 +4,11 @@ import glob
 import os
 import socket
 import time
-import warnings
 import zlib
 from typing import Any
 
 from fitwatch import _core, _files
+from fitwatch._warn import warn
 from fitwatch.callbacks._user_summaries import SummaryWriter
 
 
@@ -72,9 +72,7 @@ class EventFiles:
         except (TypeError, ValueError, OverflowError, RuntimeError):  # whatever float() raises
             if tag not in self._not_scalar:
                 self._not_scalar.add(tag)
-                warnings.warn(
-                    f"TensorBoard: {tag!r} is left out: no scalar: {value!r}", stacklevel=2
-                )
+                warn(f"TensorBoard: {tag!r} is left out: no scalar: {value!r}")
 
     def add_event(self, folder: str, event: bytes) -> None:
         """Adds an encoded event."""
@@ -131,10 +129,7 @@ class EventFiles:
                 elif size is None and _second(name) >= mark["time"]:
                     os.unlink(path)
             except OSError as error:
-                warnings.warn(
-                    f"TensorBoard: points that were written since the backup stay: {error}",
-                    stacklevel=2,
-                )
+                warn(f"TensorBoard: points that were written since the backup stay: {error}")
 
     def _all(self) -> list[str]:
         """The files of the run, relative to `log_dir`."""
@@ -151,9 +146,8 @@ class EventFiles:
             return self.open(folder)
         except OSError as error:
             self._failed.add(folder)
-            warnings.warn(
-                f"TensorBoard: an event file cannot be made, and training goes on without: {error}",
-                stacklevel=4,
+            warn(
+                f"TensorBoard: an event file cannot be made, and training goes on without: {error}"
             )
             return None
 
@@ -161,7 +155,7 @@ class EventFiles:
         """Reports once that TensorFlow's writers cannot write."""
         if not self._told:
             self._told = True
-            warnings.warn(f"TensorBoard: tf.summary cannot be written: {error}", stacklevel=2)
+            warn(f"TensorBoard: tf.summary cannot be written: {error}")
 
 
 def _shorten(path: str, size: int) -> None:

@@ -1,11 +1,11 @@
 """What TerminateOnNaN keeps others from doing."""
 
-import warnings
 from typing import Any
 
 import keras
 import numpy as np
 
+from fitwatch._warn import warn
 from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 
 
@@ -42,10 +42,9 @@ class Guarded:
     def _fitwatch_withhold(self, spoiled: bool) -> bool:
         if spoiled and not self._fitwatch_withheld:
             self._fitwatch_withheld = True
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: the model is not saved, and what was saved before is "
-                "kept: a metric or a weight is not finite.",
-                stacklevel=2,
+                "kept: a metric or a weight is not finite."
             )
         return spoiled
 
@@ -61,5 +60,4 @@ def _is_finite_here(weight: Any) -> bool:
 
 
 def _watchers(callback: Any) -> list[TerminateOnNaN]:
-    # Not `isinstance`, which is true of Keras's own too while fitwatch is enabled.
-    return [c for c in callback._fitwatch_companions() if TerminateOnNaN in type(c).__mro__]
+    return [c for c in callback._fitwatch_companions() if isinstance(c, TerminateOnNaN)]

@@ -3,12 +3,12 @@
 import copy
 import inspect
 import math
-import warnings
 from typing import Any, Generic, TypeVar, overload
 
 import keras
 
 from fitwatch import _keras
+from fitwatch._warn import warn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._missing import missing
 from fitwatch.callbacks._nested import set_state
@@ -172,7 +172,7 @@ class Monitor(Stateful, Base):
         if self._missing_reported:
             return
         self._missing_reported = True
-        warnings.warn(missing(self, name or self.monitor, logs), stacklevel=2)
+        warn(missing(self, name or self.monitor, logs))
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""

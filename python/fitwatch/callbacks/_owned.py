@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
-import keras
-
 from fitwatch import _keras
 from fitwatch.callbacks._agreement import join
 
@@ -114,7 +112,7 @@ def _caller() -> tuple[Any, str | None]:
     while frame is not None:
         owner = frame.f_locals.get("self")
         # By its type: asking an object that stands for another may raise.
-        if callback_list is None and issubclass(type(owner), keras.callbacks.CallbackList):
+        if callback_list is None and issubclass(type(owner), _keras.STOCK["CallbackList"]):
             callback_list = owner
         if callback_list is not None and owner is not callback_list:
             return callback_list, _keras.trainer_method(frame)

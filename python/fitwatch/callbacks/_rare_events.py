@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import time
-import warnings
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _keras
+from fitwatch._warn import warn
 from fitwatch.callbacks import _model_graph
 
 MAX_IMAGES = 3  # what `tf.summary.image` keeps of a batch
@@ -45,16 +45,15 @@ def model_events(model: Any) -> list[bytes]:
     try:
         from tensorboard.compat.proto.summary_pb2 import Summary
     except ImportError:
-        warnings.warn(
+        warn(
             "TensorBoard: write_graph=True needs the tensorboard package "
-            "(pip install fitwatch[tensorboard]); the graph is left out.",
-            stacklevel=2,
+            "(pip install fitwatch[tensorboard]); the graph is left out."
         )
         return []
     try:
         description = _keras.model_json(model)
     except Exception as error:  # whatever a user's layer raises: a log must not end the training
-        warnings.warn(f"TensorBoard: the model has no JSON form: {error}", stacklevel=2)
+        warn(f"TensorBoard: the model has no JSON form: {error}")
         return []
     summary = Summary()
     value = summary.value.add(tag="keras")

@@ -1,11 +1,11 @@
 """Learning rates of a model's optimizers."""
 
-import warnings
 from typing import Any
 
 import keras
 
 from fitwatch import _keras
+from fitwatch._warn import warn
 
 
 def optimizers(optimizer: Any) -> list[tuple[Any, str]]:
@@ -58,8 +58,7 @@ def prepare(callback: Any) -> None:
     if hasattr(optimizer, "optimizers") and not getattr(optimizer, "built", True) and model.built:
         _keras.build_optimizer(model)
     if any(_keras.has_schedule(inner) for inner, _ in optimizers(optimizer)):
-        warnings.warn(
+        warn(
             f"{type(callback).__name__}: the optimizer was made with a LearningRateSchedule: its "
-            "learning rate cannot be set, and trying to will raise a TypeError.",
-            stacklevel=3,
+            "learning rate cannot be set, and trying to will raise a TypeError."
         )

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
-
 from fitwatch import _core, _files, _keras
 from fitwatch.callbacks import _ranks
 from fitwatch.callbacks._agreement import Agreement
@@ -15,9 +13,6 @@ from fitwatch.callbacks._data_order import DataOrder
 from fitwatch.callbacks._scattered import refuse_scattered
 from fitwatch.callbacks._together import Agreeing
 from fitwatch.callbacks._training_state import TrainingState
-
-# Keras's own, whatever `fitwatch.enable()` has put in its place.
-_STOCK = keras.callbacks.BackupAndRestore
 
 
 class Resumes(Agreeing):
@@ -64,7 +59,8 @@ class Resumes(Agreeing):
         self._fitwatch_began = self._fitwatch_due = self._fitwatch_due_at_end = False
         self._fitwatch_found = None
         if self.exact:
-            others = [c for c in self._fitwatch_companions() if isinstance(c, _STOCK)]
+            stock = _keras.STOCK["BackupAndRestore"]
+            others = [c for c in self._fitwatch_companions() if isinstance(c, stock)]
             if len(others) > 1:
                 raise ValueError(
                     "BackupAndRestore(exact=True) must be the only one in its list: which of "

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from fitwatch import _keras
 from fitwatch.callbacks._companions import named
 from fitwatch.callbacks._compiled import ALIASES
 
@@ -83,7 +84,7 @@ def joins(callback: Any) -> bool:
 
 def has_own_batches(callback: Any) -> bool:
     """Whether code that is not fitwatch's, and may stop the training, is called for every batch."""
-    if isinstance(callback, keras.callbacks.TerminateOnNaN) and not agrees(callback):
+    if isinstance(callback, _keras.STOCK["TerminateOnNaN"]) and not agrees(callback):
         return True
     modules = (getattr(getattr(callback, hook), "__module__", None) for hook in _BATCH_HOOKS)
     return any(not (module or "").startswith(("fitwatch.", "keras.")) for module in modules)

@@ -1,10 +1,10 @@
 """The report on callbacks that slow the training down."""
 
-import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from fitwatch._warn import warn
 from fitwatch.callbacks._compiled import Compiled
 
 # A callback is slow when its batch hooks take more of the time than this.
@@ -37,15 +37,14 @@ def report(
         took = f"its batch hooks took {min(share, 1):.0%} of the time of a batch"
         if kind in better:
             reported.add(place)
-            warnings.warn(
+            warn(
                 f"{kind.__name__} is Keras's own and runs the slow way: {took}. "
                 f"fitwatch.callbacks.{better[kind]} does the same in the core; make it after "
-                "fitwatch.enable(), or import it from there.",
-                stacklevel=4,
+                "fitwatch.enable(), or import it from there."
             )
         elif share > SHARE and batches >= ENOUGH and not kind.__module__.startswith("fitwatch."):
             reported.add(place)
-            warnings.warn(f"{kind.__name__} is slow: {took}.", stacklevel=4)
+            warn(f"{kind.__name__} is slow: {took}.")
 
 
 @cache

@@ -1,10 +1,10 @@
 """What TensorBoard gets now and then: the model, its weights, embeddings and profiles."""
 
-import warnings
 from typing import Any
 
 import keras
 
+from fitwatch._warn import warn
 from fitwatch.callbacks import _embeddings, _rare_events
 from fitwatch.callbacks._event_files import EventFiles
 
@@ -65,7 +65,7 @@ class Snapshots:
                 super()._log_embeddings(epoch)  # type: ignore[misc]
             _embeddings.write(self._train_dir, self.model, labels)
         except OSError as error:
-            warnings.warn(f"TensorBoard: embeddings cannot be written: {error}", stacklevel=2)
+            warn(f"TensorBoard: embeddings cannot be written: {error}")
 
     def _start_trace(self) -> None:
         # The trace of a graph is TensorFlow's own; without it there is a profile.

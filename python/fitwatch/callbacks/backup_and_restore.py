@@ -7,7 +7,6 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _core, _files, _keras
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _ranks
 from fitwatch.callbacks._around import is_surrounded, surround
 from fitwatch.callbacks._backup_file import Backup
@@ -24,7 +23,7 @@ from fitwatch.callbacks._training_state import TrainingState
 _NO_MORE = 2**31
 
 
-class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore, metaclass=DropIn):  # type: ignore[misc]
+class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
     """Backs the training up, and takes it up again where it was interrupted.
 
     Same arguments, files and messages as `keras.callbacks.BackupAndRestore`. A backup is one file,

@@ -1,17 +1,16 @@
 """CallbackList."""
 
 import sys
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import keras
 
 from fitwatch import _arrays, _check, _core, _fit, _keras, _settings
-from fitwatch._drop_in import DropIn
 from fitwatch._logs import Logs, flatten, register_trees
+from fitwatch._warn import warn
 from fitwatch.callbacks import _compiled, _slow
 from fitwatch.callbacks._agreement import agreement_of, join
 from fitwatch.callbacks._around import without_surroundings
@@ -27,7 +26,7 @@ _HOOKS = tuple(
 )
 
 
-class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ignore[misc]
+class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     """A container of callbacks whose batch hooks are compiled.
 
     Same arguments, attributes, order and form of calls as `keras.callbacks.CallbackList`. Hand it
@@ -148,7 +147,7 @@ class CallbackList(keras.callbacks.CallbackList, metaclass=DropIn):  # type: ign
         if add_history and self._history is None:
             self._history = History()
             self.callbacks.append(self._history)
-        found = [c for c in self.callbacks if isinstance(c, keras.callbacks.ProgbarLogger)]
+        found = [c for c in self.callbacks if isinstance(c, _keras.STOCK["ProgbarLogger"])]
         self._progbar = found[-1] if found else None
         if add_progbar and self._progbar is None:
             self._progbar = ProgbarLogger()
@@ -282,8 +281,7 @@ def _try(action: Callable[[], None]) -> None:
     try:
         action()
     except BaseException as error:
-        with suppress(Warning):  # where warnings are errors
-            warnings.warn(f"fitwatch: while a run ends: {error!r}", stacklevel=2)
+        warn(f"while a run ends: {error!r}")
 
 
 def _forward(hook: str) -> Callable[..., None]:

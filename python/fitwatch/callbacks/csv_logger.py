@@ -5,14 +5,13 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _core, _files
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Idle, compiled
 from fitwatch.callbacks._csv_table import Table
 from fitwatch.callbacks._own_losses import OwnLosses
 
 
-class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger, metaclass=DropIn):  # type: ignore[misc]
+class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: ignore[misc]
     r"""Writes the logs of every epoch to a CSV file, and of batches where asked.
 
     Same arguments, columns and text as `keras.callbacks.CSVLogger`: `epoch`, then the metrics by

@@ -6,7 +6,6 @@ import keras
 
 from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._by_batch import ByBatch
 from fitwatch.callbacks._ending import Ending
 from fitwatch.callbacks._metrics import directions, watched
@@ -22,7 +21,7 @@ from fitwatch.callbacks._stateful import (
 )
 
 
-class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping, metaclass=DropIn):  # type: ignore[misc]
+class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  # type: ignore[misc]
     """Stops training when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.EarlyStopping`.

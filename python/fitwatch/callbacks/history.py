@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import keras
 
 from fitwatch import _keras
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._stateful import Stateful, from_json, whole
 
@@ -24,7 +23,7 @@ def _history(value: Any) -> dict[str, list[Any]]:
     return {name: from_json(values) for name, values in value.items()}
 
 
-class History(Stateful, Base, keras.callbacks.History, metaclass=DropIn):  # type: ignore[misc]
+class History(Stateful, Base, keras.callbacks.History):  # type: ignore[misc]
     """Keeps the logs of every epoch; `fit()` returns one.
 
     Same attributes as `keras.callbacks.History`. In a second `fit()` it goes on with `history` and

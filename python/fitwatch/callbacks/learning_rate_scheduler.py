@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from fitwatch import _check, _core, _keras
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rates
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Idle, compiled
@@ -23,7 +22,6 @@ class LearningRateScheduler(
     Agreeing,
     Base,
     keras.callbacks.LearningRateScheduler,  # type: ignore[misc]
-    metaclass=DropIn,
 ):
     """Sets the learning rate by a function of the epoch, or of the batch.
 

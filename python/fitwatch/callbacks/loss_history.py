@@ -2,7 +2,6 @@
 
 import copy
 import importlib.util
-import warnings
 from typing import Any, ClassVar
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _check, _core, _files, _keras
+from fitwatch._warn import warn
 from fitwatch.callbacks import _rates
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
@@ -356,7 +356,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         except Exception as error:
             # A picture is not worth a training run, whatever is wrong with it.
             what = "the run" if epoch is None else f"epoch {epoch}"
-            warnings.warn(f"LossHistory: no plot of {what}: {error}", stacklevel=2)
+            warn(f"LossHistory: no plot of {what}: {error}")
 
     def _fitwatch_take(self) -> dict[str, Any]:
         self._note_kind()
@@ -371,10 +371,9 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         if not self._missing_reported:
             self._missing_reported = True
             there = (", ".join(logs) if isinstance(logs, dict) else "") or "none"
-            warnings.warn(
+            warn(
                 "LossHistory: no 'loss' that is a number among the logs of a batch. "
-                f"Available: {there}.",
-                stacklevel=2,
+                f"Available: {there}."
             )
 
     def _start_over(self) -> None:

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import keras
 
 from fitwatch import _check, _core, _files, _keras
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
@@ -13,7 +12,7 @@ from fitwatch.callbacks._saves import Saves
 from fitwatch.callbacks._stateful import optional_number, optional_whole, whole
 
 
-class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint, metaclass=DropIn):  # type: ignore[misc]
+class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.

@@ -6,14 +6,13 @@ from typing import Any
 import keras
 
 from fitwatch import _core, _keras
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._progress_bar import ProgressBar
 
 
-class ProgbarLogger(Base, keras.callbacks.ProgbarLogger, metaclass=DropIn):  # type: ignore[misc]
+class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
     """Prints the metrics to stdout while training goes on.
 
     Same display as `keras.callbacks.ProgbarLogger` in a terminal and in a notebook. Under

@@ -6,14 +6,13 @@ import keras
 
 from fitwatch import _check, _core, _keras
 from fitwatch._core import Decision
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rates
 from fitwatch.callbacks._by_batch import ByBatch
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
 from fitwatch.callbacks._stateful import integer, mean, optional_number, whole
 
 
-class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau, metaclass=DropIn):  # type: ignore[misc]
+class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
     """Reduces the learning rate when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.ReduceLROnPlateau`. The

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import keras
 
 from fitwatch import _check, _core, _files, _keras, distributed
-from fitwatch._drop_in import DropIn
 from fitwatch.callbacks import _rare_events
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import Form, compiled
@@ -28,7 +27,6 @@ class TensorBoard(
     Stateful,
     Base,
     keras.callbacks.TensorBoard,  # type: ignore[misc]
-    metaclass=DropIn,
 ):
     """Writes all that Keras's callback writes for TensorBoard, without TensorFlow.
 

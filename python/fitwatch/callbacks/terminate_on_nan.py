@@ -1,6 +1,5 @@
 """TerminateOnNaN."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,14 +7,14 @@ import keras
 import numpy as np
 
 from fitwatch import _check, _core, _keras
-from fitwatch._drop_in import DropIn
+from fitwatch._warn import warn
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._missing import missing
 from fitwatch.callbacks._together import Agreeing
 
 
-class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=DropIn):  # type: ignore[misc]
+class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: ignore[misc]
     """Ends the training when the loss is NaN or infinite.
 
     Same arguments, decisions and messages as `keras.callbacks.TerminateOnNaN`. Under fitwatch's
@@ -79,7 +78,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN, metaclass=D
         """Looks at the metrics that no batch has; and tells of those that nobody has."""
         unseen, self._fitwatch_unseen = self._fitwatch_unseen, frozenset()
         for name in unseen - set(logs or {}):
-            warnings.warn(missing(self, name, logs or {}), stacklevel=2)
+            warn(missing(self, name, logs or {}))
         agreed = self._fitwatch_agreed(logs)
         # In another process it may not have been finite.
         if self.monitor != ["loss"] or agreed is not logs:
