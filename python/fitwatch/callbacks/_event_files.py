@@ -176,7 +176,6 @@ def _second(name: str) -> int:
 def run_name(callbacks: list[Any]) -> str | None:
     """A name of a run that can be taken up again, the same each time; None for any other run."""
     for callback in callbacks:
-        folder = getattr(callback, "backup_dir", None)
-        if folder is not None and hasattr(callback, "_fitwatch_folder"):
-            return f"{zlib.crc32(os.path.abspath(folder).encode()):08x}"
+        if hasattr(type(callback), "_fitwatch_found"):  # a BackupAndRestore of ours
+            return f"{zlib.crc32(os.path.abspath(callback.backup_dir).encode()):08x}"
     return None
