@@ -157,8 +157,14 @@ def _patch() -> None:
         and (name == "CallbackList" or _keras.is_as_keras_has_it(_keras.STOCK[name]))
     }
     planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", TrainerList)]
+    # Keras leaves its own frames out of the traceback of a callback's error: ours go with them.
+    hides = seams.tracebacks
     for trainer, method in seams.methods:
-        planned.append((trainer, method, _fit.guarded(vars(trainer)[method])))
+        guarded = _fit.guarded(vars(trainer)[method])
+        filtered = guarded if hides is None else hides.filter_traceback(guarded)
+        planned.append((trainer, method, filtered))
+    if hides is not None:
+        planned.append((hides, "_EXCLUDED_PATHS", (*hides._EXCLUDED_PATHS, _keras.OURS)))
     patches = _Patches()
 
     def patch_namespace(name: str) -> None:

@@ -261,6 +261,8 @@ class Seams(NamedTuple):
     """The module in which trainers look up `CallbackList`."""
     methods: list[tuple[type, str]]
     """The trainer's classes and methods that run hooks."""
+    tracebacks: Any
+    """The module that leaves Keras's frames out of tracebacks; None where it is another."""
 
 
 def seams() -> Seams:
@@ -281,7 +283,9 @@ def seams() -> Seams:
             raise _unsupported(f"a trainer that looks up keras.src.callbacks in its {method}()")
         # Tools put methods of theirs in front of the trainer's (MLflow: into keras.Model).
         methods += [(cls, method) for cls in owners[: owners.index(trainer) + 1]]
-    return Seams(lookup, methods)
+    tracebacks = sys.modules.get("keras.src.utils.traceback_utils")
+    known = isinstance(getattr(tracebacks, "_EXCLUDED_PATHS", None), tuple)
+    return Seams(lookup, methods, tracebacks if known else None)
 
 
 # Where the code of fitwatch and of Keras lies.
