@@ -1,6 +1,7 @@
 """ProgbarLogger: plain lines where nothing can be overwritten, and the compiled bar."""
 
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -264,3 +265,124 @@ def test_verbosities_that_keras_takes(verbose, clock):
             run(module.ProgbarLogger(), 1, 100, verbose=verbose, clock=clock, pause=0.25)
             printed.append(sys.stdout.getvalue())
     assert printed[0] == printed[1]
+
+
+class Writes(keras.callbacks.Callback):
+    """Puts something into the logs of batches that the logs of the epoch do not have."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        logs["mine"] = 70.0 + batch
+        if batch == 3:
+            logs["once"] = 5.0
+
+    def on_test_batch_end(self, batch, logs=None):
+        logs["tested"] = float(batch)
+
+
+def finished(text):
+    """The last state of each line, without times."""
+    text = re.sub(r"\x1b\[[0-9;]*m|━+ ?", "", re.sub(r" - \d+s - ", " 0s ", text))
+    text = re.sub(r"\d+s? \d+[mu]?s/step|\d+[mu]?s/step", "TIME", text)
+    lines = [line.split("\r")[-1].strip() for line in text.replace("\b", "").split("\n")]
+    return [" ".join(line.split()) for line in lines if "TIME" in line]
+
+
+@pytest.mark.parametrize("where", ["terminal", "pipe"])
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_what_only_batches_have_is_right_on_the_finished_line(
+    where, verbose, make_model, data, monkeypatch
+):
+    """As in Keras, which keeps what was in the logs of any batch: here only some are drawn."""
+
+    def printed():
+        with monkeypatch.context() as patch:
+            screen = Terminal() if where == "terminal" else io.StringIO()
+            patch.setattr(sys, "stdout", screen)
+            model = make_model(run_eagerly=keras.config.backend() == "tensorflow")
+            model.fit(*data, batch_size=4, verbose=verbose, callbacks=[Writes()], epochs=2)
+            model.evaluate(*data, batch_size=4, verbose=verbose, callbacks=[Writes()])
+        return finished(screen.getvalue())
+
+    theirs = printed()
+    with fitwatch.enabled():
+        ours = printed()
+    assert ours == theirs
+    assert len(ours) == 3
+    assert ("mine: 84.0000 - once: 5.0000" in ours[0]) == (verbose == 1)
+    assert ("tested: 14.0000" in ours[2]) == (verbose == 1)
+
+
+def test_a_callback_behind_the_bar_is_not_seen_by_it(monkeypatch):
+    for module in (callbacks, keras.callbacks):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", Terminal())
+            listed = module.CallbackList([module.ProgbarLogger(), Writes()])
+            run(listed, epochs=1, steps=100)
+            assert "mine" not in sys.stdout.getvalue()
+
+
+@pytest.mark.parametrize("where", ["terminal", "pipe"])
+def test_the_validation_inside_fit_is_shown_where_asked(where, make_model, data, monkeypatch):
+    """Over the line of the epoch, which is Keras's again when it has ended."""
+
+    def printed(**settings):
+        with monkeypatch.context() as patch:
+            screen = Terminal() if where == "terminal" else io.StringIO()
+            patch.setattr(sys, "stdout", screen)
+            model = make_model()
+            with fitwatch.enabled(max_lag=0, **settings):
+                model.fit(*data, batch_size=20, epochs=2, validation_data=data,
+                          validation_batch_size=6)  # fmt: skip
+        return screen.getvalue()
+
+    without, shown = printed(), printed(validation_progress=True)
+    assert "validation" not in without
+    assert finished(shown) == finished(without)
+    if where == "pipe":
+        assert "validation" not in shown  # it lasts less than ten seconds
+        return
+    states = [state for state in shown.split("\r") if state.startswith("validation ")]
+    assert states
+    assert re.match(r"validation \x1b\[1m *\d+/10\x1b\[0m ", states[0])
+    assert " - loss: " in states[0]
+    # Each drawing covers all of the one before it.
+    lines = re.sub(r"\x1b\[[0-9;]*m|\x08", "", shown.split("\n")[1]).split("\r")[1:]
+    assert all(len(new) >= len(old.rstrip()) for old, new in itertools.pairwise(lines))
+
+
+def test_a_long_validation_has_a_line_every_ten_seconds_in_a_pipe(capsys, clock):
+    bar = callbacks.ProgbarLogger()
+    with fitwatch.enabled(validation_progress=True):
+        bar.set_params({"verbose": 1, "epochs": 1, "steps": 1})
+        bar.on_train_begin()
+        bar.on_epoch_begin(0)
+        bar.on_train_batch_end(0, {"loss": 0.5})
+        bar.on_test_begin()
+        for batch in range(9):
+            clock.now += 4.0
+            bar.on_test_batch_end(batch, {"loss": 0.25})
+        bar.on_test_end({"loss": 0.25})
+        bar.on_epoch_end(0, {"loss": 0.5, "val_loss": 0.25})
+    assert capsys.readouterr().out == (
+        "validation       3/Unknown - 12s - 4s/step - loss: 0.2500\n"
+        "validation       6/Unknown - 24s - 4s/step - loss: 0.2500\n"
+        "validation       9/Unknown - 36s - 4s/step - loss: 0.2500\n"
+        "1/1 - 36s - 36s/step - loss: 0.5000 - val_loss: 0.2500\n"
+    )
+
+
+def test_evaluate_and_quiet_fits_are_as_ever(make_model, data, capsys):
+    model = make_model()
+    with fitwatch.enabled(validation_progress=True):
+        model.fit(*data, verbose=0, validation_data=data)
+        model.fit(*data, verbose=2, validation_data=data)
+        model.evaluate(*data)
+    out = capsys.readouterr().out
+    assert "validation" not in out
+    assert len(out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("value", ["yes", 3])
+def test_a_wrong_validation_progress(value):
+    with pytest.raises(ValueError, match="validation_progress must be True or False"):
+        fitwatch.enable(validation_progress=value)

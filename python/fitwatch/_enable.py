@@ -34,7 +34,7 @@ class _State:
     waiting: ClassVar[list[AfterImport]] = []
 
 
-def enable(max_lag: int = 16) -> None:
+def enable(max_lag: int = 16, *, validation_progress: bool = False) -> None:
     """Makes every `fit()` a fitwatch one, from here on, in code that knows nothing of fitwatch.
 
     `fit`, `evaluate` and `predict` build the compiled `CallbackList`, `keras.callbacks.X` is
@@ -43,15 +43,18 @@ def enable(max_lag: int = 16) -> None:
     complete. Callbacks that were made before go on working, the slow way.
 
     It may be called before Keras is imported, and does not import it. A second call only sets
-    `max_lag`. In a thread other than the main one, Ctrl-C stays as it is.
+    the arguments. In a thread other than the main one, Ctrl-C stays as it is.
 
     Args:
         max_lag: Batches (0 or more) that a decision which depends on batch values may come late
             where the device runs ahead of the program; 0 waits for every batch, as Keras does.
             Default 16.
+        validation_progress: Whether the progress bar shows the validation inside `fit()` too, over
+            the line of the epoch while it lasts. Default False: nothing is seen of it, as in Keras.
 
     Raises:
-        ValueError: `max_lag` is negative, or not whole.
+        ValueError: `max_lag` is negative, or not whole; or `validation_progress` is neither True
+            nor False.
         TypeError: `max_lag` is no number.
         RuntimeError: This version of Keras is not supported; nothing has been changed. Raised by
             `import keras`, if that comes later.
@@ -68,18 +71,21 @@ def enable(max_lag: int = 16) -> None:
     from fitwatch import _check, _settings
 
     max_lag = _check.count("max_lag", max_lag)
+    validation_progress = _check.flag("validation_progress", validation_progress)
     if not _in_force():
         if "keras" in sys.modules:
             _patch()
         else:
             _State.waiting.append(AfterImport("keras", _patch))
     _settings.max_lag = max_lag
+    _settings.validation_progress = validation_progress
 
 
 def disable() -> None:
     """Puts back everything that `enable()` has changed. Runs that are going on are not touched.
 
-    Nor is what somebody else has put in the place of fitwatch's since. `max_lag` is 16 again.
+    Attributes that other code has replaced since are left alone. The arguments have their defaults
+    again.
 
     Example:
         >>> import fitwatch, keras
@@ -91,6 +97,7 @@ def disable() -> None:
     from fitwatch import _settings
 
     _settings.max_lag = _settings.DEFAULT_MAX_LAG
+    _settings.validation_progress = False
     while _State.waiting:
         _State.waiting.pop().cancel()
     if _State.patches is not None:
@@ -99,11 +106,12 @@ def disable() -> None:
 
 
 @contextmanager
-def enabled(max_lag: int = 16) -> Iterator[None]:
+def enabled(max_lag: int = 16, *, validation_progress: bool = False) -> Iterator[None]:
     """`enable()` for a block; what was in force before is so afterwards.
 
     Args:
         max_lag: Batches, as in `enable()`. Default 16.
+        validation_progress: As in `enable()`. Default False.
 
     Returns:
         A context manager, which gives None.
@@ -124,13 +132,13 @@ def enabled(max_lag: int = 16) -> Iterator[None]:
     from fitwatch import _settings
 
     before = _in_force()
-    max_lag_before = _settings.max_lag
-    enable(max_lag)
+    settings = _settings.max_lag, _settings.validation_progress
+    enable(max_lag, validation_progress=validation_progress)
     try:
         yield
     finally:
         if before:
-            _settings.max_lag = max_lag_before
+            _settings.max_lag, _settings.validation_progress = settings
         else:
             disable()
 

@@ -170,6 +170,12 @@ def is_scattered(model: Any) -> bool:
     )
 
 
+def validation_steps(model: Any) -> int | None:
+    """How many batches the validation inside `fit()` has; None if that is not known."""
+    steps = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)
+    return steps if isinstance(steps, int) else None
+
+
 def loss_tracker(model: Any) -> Any:
     """The metric that a train step hands the loss of its batch to; None if there is none."""
     return getattr(model, "_loss_tracker", None)

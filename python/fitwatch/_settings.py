@@ -5,6 +5,9 @@ DEFAULT_MAX_LAG = 16
 # Batches that a decision which depends on batch values may come late.
 max_lag = DEFAULT_MAX_LAG
 
+# Whether the progress bar shows the validation inside a `fit()`.
+validation_progress = False
+
 # Seconds that a process waits for the others where they agree, and the batches between two
 # agreements inside an epoch.
 deadline = 60.0

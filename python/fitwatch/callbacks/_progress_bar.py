@@ -19,11 +19,23 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
         target: How many steps there will be; None if that is not known.
         verbose: 0 shows nothing, 1 a bar, 2 one line at the end. Where the output is neither a
             terminal nor a notebook, 1 shows plain lines.
+        over: The core's part of a bar over whose line this one is drawn, until `end_over`; None for
+            a line of its own.
     """
 
-    def __init__(self, progress: _core.Progress, target: int | None, verbose: Any) -> None:
-        self._progress = progress
+    def __init__(
+        self,
+        progress: _core.Progress,
+        target: int | None,
+        verbose: Any,
+        over: _core.Progress | None = None,
+    ) -> None:
+        self.progress = progress
+        self._over = over
         super().__init__(target, verbose=verbose, unit_name="step")
+        if over is not None:
+            progress.begin_over(over, "validation ", time.time())
+            return
         style = "silent"
         if verbose == 1:
             style = "live" if _is_live() else "plain"
@@ -34,11 +46,11 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
     @property
     def target(self) -> int | None:
         """How many steps there will be; None if that is not known."""
-        return self._progress.target
+        return self.progress.target
 
     @target.setter
     def target(self, target: int | None) -> None:
-        self._progress.target = None if target is None else int(target)
+        self.progress.target = None if target is None else int(target)
 
     def update(self, current: int, values: Any = None, finalize: bool | None = None) -> None:
         """Shows that `current` steps are done, if it is time to.
@@ -54,18 +66,24 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
         if self.verbose not in (1, 2):
             return
         now = time.time()
-        self._set(values or ())
-        if self._progress.step(int(current), now) or finalize:
-            self._progress.draw(int(current), now, finalize)
+        self.take(values or ())
+        if self.progress.step(int(current), now) or finalize:
+            self.progress.draw(int(current), now, finalize)
 
     def draw(self, current: int, values: Any) -> None:
         """Shows that `current` steps are done, without asking whether it is time to."""
-        self._set(values)
-        self._progress.draw(int(current), time.time(), False)
+        self.take(values)
+        self.progress.draw(int(current), time.time(), False)
 
-    def _set(self, values: Any) -> None:
+    def end_over(self) -> None:
+        """Gives the line back to the bar that it belongs to."""
+        if self._over is not None:
+            self._over.take_back(self.progress)
+
+    def take(self, values: Any) -> None:
+        """Takes pairs of a name and a value, and draws nothing."""
         for name, value in values:
-            self._progress.set(str(name), _number(value))
+            self.progress.set(str(name), _number(value))
 
 
 def _number(value: Any) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from fitwatch import _core, _keras
+from fitwatch import _core, _keras, _settings
 from fitwatch.callbacks._base import Base
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._nested import set_state
@@ -17,7 +17,8 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
 
     Same display as `keras.callbacks.ProgbarLogger` in a terminal and in a notebook. Under
     fitwatch's `CallbackList` a batch only counts, and the bar is drawn at most 20 times a second,
-    when the values are there.
+    when the values are there. With `fitwatch.enable(validation_progress=True)` the validation
+    inside `fit()` is drawn over the line of the epoch while it lasts.
 
     Raises:
         ValueError: The callback is in its list twice; raised when training begins.
@@ -40,6 +41,9 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
     verbose: Any
     target: int | None
 
+    # The bar of the validation that is going on inside `fit()`, where it is shown.
+    _fitwatch_validation: ProgressBar | None = None
+
     def __init__(self) -> None:
         self._fitwatch_progress = _core.Progress(_print)
         super().__init__()
@@ -59,6 +63,23 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
     def seen(self, batch: int) -> None:
         self._fitwatch_progress.seen = batch
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Begins a bar, also over that of the epoch where the validation is to be shown."""
+        super().on_test_begin(logs)
+        shown = _settings.validation_progress and self.verbose == 1
+        if shown and self._called_in_fit and type(self.progbar) is ProgressBar:
+            target = _keras.validation_steps(self._model)
+            self._fitwatch_validation = ProgressBar(
+                _core.Progress(_print), target, self.verbose, self._fitwatch_progress
+            )
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Ends it."""
+        super().on_test_end(logs)
+        if self._fitwatch_validation is not None:
+            self._fitwatch_validation.end_over()
+            self._fitwatch_validation = None
+
     @compiled("_fitwatch_compile_train")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Draws the bar, if it is time."""
@@ -66,8 +87,10 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
 
     @compiled("_fitwatch_compile_test")
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Draws the bar, if it is time and this is no validation inside `fit()`."""
+        """Draws the bar, if it is time; of a validation inside `fit()` only where that is shown."""
         super().on_test_batch_end(batch, logs)
+        if self._fitwatch_validation is not None:
+            self._fitwatch_validation.update(batch + 1, (logs or {}).items(), finalize=False)
 
     @compiled("_fitwatch_compile_predict")
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -82,6 +105,8 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
         return self._fitwatch_compile(values=True)
 
     def _fitwatch_compile_test(self, recorder: _core.Recorder) -> Any:
+        if self._fitwatch_validation is not None:
+            return self._fitwatch_validation.progress, self._fitwatch_draw_validation
         return None if self._called_in_fit else self._fitwatch_compile(values=True)
 
     def _fitwatch_compile_predict(self, recorder: _core.Recorder) -> Any:
@@ -99,13 +124,25 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
         # Not by way of `seen`, which may be some batches further.
         self.progbar.draw(batch + 1, logs.items())
 
+    def _fitwatch_draw_validation(self, batch: int, logs: Any) -> None:
+        if self._fitwatch_validation is not None:
+            self._fitwatch_validation.draw(batch + 1, logs.items())
+
+    def _finalize_progbar(self, logs: Any) -> None:
+        # A compiled list draws some batches only; Keras's bar keeps what was in the logs of any of
+        # them, behind the metrics, which come first.
+        if type(self.progbar) is ProgressBar and self.verbose == 1:
+            metrics = {k: v for k, v in (logs or {}).items() if not k.startswith("val_")}
+            self.progbar.take((metrics | self._fitwatch_progress.written | metrics).items())
+        super()._finalize_progbar(logs)
+
     def _fitwatch_draw_bare(self, batch: int, logs: Any) -> None:
         self.progbar.draw(batch + 1, ())
 
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
         # A copy begins a bar of its own.
-        return {**attributes, "progbar": None}, slots
+        return {**attributes, "progbar": None, "_fitwatch_validation": None}, slots
 
     def __setstate__(self, state: Any) -> None:
         set_state(self, state)

@@ -37,6 +37,8 @@ pub enum Style {
 #[derive(Clone, Debug, Default)]
 pub struct ProgressBar {
     style: Style,
+    /// What stands before the count.
+    label: String,
     started_at: f64,
     drawn_at: Option<f64>,
     first_step_at: Option<f64>,
@@ -57,6 +59,21 @@ impl ProgressBar {
             drawn_at: (style == Style::Plain).then_some(now),
             ..Self::default()
         }
+    }
+
+    /// A bar that is drawn over this one's line, with a label before its count.
+    #[must_use]
+    pub fn over(&self, label: &str, now: f64) -> Self {
+        Self {
+            label: label.to_owned(),
+            width: self.width,
+            ..Self::new(self.style, now)
+        }
+    }
+
+    /// Takes the line back from a bar that was drawn over this one.
+    pub fn take_back(&mut self, over: &Self) {
+        self.width = over.width;
     }
 
     /// Notes that a step has ended, and tells whether to draw after it: not again for a while, then.
@@ -105,6 +122,7 @@ impl ProgressBar {
         let mut text = "\u{8}".repeat(self.width);
         text.push('\r');
         let start = text.len();
+        text.push_str(&self.label);
         let per_step = self.seconds_per_step(current, now);
         // What takes no place on the screen.
         let mut invisible = 0;
@@ -143,10 +161,13 @@ impl ProgressBar {
     }
 
     fn line(&self, current: i64, target: Option<i64>, now: f64) -> String {
-        let mut text = match target {
-            Some(target) => count(current, target),
-            None => format!("{current:7}/Unknown"),
-        };
+        let mut text = self.label.clone();
+        match target {
+            Some(target) => text.push_str(&count(current, target)),
+            None => {
+                let _ = write!(text, "{current:7}/Unknown");
+            }
+        }
         text.push_str(" - ");
         push_seconds(&mut text, now - self.started_at);
         text.push_str(" -");
@@ -246,6 +267,42 @@ mod tests {
         assert!(second.ends_with("50ms/step - loss: 0.2500 "), "{second:?}");
         let last = bar.draw(4, Some(4), 200.0, true);
         assert!(last.ends_with('\n') && last.contains("\x1b[1m100s\x1b[0m 33s/step"));
+    }
+
+    #[test]
+    fn a_bar_over_another_leaves_nothing_of_its_line_and_gives_it_back() {
+        let mut bar = ProgressBar::new(Style::Live, 0.0);
+        bar.set("loss", 0.25);
+        let training = bar.draw(4, Some(4), 1.0, false);
+        let visible = |text: &str| {
+            let mut inside = false;
+            let shown = text.split('\r').next_back().unwrap_or_default().chars();
+            shown
+                .filter(|&letter| {
+                    let escape = inside || letter == '\x1b';
+                    inside = escape && letter != 'm';
+                    !escape
+                })
+                .count()
+        };
+        let mut over = bar.over("validation ", 1.0);
+        assert!(over.step(1, 1.1));
+        let first = over.draw(1, Some(9), 1.1, false);
+        assert!(
+            first.contains("\rvalidation \x1b[1m1/9\x1b[0m "),
+            "{first:?}"
+        );
+        assert_eq!(visible(&first), visible(&training)); // filled up with spaces
+        bar.take_back(&over);
+        let last = bar.draw(4, Some(4), 2.0, true);
+        assert!(last.starts_with('\u{8}') && last.contains("\r\x1b[1m4/4"));
+        assert!(!last.contains("validation"));
+        let plain = ProgressBar::new(Style::Plain, 0.0).over("validation ", 0.0);
+        assert!(!plain.clone().step(1, 9.0) && plain.clone().step(1, 10.0));
+        assert_eq!(
+            plain.line(2, Some(4), 10.0),
+            "validation 2/4 - 10s - 5s/step\n"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::queue::Record;
 use super::schema::{Order, Schema};
 use crate::clock::now;
 use crate::reader::Cell;
-use crate::sinks::{Batch, Decides, Wish};
+use crate::sinks::{Batch, Decides, Progress, Sink, Wish};
 
 /// Batches whose hooks were measured when slow ones are reported, if the epoch lasts so long.
 const ENOUGH: u64 = 64;
@@ -85,16 +85,21 @@ impl<'a, 'py> Call<'a, 'py> {
         while let Some(entry) = plan.entries.get(at) {
             match &entry.kind {
                 Kind::Call => self.call(entry)?,
-                Kind::Sink { sink, action } => match sink.wish(&self.batch) {
-                    Wish::Nothing => {}
-                    Wish::Column => self.record(at, false)?,
-                    Wish::Row => self.record(at, true)?,
-                    Wish::Act => {
-                        let logs = self.logs()?;
-                        action.bind(self.py()).call1((self.batch.number, logs))?;
+                Kind::Sink { sink, action } => {
+                    if let (Sink::Progress(bar), Some(logs)) = (sink, &self.logs) {
+                        Progress::keep(bar.bind(self.py()), logs)?;
                     }
-                    Wish::Hook => self.call(entry)?,
-                },
+                    match sink.wish(&self.batch) {
+                        Wish::Nothing => {}
+                        Wish::Column => self.record(at, false)?,
+                        Wish::Row => self.record(at, true)?,
+                        Wish::Act => {
+                            let logs = self.logs()?;
+                            action.bind(self.py()).call1((self.batch.number, logs))?;
+                        }
+                        Wish::Hook => self.call(entry)?,
+                    }
+                }
             }
             at += 1;
             if plan.calls && self.recorder.borrow().changed(self.py()) {

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use fitwatch_core::{ProgressBar, Style};
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyType};
 
 use super::{Act, Batch, Wish};
 use crate::reader::Cell;
@@ -32,6 +33,9 @@ pub struct Progress {
     bar: ProgressBar,
     /// The batches whose rows were wished.
     wished: VecDeque<(u64, i64)>,
+    /// What callbacks have written into the logs of batches, which a bar shows to its end: the last
+    /// value of each name.
+    written: Option<Py<PyDict>>,
 }
 
 #[pymethods]
@@ -46,6 +50,7 @@ impl Progress {
             show: Some(show),
             bar: ProgressBar::default(),
             wished: VecDeque::new(),
+            written: None,
         }
     }
 
@@ -65,9 +70,25 @@ impl Progress {
             "summary" => Style::Summary,
             _ => return Err(PyValueError::new_err(format!("no style: {style}"))),
         };
-        self.bar = ProgressBar::new(style, now);
-        self.wished.clear();
+        self.take_bar(ProgressBar::new(style, now));
         Ok(())
+    }
+
+    /// What callbacks have written into the logs of batches: the last value of each name.
+    #[getter]
+    fn written<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyDict> {
+        let written = self.written.get_or_insert_with(|| PyDict::new(py).unbind());
+        written.bind(py).clone()
+    }
+
+    /// Begins a bar that is drawn over the line of another, with a label before its count.
+    fn begin_over(&mut self, other: PyRef<'_, Self>, label: &str, now: f64) {
+        self.take_bar(other.bar.over(label, now));
+    }
+
+    /// Takes the line back from a bar that was drawn over this one.
+    fn take_back(&mut self, over: PyRef<'_, Self>) {
+        self.bar.take_back(&over.bar);
     }
 
     /// Takes a value; it is shown until there is a newer one of that name.
@@ -96,15 +117,40 @@ impl Progress {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.written)?;
         visit.call(&self.show)
     }
 
     fn __clear__(&mut self) {
         self.show = None;
+        self.written = None;
     }
 }
 
 impl Progress {
+    fn take_bar(&mut self, bar: ProgressBar) {
+        self.bar = bar;
+        self.wished.clear();
+        self.written = None;
+    }
+
+    /// Keeps what callbacks have written into the logs of a batch.
+    pub fn keep(slf: &Bound<'_, Self>, logs: &Bound<'_, PyDict>) -> PyResult<()> {
+        let py = slf.py();
+        if !logs.getattr(intern!(py, "_writes"))?.is_truthy()? {
+            return Ok(());
+        }
+        let written = slf.borrow_mut().written(py);
+        for name in logs.getattr(intern!(py, "_written"))?.try_iter()? {
+            let name = name?;
+            // As it lies in the dict: nothing is read before somebody wants it.
+            if let Some(value) = logs.get_item(&name)? {
+                written.set_item(name, value)?;
+            }
+        }
+        Ok(())
+    }
+
     pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
         let Ok(number) = batch.number.extract::<i64>() else {
             return Wish::Hook;
