@@ -15,7 +15,7 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
 PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi')
 DIST := dist/.stamp
-# Of Keras's own tests of fit(), those that take a minute or two; none: all of them.
+# Of Keras's own tests of fit(), those that take about a minute; nothing here: all of them.
 QUICK := --quick
 
 # The versions that were tested together, whatever is newest today.
