@@ -15,6 +15,8 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
 PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi')
 DIST := dist/.stamp
+# Of Keras's own tests of fit(), those that take about a minute; nothing here: all of them.
+QUICK := --quick
 
 # The versions that were tested together, whatever is newest today.
 export PIP_CONSTRAINT ?= constraints.txt
@@ -27,7 +29,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
+.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-all test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -69,14 +71,19 @@ test-parity: $(VENV)/dev.stamp ## decisions beside Keras's on 10,000 random seri
 	FITWATCH_SERIES=10000 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/parity $(ARGS)
 	FITWATCH_SERIES=10000 KERAS_BACKEND=jax $(PY) -m pytest tests/parity $(ARGS)
 
-test-keras: $(VENV)/dev.stamp ## Keras's own tests of its callbacks, run on ours
+test-keras: $(VENV)/dev.stamp ## Keras's own tests: of its callbacks, on ours; of fit(), with everything on
 	+$(MAKE) SIDE_BY_SIDE=1 -j2 test-keras-tensorflow test-keras-jax
+
+test-keras-all: ## the same, with the slow ones of fit()
+	+$(MAKE) QUICK= test-keras
 
 test-keras-tensorflow: $(VENV)/dev.stamp
 	KERAS_BACKEND=tensorflow $(PY) tests/keras_own.py $(ARGS)
+	KERAS_BACKEND=tensorflow $(PY) tests/keras_fits.py $(QUICK) $(ARGS)
 
 test-keras-jax: $(VENV)/dev.stamp
-	@KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS) >$(VENV)/jax.log 2>&1; \
+	@{ KERAS_BACKEND=jax $(PY) tests/keras_own.py $(ARGS) && \
+	KERAS_BACKEND=jax $(PY) tests/keras_fits.py $(QUICK) $(ARGS); } >$(VENV)/jax.log 2>&1; \
 	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
 test-wheel: $(DIST) ## the wheel, on JAX alone, where there is neither TensorFlow nor a compiler

@@ -5,6 +5,7 @@ Usage: KERAS_BACKEND=tensorflow python tests/keras_own.py [pytest arguments]
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 
 import keras
 import pytest
@@ -45,6 +46,23 @@ class Plugin:
 
     def pytest_configure(self, config):
         config.addinivalue_line("markers", "requires_trainable_backend: needs a real backend")
+        config.addinivalue_line("markers", "multi_device: needs several devices")
+
+
+def run(paths: Iterable[str], arguments: list[str], plugin: Plugin) -> int:
+    """Runs files of Keras's tests.
+
+    Args:
+        paths: The files.
+        arguments: More arguments for pytest.
+        plugin: What stands for the conftest.
+
+    Returns:
+        The exit status.
+    """
+    print(f"Keras {keras.__version__} on {keras.config.backend()}: its own tests, on our classes")
+    options = ["-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
+    return pytest.main([*options, *paths, *arguments], plugins=[plugin])
 
 
 def main() -> int:
@@ -52,9 +70,7 @@ def main() -> int:
         setattr(theirs, name, getattr(ours, name))
     theirs.MonitorCallback = MonitorCallback
     paths = [importlib.util.find_spec(f"keras.src.callbacks.{name}").origin for name in FILES]
-    print(f"Keras {keras.__version__} on {keras.config.backend()}: its own tests, on our classes")
-    options = ["-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."]
-    return pytest.main([*options, *paths, *sys.argv[1:]], plugins=[Plugin()])
+    return run(paths, sys.argv[1:], Plugin())
 
 
 if __name__ == "__main__":
