@@ -82,13 +82,13 @@ impl Progress {
     }
 
     /// Begins a bar that is drawn over the line of another, with a label before its count.
-    fn begin_over(&mut self, other: PyRef<'_, Self>, label: &str, now: f64) {
-        self.take_bar(other.bar.over(label, now));
+    fn begin_over(&mut self, other: &Bound<'_, Self>, label: &str, now: f64) {
+        self.take_bar(other.borrow().bar.over(label, now));
     }
 
     /// Takes the line back from a bar that was drawn over this one.
-    fn take_back(&mut self, over: PyRef<'_, Self>) {
-        self.bar.take_back(&over.bar);
+    fn take_back(&mut self, over: &Bound<'_, Self>) {
+        self.bar.take_back(&over.borrow().bar);
     }
 
     /// Takes a value; it is shown until there is a newer one of that name.
