@@ -1,6 +1,7 @@
 //! One hook of one batch.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -10,15 +11,11 @@ use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
 use super::schema::{Order, Schema};
-use crate::clock::now;
 use crate::reader::Cell;
 use crate::sinks::{Batch, Decides, Wish};
-
-/// Batches whose hooks were measured when slow ones are reported, if the epoch lasts so long.
-const ENOUGH: u64 = 64;
+use crate::waiting::called;
 
 /// One hook of one batch, while it runs.
-#[allow(clippy::struct_excessive_bools)] // four facts of a batch, independent of each other
 pub struct Call<'a, 'py> {
     recorder: &'a Bound<'py, Recorder>,
     /// A new one, if a Python hook changes the list of callbacks.
@@ -36,9 +33,8 @@ pub struct Call<'a, 'py> {
     /// Whether this batch has a record in the queue that is still open.
     recording: bool,
     pub clock_read: bool,
-    /// Whether enough has been measured to report on slow hooks.
+    /// Whether it is time to look for slow hooks.
     pub report_due: bool,
-    measured: bool,
 }
 
 impl<'a, 'py> Call<'a, 'py> {
@@ -57,7 +53,9 @@ impl<'a, 'py> Call<'a, 'py> {
         } else {
             (0.0, false)
         };
-        let measured = plan.calls && this.pace.measures(ends, clock_read);
+        if plan.calls {
+            this.slow_hooks.batch(hook / 2, ends);
+        }
         Self {
             recorder,
             plan,
@@ -74,8 +72,7 @@ impl<'a, 'py> Call<'a, 'py> {
             writes: 0,
             recording: false,
             clock_read,
-            report_due: measured && ends && this.pace.measured() == ENOUGH,
-            measured,
+            report_due: false,
         }
     }
 
@@ -84,7 +81,7 @@ impl<'a, 'py> Call<'a, 'py> {
         let mut at = 0;
         while let Some(entry) = plan.entries.get(at) {
             match &entry.kind {
-                Kind::Call => self.call(entry)?,
+                Kind::Call => self.timed(entry)?,
                 Kind::Sink { sink, action } => match sink.wish(&self.batch) {
                     Wish::Nothing => {}
                     Wish::Column => self.record(at, false)?,
@@ -120,16 +117,24 @@ impl<'a, 'py> Call<'a, 'py> {
         let py = self.py();
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "logs"), self.logs()?)?;
-        let began = self.measured.then(now);
         entry
             .hook
             .bind(py)
             .call((self.batch.number,), Some(&keywords))?;
-        if let Some(began) = began {
-            let mut recorder = self.recorder.borrow_mut();
-            recorder.pace.spent(entry.callback, now() - began);
-        }
         Ok(())
+    }
+
+    /// The same, and puts down how long it took.
+    fn timed(&mut self, entry: &Entry) -> PyResult<()> {
+        // Made and read before: the logs are no work of the hook.
+        self.logs()?;
+        let began = Instant::now();
+        let (result, waited) = called(|| self.call(entry));
+        let call = (began, Instant::now());
+        let mut recorder = self.recorder.borrow_mut();
+        let hooks = &mut recorder.slow_hooks;
+        self.report_due |= hooks.called(self.hook / 2, entry.callback, call, waited);
+        result
     }
 
     /// The dict for Python hooks, which all of this batch share.
