@@ -51,7 +51,7 @@ struct Calls {
     /// All of them, those of first batches included.
     count: u64,
     own: Duration,
-    /// The longest ones, in no order.
+    /// The longest ones, the shortest of them first.
     longest: [Duration; LONGEST],
 }
 
@@ -139,10 +139,9 @@ impl SlowHooks {
 impl Calls {
     fn add(&mut self, own: Duration) {
         self.own += own;
-        if let Some(shortest) = self.longest.iter_mut().min()
-            && own > *shortest
-        {
-            *shortest = own;
+        if own > self.longest[0] {
+            self.longest[0] = own;
+            self.longest.sort_unstable();
         }
     }
 

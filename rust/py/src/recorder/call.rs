@@ -117,23 +117,21 @@ impl<'a, 'py> Call<'a, 'py> {
         let py = self.py();
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "logs"), self.logs()?)?;
-        entry
-            .hook
-            .bind(py)
-            .call((self.batch.number,), Some(&keywords))?;
+        let hook = entry.hook.bind(py);
+        hook.call((self.batch.number,), Some(&keywords))?;
         Ok(())
     }
 
     /// The same, and puts down how long it took.
     fn timed(&mut self, entry: &Entry) -> PyResult<()> {
-        // Made and read before: the logs are no work of the hook.
+        // What making the logs takes is not the hook's.
         self.logs()?;
         let began = Instant::now();
         let (result, waited) = called(|| self.call(entry));
-        let call = (began, Instant::now());
+        let times = (began, Instant::now());
         let mut recorder = self.recorder.borrow_mut();
         let hooks = &mut recorder.slow_hooks;
-        self.report_due |= hooks.called(self.hook / 2, entry.callback, call, waited);
+        self.report_due |= hooks.called(self.hook / 2, entry.callback, times, waited);
         result
     }
 
