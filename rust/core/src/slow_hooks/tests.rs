@@ -131,8 +131,10 @@ fn what_is_slow_and_what_is_not() {
         ("5 ms in every 100th", Hook::Works(5.0, 100), 20_000, None),
         ("5 ms in 36", Hook::Works(5.0, 1), 36, None),
         ("an import of 2 s", Hook::Once(2000.0), 2000, None),
+        ("400 ms in 8", Hook::Works(400.0, 100), 800, None),
+        ("400 ms in 12", Hook::Works(400.0, 100), 1200, Some(0.87)),
         (
-            "50 ms in every 100th",
+            "50 ms in 1 of 100",
             Hook::Works(50.0, 100),
             5000,
             Some(0.48),
@@ -152,6 +154,17 @@ fn what_is_slow_and_what_is_not() {
             }
         }
     }
+}
+
+#[test]
+fn long_calls_do_not_hide_what_the_others_take() {
+    let mut training = Training::new();
+    for batch in 0..100 {
+        let took = if batch % 20 == 10 { 20_000.0 } else { 10.0 };
+        training.batch(TRAIN, ms(10.0), ms(took), Duration::ZERO);
+    }
+    training.look();
+    assert!(training.warned.unwrap() > 0.98);
 }
 
 #[test]
