@@ -77,23 +77,24 @@ def drive(made, batches, epochs=1, step=0.001, logs=a_loss):
     return [str(warning.message) for warning in caught]
 
 
-def share(report):
-    """The percentage that a report names."""
-    (number,) = re.findall(r"^Sleeps is slow: its batch hooks took (\d+)% of the time\.$", report)
+def share(report, name="Sleeps"):
+    """The percentage that a report on a class of this name has."""
+    (number,) = re.findall(rf"^{name} is slow: its batch hooks took (\d+)% of the time\.$", report)
     return int(number)
 
 
 @pytest.mark.parametrize("times", [{"begin": 0.012}, {"end": 0.012}])
 def test_a_slow_callback_is_reported_once_with_its_name_and_share(times):
     (report,) = drive([keras.callbacks.Callback(), Sleeps(**times)], 30, epochs=3)
-    assert 75 < share(report) < 95  # 12 parts of 13
+    assert 60 < share(report) < 100  # 12 parts of 13
 
 
-def test_in_every_fit_anew():
-    callback_list = callbacks.CallbackList([Sleeps(end=0.02)])
-    for _ in range(2):
-        (report,) = drive(callback_list, 40)
-        assert share(report) > 75
+def test_every_fit_is_reported_on_by_itself():
+    sleeps = Sleeps()
+    callback_list = callbacks.CallbackList([sleeps])
+    for sleeps.end in (0.02, 0, 0.02):
+        reports = drive(callback_list, 40)
+        assert [share(report) > 60 for report in reports] == ([True] if sleeps.end else [])
 
 
 def test_little_time_is_not_worth_a_word():
@@ -118,10 +119,10 @@ def test_a_long_epoch_does_not_put_the_report_off():
 def test_short_epochs_count_and_what_lies_between_them_does_not():
     class Pauses(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            time.sleep(0.03)
+            time.sleep(0.07)
 
     (report,) = drive([Sleeps(end=0.012), Pauses()], 3, epochs=20)
-    assert share(report) > 75  # with the pauses it would be 50
+    assert share(report) > 60  # with the pauses it would be a third
 
 
 def test_an_evaluation_is_reported_on_when_it_ends():
@@ -169,18 +170,18 @@ def test_what_else_another_training_in_a_hook_takes_is(late):
 
     trains = Trains()
     (report,) = drive([trains], 50)
-    assert re.match(r"Trains is slow: its batch hooks took (9\d|8[5-9])%", report)
+    assert 60 < share(report, "Trains") < 100
     assert trains.inner == []
 
 
 def test_the_tutorial_s_callback_in_a_fit_is_not_reported():
-    """On JAX its reading waits for the device, which is nine tenths of the time."""
-    wide = [keras.layers.Dense(512) for _ in range(3)]
-    model = keras.Sequential([keras.Input((512,)), *wide, keras.layers.Dense(1)])
+    """On JAX its reading waits for the device, most of the time and more than half a second."""
+    wide = [keras.layers.Dense(1024) for _ in range(3)]
+    model = keras.Sequential([keras.Input((1024,)), *wide, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    x, y = np.zeros((64 * 128, 512), "float32"), np.zeros((64 * 128, 1), "float32")
+    x, y = np.zeros((48 * 64, 1024), "float32"), np.zeros((48 * 64, 1), "float32")
     with fitwatch.enabled(), no_warnings():
-        model.fit(x, y, batch_size=128, verbose=0, callbacks=[Tutorial()])
+        model.fit(x, y, batch_size=64, verbose=0, callbacks=[Tutorial()])
 
 
 @pytest.mark.parametrize("stock", [False, True])
