@@ -73,7 +73,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     """
 
     _recorder: _core.Recorder
-    _reported: set[int]
+    _reported: list[Any]
     _history: Any
 
     def __init__(
@@ -96,7 +96,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     def _connect(self, max_lag: int) -> None:
         register_trees()
         self._recorder = _core.Recorder(self, Logs, max_lag)
-        self._reported = set()
+        self._reported = []
         self._take_hooks()
 
     def _take_hooks(self) -> None:
@@ -171,7 +171,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when training begins."""
-        self._reported = set()
+        self._reported = []
+        self._recorder.start_over()
         self._begin("on_train_begin", logs)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -224,6 +225,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             self._recorder.drain()
             getattr(super(), hook)(logs)
             self._recorder.replan()
+        self._report()
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
@@ -267,7 +269,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _report(self) -> None:
         """Names the callbacks that slow the training down, each of them once."""
-        _slow.report(self.callbacks, *self._recorder.shares(), self._reported)
+        _slow.report(self._recorder.shares(), self._reported)
 
     def _abandon(self, *, fit: bool, interrupted: bool) -> None:
         """A run ends without its `on_*_end`. Never raises."""
@@ -283,7 +285,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         state = {
             name: value
             for name, value in bare.items()
-            if name not in ("_recorder", "_fitwatch_agreement")
+            if name not in ("_recorder", "_reported", "_fitwatch_agreement")
             and not any(getattr(value, "__self__", None) is one for one in (self, self._recorder))
         }
         return {"callbacks": list(self.callbacks), "max_lag": self.max_lag, "state": state}

@@ -20,6 +20,7 @@ mod progress_bar;
 mod python_text;
 pub mod replace;
 mod series;
+mod slow_hooks;
 mod smoothing;
 
 pub use append_file::AppendFile;
@@ -34,4 +35,5 @@ pub use patience::{Cooldown, Patience};
 pub use plateau::Plateau;
 pub use progress_bar::{ProgressBar, Style};
 pub use series::Series;
+pub use slow_hooks::{Share, SlowHooks};
 pub use smoothing::Smoothing;

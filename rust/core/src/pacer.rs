@@ -30,8 +30,6 @@ pub struct Tick {
     pub now: f64,
     /// Whether the clock was read.
     pub read: bool,
-    /// Seconds and batches since the reading before, if the clock was read and had been before.
-    pub elapsed: Option<(f64, u32)>,
 }
 
 impl Pacer {
@@ -42,19 +40,14 @@ impl Pacer {
             && self.passed < self.period
         {
             let now = self.step.mul_add(f64::from(self.passed), read_at);
-            return Tick {
-                now,
-                read: false,
-                elapsed: None,
-            };
+            return Tick { now, read: false };
         }
         let now = clock();
-        let elapsed = self.read_at.map(|read_at| (now - read_at, self.passed));
-        if let Some((seconds, batches)) = elapsed
-            && seconds >= 0.0
+        if let Some(read_at) = self.read_at
+            && now >= read_at
         // A clock that was set back tells nothing.
         {
-            self.step = seconds / f64::from(batches);
+            self.step = (now - read_at) / f64::from(self.passed);
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it saturates
             let aim = (TARGET / self.step) as u32;
             // At most twice as long as before: one fast batch may be an exception.
@@ -62,11 +55,7 @@ impl Pacer {
         }
         self.read_at = Some(now);
         self.passed = 0;
-        Tick {
-            now,
-            read: true,
-            elapsed,
-        }
+        Tick { now, read: true }
     }
 
     /// Forgets when the clock was last read: what comes between is no batch.
@@ -135,7 +124,8 @@ mod tests {
         let mut pacer = Pacer::default();
         run(&mut pacer, 0.0, 0.1, 10);
         pacer.pause();
-        let (tick, _) = run(&mut pacer, 1e3, 0.1, 1)[0];
-        assert_eq!((tick.read, tick.elapsed), (true, None));
+        let ticks = run(&mut pacer, 1e3, 0.1, 2);
+        assert!(ticks.iter().all(|(tick, _)| tick.read));
+        assert!((pacer.step - 0.1).abs() < 1e-9, "{}", pacer.step);
     }
 }

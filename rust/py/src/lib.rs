@@ -18,6 +18,7 @@ mod recorder;
 mod replacement;
 mod series;
 mod sinks;
+mod waiting;
 
 use pyo3::prelude::*;
 

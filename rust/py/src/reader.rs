@@ -9,6 +9,7 @@ use pyo3::types::{PyFloat, PyString, PyType};
 
 use crate::item::Item;
 use crate::raw;
+use crate::waiting::waiting;
 
 /// Layouts that are remembered; a training run has one or two.
 const REMEMBERED: usize = 16;
@@ -119,13 +120,7 @@ impl Reader {
     /// A value as a float, or itself where it is none; waits for it.
     fn read(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = value.py();
-        let cell = match self.capture(value)? {
-            Cell::Array(array, layout) => self
-                .resolve(array.bind(py), layout, true)?
-                .unwrap_or(Cell::Other(array)),
-            cell => cell,
-        };
-        match cell {
+        match waiting(|| self.cell(value))? {
             Cell::Number(number) => Ok(PyFloat::new(py, number).into_any().unbind()),
             Cell::Array(other, _) | Cell::Other(other) => Ok(other),
             Cell::Unwanted => Ok(value.clone().unbind()),
@@ -134,6 +129,16 @@ impl Reader {
 }
 
 impl Reader {
+    /// A value that is read now.
+    fn cell(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
+        Ok(match self.capture(value)? {
+            Cell::Array(array, layout) => self
+                .resolve(array.bind(value.py()), layout, true)?
+                .unwrap_or(Cell::Other(array)),
+            cell => cell,
+        })
+    }
+
     /// What has to be kept of a value now, so that it can be read later.
     pub fn capture(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
         if let Ok(float) = value.cast::<PyFloat>() {

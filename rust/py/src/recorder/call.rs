@@ -1,6 +1,7 @@
 //! One hook of one batch.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -10,15 +11,13 @@ use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
 use super::schema::{Order, Schema};
-use crate::clock::now;
 use crate::reader::Cell;
-use crate::sinks::{Batch, Decides, Progress, Sink, Wish};
-
-/// Batches whose hooks were measured when slow ones are reported, if the epoch lasts so long.
-const ENOUGH: u64 = 64;
+                Kind::Call => self.timed(entry)?,
+                Kind::Sink { sink, action } => {
+                    if let (Sink::Progress(bar), Some(logs)) = (sink, &self.logs) {
+                        Progress::keep(bar.bind(self.py()), logs)?;
 
 /// One hook of one batch, while it runs.
-#[allow(clippy::struct_excessive_bools)] // four facts of a batch, independent of each other
 pub struct Call<'a, 'py> {
     recorder: &'a Bound<'py, Recorder>,
     /// A new one, if a Python hook changes the list of callbacks.
@@ -36,9 +35,8 @@ pub struct Call<'a, 'py> {
     /// Whether this batch has a record in the queue that is still open.
     recording: bool,
     pub clock_read: bool,
-    /// Whether enough has been measured to report on slow hooks.
+    /// Whether it is time to look for slow hooks.
     pub report_due: bool,
-    measured: bool,
 }
 
 impl<'a, 'py> Call<'a, 'py> {
@@ -57,7 +55,9 @@ impl<'a, 'py> Call<'a, 'py> {
         } else {
             (0.0, false)
         };
-        let measured = plan.calls && this.pace.measures(ends, clock_read);
+        if plan.calls {
+            this.slow_hooks.batch(hook / 2, ends);
+        }
         Self {
             recorder,
             plan,
@@ -74,8 +74,7 @@ impl<'a, 'py> Call<'a, 'py> {
             writes: 0,
             recording: false,
             clock_read,
-            report_due: measured && ends && this.pace.measured() == ENOUGH,
-            measured,
+            report_due: false,
         }
     }
 
@@ -88,6 +87,15 @@ impl<'a, 'py> Call<'a, 'py> {
                 Kind::Sink { sink, action } => {
                     if let (Sink::Progress(bar), Some(logs)) = (sink, &self.logs) {
                         Progress::keep(bar.bind(self.py()), logs)?;
+                Kind::Call => self.timed(entry)?,
+                Kind::Sink { sink, action } => match sink.wish(&self.batch) {
+                    Wish::Nothing => {}
+                    Wish::Column => self.record(at, false)?,
+                    Wish::Row => self.record(at, true)?,
+                    Wish::Act => {
+                        let logs = self.logs()?;
+                        action.bind(self.py()).call1((self.batch.number, logs))?;
+>>>>>>> slow
                     }
                     match sink.wish(&self.batch) {
                         Wish::Nothing => {}
@@ -125,16 +133,22 @@ impl<'a, 'py> Call<'a, 'py> {
         let py = self.py();
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "logs"), self.logs()?)?;
-        let began = self.measured.then(now);
-        entry
-            .hook
-            .bind(py)
-            .call((self.batch.number,), Some(&keywords))?;
-        if let Some(began) = began {
-            let mut recorder = self.recorder.borrow_mut();
-            recorder.pace.spent(entry.callback, now() - began);
-        }
+        let hook = entry.hook.bind(py);
+        hook.call((self.batch.number,), Some(&keywords))?;
         Ok(())
+    }
+
+    /// The same, and puts down how long it took.
+    fn timed(&mut self, entry: &Entry) -> PyResult<()> {
+        // What making the logs takes is not the hook's.
+        self.logs()?;
+        let began = Instant::now();
+        let (result, waited) = called(|| self.call(entry));
+        let times = (began, Instant::now());
+        let mut recorder = self.recorder.borrow_mut();
+        let hooks = &mut recorder.slow_hooks;
+        self.report_due |= hooks.called(self.hook / 2, entry.callback, times, waited);
+        result
     }
 
     /// The dict for Python hooks, which all of this batch share.

@@ -8,12 +8,15 @@ mod run;
 pub mod schema;
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use fitwatch_core::SlowHooks;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 
 use crate::reader::Reader;
+use crate::waiting::waiting;
 use pace::Pace;
 use plan::Plan;
 use queue::Queue;
@@ -70,6 +73,7 @@ pub struct Recorder {
     queue: Queue,
     draining: bool,
     pace: Pace,
+    slow_hooks: SlowHooks,
     batches: u64,
     interrupted: bool,
     /// What an action raised when somebody read an attribute.
@@ -94,6 +98,7 @@ impl Recorder {
             queue: Queue::default(),
             draining: false,
             pace: Pace::default(),
+            slow_hooks: SlowHooks::default(),
             batches: 0,
             interrupted: false,
             put_off: None,
@@ -114,6 +119,7 @@ impl Recorder {
         Self::drain(slf)?;
         let mut this = slf.borrow_mut();
         this.pace.pause();
+        this.slow_hooks.resume(Instant::now());
         let old = std::mem::take(&mut this.plans);
         drop(this);
         drop(old);
@@ -123,14 +129,14 @@ impl Recorder {
     /// Reads all values that wait, and hands them to their sinks.
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::raise_put_off(slf)?;
-        Self::drain_to(slf, 0)
+        waiting(|| Self::drain_to(slf, 0))
     }
 
     /// The same for somebody who only looks: what an action raises comes out of the next hook, or
     /// nowhere, if there is none to come.
     #[pyo3(signature = (last=false))]
     fn settle(slf: &Bound<'_, Self>, last: bool) {
-        while let Err(error) = Self::drain_to(slf, 0) {
+        while let Err(error) = waiting(|| Self::drain_to(slf, 0)) {
             let mut this = slf.borrow_mut();
             let dropped = if last || this.put_off.is_some() {
                 Some(error)
@@ -163,10 +169,22 @@ impl Recorder {
         self.interrupted
     }
 
-    /// What each callback's Python hooks took of the time of the batches that were measured, by
-    /// its place in the list, and how many batches that were.
-    fn shares(&self) -> (Vec<(usize, f64)>, u64) {
-        self.pace.shares()
+    /// Forgets what hooks took: another training begins.
+    fn start_over(&mut self) {
+        self.slow_hooks = SlowHooks::default();
+    }
+
+    /// Each callback whose Python hooks have been called, the part of the time of batches (0 to 1)
+    /// that they took, and whether that is worth a warning.
+    fn shares(&self, py: Python<'_>) -> Vec<(Py<PyAny>, f64, bool)> {
+        let shares = self.slow_hooks.shares();
+        shares
+            .filter_map(|one| {
+                // Hooks of the list itself come behind those of the callbacks.
+                let callback = self.planned.get(one.callback)?;
+                Some((callback.clone_ref(py), one.share, one.slow))
+            })
+            .collect()
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

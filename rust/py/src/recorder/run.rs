@@ -109,7 +109,7 @@ impl Recorder {
                 .collect();
             let planned = planned?;
             let mut this = slf.borrow_mut();
-            this.pace.start_over();
+            this.slow_hooks.forget_callbacks();
             let old = (
                 std::mem::replace(&mut this.planned, planned),
                 std::mem::take(&mut this.plans),
