@@ -12,10 +12,8 @@ use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
 use super::schema::{Order, Schema};
 use crate::reader::Cell;
-                Kind::Call => self.timed(entry)?,
-                Kind::Sink { sink, action } => {
-                    if let (Sink::Progress(bar), Some(logs)) = (sink, &self.logs) {
-                        Progress::keep(bar.bind(self.py()), logs)?;
+use crate::sinks::{Batch, Decides, Progress, Sink, Wish};
+use crate::waiting::called;
 
 /// One hook of one batch, while it runs.
 pub struct Call<'a, 'py> {
@@ -83,19 +81,10 @@ impl<'a, 'py> Call<'a, 'py> {
         let mut at = 0;
         while let Some(entry) = plan.entries.get(at) {
             match &entry.kind {
-                Kind::Call => self.call(entry)?,
+                Kind::Call => self.timed(entry)?,
                 Kind::Sink { sink, action } => {
                     if let (Sink::Progress(bar), Some(logs)) = (sink, &self.logs) {
                         Progress::keep(bar.bind(self.py()), logs)?;
-                Kind::Call => self.timed(entry)?,
-                Kind::Sink { sink, action } => match sink.wish(&self.batch) {
-                    Wish::Nothing => {}
-                    Wish::Column => self.record(at, false)?,
-                    Wish::Row => self.record(at, true)?,
-                    Wish::Act => {
-                        let logs = self.logs()?;
-                        action.bind(self.py()).call1((self.batch.number, logs))?;
->>>>>>> slow
                     }
                     match sink.wish(&self.batch) {
                         Wish::Nothing => {}
