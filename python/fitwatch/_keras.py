@@ -122,6 +122,43 @@ def build_optimizer(model: Any) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
+def averaged_variables(model: Any) -> list[tuple[Any, Any]]:
+    """The trained variables whose optimizer keeps an average of them, each with its average."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # under loss scaling
+    pairs: list[tuple[Any, Any]] = []
+    for inner in getattr(optimizer, "optimizers", [optimizer]):
+        averages = getattr(inner, "_model_variables_moving_average", [])
+        pairs += zip(inner._trainable_variables, averages, strict=False)
+    return pairs
+
+
+def has_averages_in(callback: Any) -> bool:
+    """Whether a SwapEMAWeights has put the averages in the place of the trained weights."""
+    return bool(callback._ema_weights_in_model)
+
+
+def set_averages_in(callback: Any, value: bool) -> None:
+    """Tells a SwapEMAWeights what the model has."""
+    callback._ema_weights_in_model = value
+
+
+# What Keras's own callbacks that are handed on have found out in a run, by class.
+STATES = {
+    "OrbaxCheckpoint": (
+        "best",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+        "_total_batches_seen",
+    ),
+}
+
+
+def state_names(callback: Any) -> tuple[str, ...]:
+    """The attributes that make up the state of one of Keras's own callbacks; none of most."""
+    classes = [cls.__name__ for cls in type(callback).__mro__ if STOCK.get(cls.__name__) is cls]
+    return next((STATES[name] for name in classes if name in STATES), ())
+
+
 def set_initial_epoch(model: Any, epoch: int | None) -> None:
     """Has `fit()` begin at an epoch, whatever it is told; None for where it is told to."""
     model._initial_epoch = epoch

@@ -13,9 +13,8 @@ from fitwatch.callbacks._stateful import Stateful, from_json, to_json
 class Companions:
     """The callbacks whose states belong to a backup.
 
-    All of fitwatch's, and every other one that has `state_dict()` and `load_state_dict()`. A state
-    is found again by the class and the monitored metric of its callback, and by the how-manieth
-    such one it is.
+    All of fitwatch's, every other one that has `state_dict()` and `load_state_dict()`, and those of
+    Keras whose state is known. Matched by class, monitored metric and position among equals.
 
     Args:
         callbacks: All callbacks of a list.
@@ -43,6 +42,8 @@ class Companions:
                 entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
             elif has_method(callback, "state_dict"):
                 entry["state"] = _as_json(name, callback.state_dict())
+            elif known := _keras.state_names(callback):
+                entry["state"] = to_json({one: getattr(callback, one) for one in known})
             if is_stateful(callback):
                 own = callback._fitwatch_arrays()
                 entry["arrays"] = [len(arrays), len(own)]
@@ -100,11 +101,15 @@ class Companions:
             state = states.get(name, {}).get("state")
             if state is None or is_stateful(callback):
                 continue
-            if not _is_stock_history(callback):
+            if _is_stock_history(callback):
+                if self._history:
+                    callback.epoch = list(state["epoch"])
+                    callback.history = dict(from_json(state["history"]))
+            elif has_method(callback, "load_state_dict"):
                 callback.load_state_dict(state)
-            elif self._history:
-                callback.epoch = list(state["epoch"])
-                callback.history = dict(from_json(state["history"]))
+            else:
+                for one in _keras.state_names(callback):
+                    setattr(callback, one, from_json(state[one]))
 
 
 def named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -122,7 +127,7 @@ def has_state(callback: Any, *, history: bool) -> bool:
     if _is_history(callback):
         return history
     own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
-    return own or has_method(callback, "_fitwatch_mark")
+    return own or has_method(callback, "_fitwatch_mark") or bool(_keras.state_names(callback))
 
 
 # By the type: a mock says of itself that it is of any class, and has every attribute.

@@ -17,6 +17,13 @@ from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._nested import set_state
 from fitwatch.callbacks._resumes import Resumes
+from fitwatch.callbacks._trained_weights import (
+    Kept,
+    forget_swaps,
+    keep_before_the_last_swap,
+    swappers,
+    trained_weights,
+)
 from fitwatch.callbacks._training_state import TrainingState
 
 # As an epoch to begin with: there is none left.
@@ -97,6 +104,8 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
     _fitwatch_logs: Any = None
     # Batches of the epoch that were trained.
     _fitwatch_trained = 0
+    # The trained weights, where the end of the epoch overwrites them.
+    _fitwatch_kept: Kept = ()
 
     def __init__(
         self,
@@ -138,6 +147,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
             before: dict[str, Any] = {
                 "on_train_begin": self._fitwatch_before_training,
                 "on_epoch_begin": self._fitwatch_before_epoch,
+                "on_epoch_end": self._fitwatch_before_epoch_end,
             }
             after = {"on_epoch_end": self._fitwatch_after_epoch}
             if self._fitwatch_counts_batches():
@@ -157,6 +167,11 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         if not self._fitwatch_is_in_list():
             self._fitwatch_before_epoch(epoch)
         super().on_epoch_begin(epoch, logs)
+
+    def _fitwatch_before_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        companions = self._fitwatch_companions()
+        if swappers(companions) and not self._fitwatch_is_silent:
+            self._fitwatch_kept = keep_before_the_last_swap(companions, self.model, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` is `"epoch"`."""
@@ -220,6 +235,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         if found is None:
             return
         TrainingState(self.model).load(found.path, found.backup)
+        forget_swaps(self._fitwatch_companions())
         _ranks.load_random(self._fitwatch_agreement(), self.model, found.backup)
         self._fitwatch_is_resumed = True
         _keras.set_initial_epoch(self.model, _NO_MORE if found.is_over else found.epoch)
@@ -230,7 +246,8 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         ranks = _ranks.gather(agreement, self._fitwatch_order, self._model)
         if self._fitwatch_is_silent or self._fitwatch_is_spoiled(self._fitwatch_logs):
             return
-        with self._fitwatch_saving():
+        trained = trained_weights(self._fitwatch_companions(), self.model, self._fitwatch_kept)
+        with self._fitwatch_saving(), trained:
             if self._fitwatch_is_remote():
                 super()._save_model()
                 return
@@ -266,7 +283,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         if self._fitwatch_due_at_end:
             self._fitwatch_due_at_end = False
             self._save_model()
-        self._fitwatch_logs = None
+        self._fitwatch_logs, self._fitwatch_kept = None, ()
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
@@ -337,7 +354,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
         # A copy backs up another fit.
-        own = ("_fitwatch_found", "_fitwatch_order")
+        own = ("_fitwatch_found", "_fitwatch_order", "_fitwatch_kept")
         return {name: value for name, value in attributes.items() if name not in own}, slots
 
     def __setstate__(self, state: Any) -> None:
