@@ -19,8 +19,10 @@ class Found(NamedTuple):
     """None if it is one of Keras's own, which has the weights and the optimizer alone."""
     epoch: int
     """The epoch to begin with."""
-    is_over: bool
-    """Whether training was to be ended, and the process died before."""
+    was_stopped: bool
+    """Whether training was to be ended before its last epoch."""
+    has_ended: bool
+    """Whether it has, and the process has not died before."""
     is_inside: bool
     """Whether it was made in the middle of an epoch."""
 
@@ -76,7 +78,8 @@ class BackupFolder:
         if backup is None:
             known = _read_notes(notes)
             inside = known.get("batch", 0) != 0
-            return Found(path, None, known.get("epoch", 0), is_over=False, is_inside=inside)
+            epoch = known.get("epoch", 0)
+            return Found(path, None, epoch, was_stopped=False, has_ended=False, is_inside=inside)
         state = backup.state
         try:
             known = _read_notes(notes)
@@ -84,8 +87,8 @@ class BackupFolder:
             known = {}  # the backup has everything itself
         ended = known.get("ended") is True and known.get("backup") == state["id"]
         self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
-        is_over = state["stopped"] and not ended
-        return Found(path, backup, state["epoch"], is_over, is_inside=state["trained"] > 0)
+        inside = state["trained"] > 0
+        return Found(path, backup, state["epoch"], state["stopped"], ended, is_inside=inside)
 
     def save(self, model: Any, backup: Backup, *, double: bool) -> None:
         """Makes a backup the last one.

@@ -10,6 +10,7 @@ from fitwatch.callbacks._backup_file import Backup
 from fitwatch.callbacks._backup_folder import BackupFolder, Found
 from fitwatch.callbacks._companions import Companions
 from fitwatch.callbacks._data_order import DataOrder
+from fitwatch.callbacks._resumed_stop import NO_MORE, is_over
 from fitwatch.callbacks._scattered import refuse_scattered
 from fitwatch.callbacks._together import Agreeing
 from fitwatch.callbacks._training_state import TrainingState
@@ -91,6 +92,8 @@ class Resumes(Agreeing):
         elif found.backup is not None:
             states = found.backup.state["callbacks"]
             self._fitwatch_companion_states().begin(states, found.backup.arrays)
+            if found.was_stopped and is_over(self._fitwatch_companions(), found.has_ended):
+                _keras.set_initial_epoch(self.model, NO_MORE)
 
     def _fitwatch_check(self, found: Found) -> None:
         exact = self._fitwatch_exact(found.backup)

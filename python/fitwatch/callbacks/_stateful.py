@@ -171,21 +171,25 @@ def mean(value: Any) -> tuple[float, float] | None:
     return average, weight
 
 
-def progress(value: Any) -> list[tuple[float | None, int, bool, float, float]]:
-    """What metrics have come to: best value, wait, whether it is over, mean and weight of each."""
+def progress(value: Any) -> list[tuple[float | None, int, bool, float, float, float | None]]:
+    """What metrics have come to.
+
+    Of each the best value, the wait, whether it is over, a mean and its weight, and the value that
+    has diverged, which older states do not have.
+    """
     try:
         return [_progress(*one) for one in value]
     except (TypeError, ValueError):
-        raise ValueError("a list with five values for each metric") from None
+        raise ValueError("a list with six values for each metric") from None
 
 
 def _progress(
-    best: Any, wait: Any, over: Any, *smoothed: Any
-) -> tuple[float | None, int, bool, float, float]:
-    average = mean(smoothed)
-    if type(over) is not bool or average is None:
+    best: Any, wait: Any, over: Any, average: Any, weight: Any, diverged_at: Any = None
+) -> tuple[float | None, int, bool, float, float, float | None]:
+    smoothed = mean((average, weight))
+    if type(over) is not bool or smoothed is None:
         raise ValueError
-    return optional_number(best), integer(wait), over, *average
+    return optional_number(best), integer(wait), over, *smoothed, optional_number(diverged_at)
 
 
 def to_json(value: Any) -> Any:

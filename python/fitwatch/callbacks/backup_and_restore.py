@@ -26,9 +26,6 @@ from fitwatch.callbacks._trained_weights import (
 )
 from fitwatch.callbacks._training_state import TrainingState
 
-# As an epoch to begin with: there is none left.
-_NO_MORE = 2**31
-
 
 class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
     """Backs the training up, and takes it up again where it was interrupted.
@@ -238,7 +235,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         forget_swaps(self._fitwatch_companions())
         _ranks.load_random(self._fitwatch_agreement(), self.model, found.backup)
         self._fitwatch_is_resumed = True
-        _keras.set_initial_epoch(self.model, _NO_MORE if found.is_over else found.epoch)
+        _keras.set_initial_epoch(self.model, found.epoch)
         self._fitwatch_set_epoch = True
 
     def _save_model(self) -> None:

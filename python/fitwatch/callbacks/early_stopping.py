@@ -1,5 +1,6 @@
 """EarlyStopping."""
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import keras
@@ -298,9 +299,13 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
 
     def _fitwatch_why(self) -> str:
         metrics = self._fitwatch_metrics()
-        diverged = self._fitwatch_core.diverged
-        if diverged is not None:
-            return f"{metrics[diverged]} has diverged"
+        diverged = [
+            name
+            for name, one in zip(metrics, self._fitwatch_core.progress, strict=True)
+            if one[5] is not None
+        ]
+        if diverged:
+            return f"{diverged[0]} has diverged"
         names = [metrics[number] for number in self._fitwatch_core.stalled()]
         have = "has" if len(names) == 1 else "have"
         units = "batches" if self._fitwatch_unit == "batch" else "epochs"
@@ -312,6 +317,40 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
         # One process alone cannot set weights that are those of all.
         if fit and interrupted and self._fitwatch_agreement() is None:
             self._fitwatch_restore()
+
+    # A training that was stopped, and is taken up again.
+
+    def _fitwatch_still_stops(self) -> str | None:
+        """Why a training whose state was loaded would be stopped at once; None if it would not.
+
+        Judged by the arguments as they are now: there may be more patience.
+        """
+        time = self._fitwatch_max_time
+        if time is not None and self._fitwatch_elapsed >= time:
+            return f"{time:g} seconds have passed"
+        if any(metric.divergence_threshold is not None for metric in self._fitwatch_watched):
+            with suppress(ValueError):  # a metric that is not known before the first batch
+                self._set_monitor_op()
+        if any(map(self._overridden, self._rule)):
+            stops = self.wait >= max(self.patience, 1)  # Keras's own code has decided
+        else:
+            stops = self._fitwatch_core.still_stops()
+        return self._fitwatch_why() if stops else None
+
+    def _fitwatch_had_stopped(self) -> bool:
+        """Whether it was this callback that has stopped the training whose state was loaded."""
+        stalled = bool(self._fitwatch_core.stalled())
+        diverged = any(one[5] is not None for one in self._fitwatch_core.progress)
+        return stalled or diverged or self.stopped_epoch > 0 or self.stopped_batch is not None
+
+    def _fitwatch_forget_stop(self) -> None:
+        """Called when such a training goes on all the same."""
+        self._fitwatch_loaded = {
+            **(self._fitwatch_loaded or {}),
+            "stopped_epoch": 0,
+            "stopped_batch": None,
+        }
+        self._fitwatch_set(self._fitwatch_loaded)
 
     # The state.
 

@@ -117,11 +117,25 @@ impl EarlyStopping {
         std::iter::once(&mut self.first).chain(&mut self.others)
     }
 
+    /// Whether a training that was stopped would be stopped again, by the rules as they are now:
+    /// there may be more patience, another threshold or a later start.
+    #[must_use]
+    pub fn still_stops(&self) -> bool {
+        let unit = self.stopped_batch.unwrap_or(self.stopped_epoch);
+        unit >= self.start
+            && (self.metrics().any(Metric::still_diverged)
+                || self.all_or_any(Metric::still_stalled))
+    }
+
     fn all_or_any_stalled(&self) -> bool {
+        self.all_or_any(|metric| metric.stalled)
+    }
+
+    fn all_or_any(&self, holds: impl Fn(&Metric) -> bool) -> bool {
         let mut metrics = self.metrics();
         match self.combine {
-            Combine::All => metrics.all(|metric| metric.stalled),
-            Combine::Any => metrics.any(|metric| metric.stalled),
+            Combine::All => metrics.all(holds),
+            Combine::Any => metrics.any(holds),
         }
     }
 }
@@ -172,6 +186,44 @@ mod tests {
             run(policy(2), &[1.0, 0.9, 0.95, 0.96, 0.97]),
             [Improved, Improved, Wait, Stop, Stop]
         );
+    }
+
+    #[test]
+    fn a_stop_is_judged_again_by_the_rules_of_now() {
+        let mut stopped = policy(2);
+        assert!(!stopped.still_stops());
+        for (at, loss) in (0..).zip([1.0, 0.9, 0.95, 0.96]) {
+            stopped.update(epoch(at), &[one(loss)]);
+        }
+        assert!(stopped.still_stops());
+        for (patience, start, still) in [(2, 0, true), (3, 0, false), (1, 3, true), (2, 4, false)] {
+            let mut now = stopped.clone();
+            now.first.patience.limit = patience;
+            now.start = start;
+            assert_eq!(now.still_stops(), still, "{patience} {start}");
+        }
+        let mut several = stopped.clone();
+        several.others = vec![metric(2)];
+        assert!(!several.still_stops());
+        several.combine = Combine::Any;
+        assert!(several.still_stops());
+    }
+
+    #[test]
+    fn so_is_a_divergence() {
+        for (value, threshold, still) in [
+            (9.0, Some(5.0), true),
+            (9.0, Some(20.0), false),
+            (9.0, None, false),
+            (f64::NAN, Some(20.0), true),
+        ] {
+            let mut stopped = policy(9);
+            stopped.first.divergence_threshold = Some(5.0);
+            let decision = stopped.update(epoch(0), &[one(value)]);
+            assert!(matches!(decision, Stop | StopOnBest));
+            stopped.first.divergence_threshold = threshold;
+            assert_eq!(stopped.still_stops(), still, "{value} {threshold:?}");
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Metric {
     pub divergence_threshold: Option<f64>,
     /// Whether it had not improved for too long when it was last seen.
     pub stalled: bool,
+    /// The value that passed the threshold last; NaN for one that was not finite.
+    pub diverged_at: Option<f64>,
 }
 
 /// What a value of a metric shows.
@@ -53,6 +55,13 @@ impl Metric {
             return Seen::default();
         }
         let diverged = self.diverged(value, smoothed);
+        if diverged {
+            self.diverged_at = Some(if value.is_finite() {
+                smoothed
+            } else {
+                f64::NAN
+            });
+        }
         self.patience.wait(units);
         let improved = self.best.offer(smoothed);
         if improved && self.beats_baseline(smoothed) {
@@ -60,6 +69,19 @@ impl Metric {
         }
         self.stalled = !improved && self.patience.exhausted();
         Seen { improved, diverged }
+    }
+
+    /// Whether it had stalled, and its patience as it is now has run out too.
+    #[must_use]
+    pub fn still_stalled(&self) -> bool {
+        self.stalled && self.patience.exhausted()
+    }
+
+    /// Whether it had diverged, and has so by its threshold as it is now.
+    #[must_use]
+    pub fn still_diverged(&self) -> bool {
+        self.diverged_at
+            .is_some_and(|value| self.diverged(value, value))
     }
 
     fn beats_baseline(&self, value: f64) -> bool {

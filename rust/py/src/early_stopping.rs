@@ -12,8 +12,8 @@ use crate::policy::best_methods;
 pub struct EarlyStopping(pub core::EarlyStopping);
 
 /// What a metric has come to: best value, wait, whether it has stalled, and the mean and weight of
-/// its smoothing.
-type Progress = (Option<f64>, i64, bool, f64, f64);
+/// its smoothing, and the value that passed the threshold.
+type Progress = (Option<f64>, i64, bool, f64, f64, Option<f64>);
 
 /// A metric's direction (whether larger is better), signed minimum change, baseline and bound.
 type Rule = (bool, f64, Option<f64>, Option<f64>);
@@ -156,6 +156,7 @@ impl EarlyStopping {
             metric.best.value = None;
             metric.patience.waited = 0;
             metric.stalled = false;
+            metric.diverged_at = None;
             if let Some(smoothing) = &mut metric.smoothing {
                 *smoothing = core::Smoothing::new(smoothing.halflife);
             }
@@ -176,6 +177,7 @@ impl EarlyStopping {
                 metric.stalled,
                 mean,
                 weight,
+                metric.diverged_at,
             )
         });
         progress.collect()
@@ -183,7 +185,10 @@ impl EarlyStopping {
 
     #[setter]
     fn set_progress(&mut self, progress: Vec<Progress>) {
-        for (metric, (best, waited, stalled, mean, weight)) in self.0.metrics_mut().zip(progress) {
+        for (metric, (best, waited, stalled, mean, weight, diverged_at)) in
+            self.0.metrics_mut().zip(progress)
+        {
+            metric.diverged_at = diverged_at;
             metric.best.value = best;
             metric.patience.waited = waited;
             metric.stalled = stalled;
@@ -198,10 +203,9 @@ impl EarlyStopping {
         self.0.stalled().collect()
     }
 
-    /// The number of the metric that has diverged.
-    #[getter]
-    fn diverged(&self) -> Option<usize> {
-        self.0.diverged
+    /// Whether a training that was stopped would be stopped again, by the rules as they are now.
+    fn still_stops(&self) -> bool {
+        self.0.still_stops()
     }
 
     /// The value of one epoch, or those of several metrics.
