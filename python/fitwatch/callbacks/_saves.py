@@ -10,12 +10,10 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _files, _keras
-from fitwatch._warn import warn
 from fitwatch.callbacks._background_save import BackgroundSaver
 from fitwatch.callbacks._best_in_file import Best
 from fitwatch.callbacks._due_saves import DueSaves
 from fitwatch.callbacks._kept_files import KeptFiles
-from fitwatch.callbacks._missing import missing
 from fitwatch.callbacks._scattered import refuse_scattered
 from fitwatch.callbacks._together import Agreeing
 
@@ -27,20 +25,19 @@ _ENDINGS = (".weights.h5", ".keras", ".h5")
 class Saves(Agreeing):
     """Mixin for a monitor that saves the model: whole files, in the background, a few of them.
 
-    And under a second name, with the best value in it.
+    And the last one beside them.
     """
 
     # What the callback has.
     filepath: str
     monitor: str | None
     verbose: int
-    save_best_only: bool
     save_weights_only: bool
     model: Any
     _model: Any
     _is_improvement: Callable[[Any, Any], Any]
-    _checkpoint_exists: Callable[[str], Any]
-    _missing_reported: bool
+    _fitwatch_is_unjudged: Callable[[Any], bool]
+    _fitwatch_may_replace: Callable[[str], bool]
     _fitwatch_loaded: dict[str, Any] | None
     _fitwatch_is_silent: bool
     _fitwatch_saving: Callable[[], AbstractContextManager[None]]
@@ -219,42 +216,6 @@ class Saves(Agreeing):
         if self._fitwatch_is_unjudged(logs) and not self._fitwatch_may_replace(filepath):
             return False
         return admitted
-
-    def _fitwatch_is_unjudged(self, logs: Any) -> bool:
-        """Whether these logs lack the metric that saves are judged by."""
-        return any((logs or {}).get(name) is None for name in self._fitwatch_judged())
-
-    def _fitwatch_may_replace(self, filepath: str) -> bool:
-        """Whether a model without a value may be saved there: over its like of this run alone."""
-        kept = self._fitwatch_kept
-        own = self._fitwatch_due.is_own(filepath)
-        own = own or (kept is not None and kept.has_unjudged(filepath))
-        return own or not self._checkpoint_exists(filepath)
-
-    def _report_missing(self, logs: dict[str, Any], name: str | None = None) -> None:
-        """Warns, once in a fit, that there is nothing to judge by."""
-        if self.save_best_only and self._fitwatch_due.has_judged:
-            then = "Without it the model is not saved."
-        else:
-            then = "Without it the model is saved, but not over a file of an earlier run."
-        name = name or str(self.monitor)
-        self._fitwatch_warn_once([name], f"{missing(self, name, logs)} {then}")
-
-    def _fitwatch_report_fields(self, names: list[str]) -> None:
-        """Warns, once in a fit, that a file cannot be named."""
-        self._fitwatch_warn_once(
-            names,
-            f"{type(self).__name__}: filepath {self.filepath!r} needs {', '.join(names)}: where "
-            "that is missing, the model is not saved.",
-        )
-
-    def _fitwatch_warn_once(self, names: list[str], message: str) -> None:
-        if self._missing_reported:
-            return
-        self._missing_reported = True
-        validation = any(name.startswith("val_") for name in names)
-        why = " Validation metrics exist only when a validation has run." if validation else ""
-        warn(message + why)
 
     def _fitwatch_monitored(self, logs: Any) -> float | None:
         """The monitored value, if it is one to compare by."""

@@ -1,22 +1,29 @@
 """ModelCheckpoint."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, ClassVar
 
 import keras
 
 from fitwatch import _check, _core, _files, _keras
-from fitwatch.callbacks import _best_in_file, _due_saves
-from fitwatch.callbacks._best_in_file import Best
+from fitwatch.callbacks import _due_saves
+from fitwatch.callbacks._best_in_file import KeepsBest
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
+from fitwatch.callbacks._save_decisions import SaveDecisions
 from fitwatch.callbacks._saves import Done, Saves, last_path
 from fitwatch.callbacks._stateful import optional_number, optional_whole, whole
 
 
-class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+class ModelCheckpoint(  # type: ignore[misc]
+    SaveDecisions,
+    KeepsBest,
+    Saves,
+    Guarded,
+    Monitor,
+    keras.callbacks.ModelCheckpoint,  # type: ignore[misc]
+):
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
@@ -24,9 +31,9 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
     killed, the power fails, the disk is full), `filepath` has the whole old or the whole new file.
 
     Args:
-        filepath: Where to save, a string or a path. `{epoch}` (from 1), `{batch}` (from 1, with an
-            integer `save_freq`) and `{name}` of any logged metric are filled in, with a format if
-            you like: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
+        filepath: Where to save, a string or a path. `{epoch}` (from 1), `{batch}` (from 1, where
+            batches or seconds count) and `{name}` of any logged metric are filled in, with a format
+            if you like: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
             `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder is made.
         monitor: Name of the metric to watch; None for none, with `max_to_keep` and without
             `save_best_only`. Default `"val_loss"`.
@@ -38,15 +45,32 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
             else warns and counts as `"auto"`.
         save_freq: `"epoch"` (default), or a number of batches (1 or more) after which to save,
             counted across epochs.
-        initial_value_threshold: A number that the first checkpoint must beat already. Default None.
+        initial_value_threshold: A number that the first checkpoint must beat already; or `"file"`:
+            the best value of the file that is at `filepath` when training begins, if there is one.
+            The value is then kept in the file, with its metric and mode, where Keras does not look:
+            `keras.models.load_model` and `load_weights` load such files. A run that is resumed has
+            its own best value instead. `"file"` needs `save_best_only=True`, and a `filepath` on
+            this machine without fields. Default None.
         save_interval_seconds: Seconds (more than 0, or a `timedelta`) between two saves, in the
             place of `save_freq`: the model is saved after the first batch that ends that long after
             the last save, or after training began. Default None.
+        save_interval_epochs: A number N of epochs (1 or more): a save is due at the end of epochs
+            N, 2N, and so on, counted from 1 across `initial_epoch` and resumed runs. With
+            `save_interval_seconds`, saves are due by time too, and the time begins anew at the end
+            of such an epoch. Not with an integer `save_freq`. Default None: every epoch, or only by
+            time.
         max_to_keep: How many files to keep (1 or more): those with the best values of `monitor`; or
             with `monitor=None`, or where it is not logged, the last ones. One that would not be
             among them is not saved. With more than one, `filepath` needs a field. An index in the
             folder (`<filepath>.index.json`) has their names and values, and a run that is resumed
             goes on with it; only files that are in it are ever deleted. None (default) keeps all.
+        save_last: Whether to save a model each time a save is due under a second name, for resuming
+            from the newest one: `last` with the ending of `filepath`, in the folder of `filepath`
+            up to its first field. It is saved where `save_best_only` or `max_to_keep` decide
+            against the best file too, and also after a batch whose save is decided at the end of
+            the epoch. A model that is saved under `filepath` is written once, and the second name
+            is a hard link to it, or a copy where there are none. `max_to_keep` does not count it.
+            Default False.
         save_on_background: Whether to copy the weights to the host's memory only, and to have a
             thread write them while training goes on. One save is under way at a time, the next one
             waits; `fit()` returns when the last one is safe, and raises what has gone wrong at the
@@ -58,13 +82,14 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
-            callback is in its list twice, the model's weights are divided among processes, or the
-            index of `max_to_keep` is damaged; or, at the first decision, `mode="auto"` and the
-            metric's direction is not known; or the model has a `save()` of its own, which
-            `save_on_background` would pass by.
+            callback is in its list twice, the model's weights are divided among processes, the
+            index of `max_to_keep` is damaged, or the file of `initial_value_threshold="file"` has
+            no value, one of another metric, or one of the other mode; or, at the first decision,
+            `mode="auto"` and the metric's direction is not known; or the model has a `save()` of
+            its own, which `save_on_background` would pass by.
         TypeError: An argument has the wrong type.
-        KeyError: `filepath` names a metric that is not logged; raised at the end of the first
-            epoch, or after the first batch with an integer `save_freq`.
+        KeyError: `filepath` names a metric that is not logged; raised at the end of the first epoch
+            at which a save is due, or after the first batch where batches or seconds count.
         OSError: The folder of `filepath` cannot be made or written; raised when training begins.
             Or the model cannot be saved: `fit()` ends as with Keras, but the file that was there
             before is whole, and its value is still `best`.
@@ -73,8 +98,18 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
     Differs from Keras:
         - In Keras a process that is killed while it saves leaves half a file and no other, and so
           does a full disk; a save that failed counts as the best.
-        - A missing metric with `save_best_only=True` is reported once in a fit, and a file that is
-          there already is not overwritten. Keras saves every time, over the best model too.
+        - A save that is due after a batch whose logs lack the monitored metric is decided at the
+          end of the epoch, if the epoch's logs may bring it: with the weights and the metrics of
+          then, and the epoch's last batch for `{batch}`. Validation metrics may come in a `fit()`
+          with validation data, others until an epoch has ended without them.
+        - Where the metric does not come, one warning in a fit says so. With `save_best_only=True`
+          and `max_to_keep` such a model replaces what this run has saved without a value, but no
+          file of an earlier run. With `save_best_only=True` it is not saved any more once a value
+          was judged, in this run or the one that is resumed. Keras saves every time, over the best
+          model too.
+        - An epoch, or a batch, that lacks a field of `filepath` which a later validation brings is
+          not saved, with one warning (after a batch, the end of the epoch decides). Keras raises a
+          KeyError.
         - An integer `save_freq` together with `save_best_only` works. Keras raises a TypeError at
           the second decision of the first epoch.
         - NaN and the infinity on the wrong side never count as the best.
@@ -96,11 +131,6 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         "_last_batch_seen": optional_whole,
         "_fitwatch_due_saves": _due_saves.read,
     }
-
-    _fitwatch_interval: _core.Interval | None = None
-    # Whether the best value is kept in the file; and the one that training has begun with.
-    _fitwatch_best_in_file = False
-    _fitwatch_threshold: Best | None = None
 
     # The names that Keras has for them.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
@@ -256,12 +286,13 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
             return
         if self._fitwatch_spoiled_metrics(logs):
             return
-        if self._fitwatch_is_unjudged(logs):
-            self._report_missing(logs)
         if to_come:
             self._fitwatch_report_fields(to_come)
-        elif self._fitwatch_save_if_wanted(epoch, batch, logs):
-            return
+        else:
+            if self._fitwatch_is_unjudged(logs):
+                self._report_missing(logs)
+            if self._fitwatch_save_if_wanted(epoch, batch, logs):
+                return
         if self.save_last:
             self._fitwatch_save_guarded_last(epoch, logs)
 
@@ -302,73 +333,13 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
 
         return done
 
-    def _fitwatch_judged(self) -> list[str]:
-        judges = self.save_best_only or self.max_to_keep is not None
-        return [self.monitor] if judges and self.monitor is not None else []
-
-    def _fitwatch_agreed_inside(self, logs: Any) -> Any:
-        """The logs of a batch, with averages where each process has values of its own."""
-        agreement = self._fitwatch_agreement()
-        # Seconds have not passed in all of them at the same batch: those of rank 0 count.
-        if agreement is None or self._fitwatch_interval is not None:
-            return logs
-        return agreement.agreed_inside(self, logs or {})
-
-    # Which saves are due, and when they are decided.
-
-    def _fitwatch_counts_epochs(self) -> bool:
-        timed = self._fitwatch_interval is not None
-        return self.save_freq == "epoch" and (not timed or self.save_interval_epochs is not None)
-
-    def _fitwatch_waits(self, batch: int, logs: dict[str, Any]) -> bool:
-        """Whether a save that is due after a batch is decided at the end of the epoch."""
-        lacking = [name for name in self._fitwatch_judged() if logs.get(name) is None]
-        waits = any(map(self._fitwatch_due.may_come, lacking))
-        return waits or bool(self._fitwatch_fields_to_come(batch, logs))
-
-    def _fitwatch_take_put_off(self, epoch: int) -> bool:
-        put_off, self._fitwatch_due.is_put_off = self._fitwatch_due.is_put_off, False
-        agreement = self._fitwatch_agreement()
-        if self._fitwatch_interval is None or agreement is None or not agreement.shares(self):
-            return put_off
-        # By the clock of rank 0.
-        return bool(agreement.chiefs(f"a save that is due at the end of epoch {epoch}", put_off))
-
-    def _fitwatch_sees_batches(self) -> bool:
-        """Whether seconds count, and the last batch of this epoch has to be known all the same."""
-        if self._fitwatch_interval is None:
-            return False
-        named = "batch" in _files.fields("filepath", self.filepath)
-        return self._fitwatch_due.is_put_off or (named and self._fitwatch_counts_epochs())
-
-    def _fitwatch_see_batches(self) -> None:
-        """Has the next batch handed to the Python hook, if need be."""
-        if self._fitwatch_interval is not None and self._fitwatch_sees_batches():
-            self._fitwatch_interval.hook = True
-
-    def _fitwatch_last_batch(self) -> int | None:
-        seen = [self._fitwatch_due.last_batch]
-        if self.save_freq != "epoch":
-            seen.append(self._last_batch_seen)
-        return max((batch for batch in seen if batch is not None), default=None)
-
-    @property
-    def _fitwatch_due_saves(self) -> dict[str, Any]:
-        """For the state."""
-        return self._fitwatch_due.state()
-
-    @_fitwatch_due_saves.setter
-    def _fitwatch_due_saves(self, state: dict[str, Any]) -> None:
-        self._fitwatch_due.set_state(state)
-
-    # What the best value is.
-
     def _fitwatch_follow(self, logs: Any) -> None:
         """Knows what the best value is, where another process saves."""
         value = (logs or {}).get(self.monitor)
         if not self.save_best_only or type(value) is not float:
             return
-        self._fitwatch_due.has_judged = True
+        if self._fitwatch_monitored(logs) is not None:
+            self._fitwatch_due.has_judged = True
         if self._is_improvement(value, self.best):
             self.best = value
 
@@ -376,37 +347,6 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         if self.monitor is not None:
             super()._set_monitor_op()
         self._fitwatch_check_threshold()
-
-    def _fitwatch_take_threshold(self) -> None:
-        """Takes the best value from the file that is there, as rank 0 finds it."""
-        monitor, found = str(self.monitor), None
-        # One that this callback has saved without a value says nothing.
-        if not self._fitwatch_is_silent and not self._fitwatch_due.is_own(self.filepath):
-            found = _best_in_file.read(self.filepath, monitor)
-        agreement = self._fitwatch_agreement()
-        if agreement is not None and agreement.shares(self):
-            told = agreement.chiefs(f"the best value in {self.filepath}", found)
-            found = None if told is None else Best(*told)
-        if self.monitor_op is None:
-            # Where the direction is not known yet, it is at the first decision.
-            with suppress(ValueError):
-                self._set_monitor_op()
-        self._fitwatch_threshold = found
-        self._fitwatch_check_threshold()
-        self.best = None if found is None else found.value
-
-    def _fitwatch_check_threshold(self) -> None:
-        if self._fitwatch_threshold is not None and self.monitor_op is not None:
-            _best_in_file.check_mode(self.filepath, self._fitwatch_threshold, self._fitwatch_mode())
-
-    def _fitwatch_best_to_keep(self, value: float | None) -> Best | None:
-        """What is noted in the file that is about to be saved."""
-        if not self._fitwatch_best_in_file or value is None:
-            return None
-        return Best(str(self.monitor), self._fitwatch_mode(), value)
-
-    def _fitwatch_mode(self) -> str:
-        return "max" if self.monitor_op is keras.ops.greater else "min"
 
     # What Keras's hooks call; a subclass may have its own.
 
@@ -446,15 +386,3 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
                 f"{', '.join(unknown)}. There are: {names}."
             )
         return str(super()._get_file_path(epoch, batch, logs or {}))
-
-    def _fitwatch_unknown_fields(self, batch: int | None, logs: dict[str, Any]) -> list[str]:
-        unknown = _files.fields("filepath", self.filepath) - {"epoch", *logs}
-        return sorted(unknown if batch is None else unknown - {"batch"})
-
-    def _fitwatch_fields_to_come(self, batch: int | None, logs: dict[str, Any]) -> list[str]:
-        """The fields that nothing fills in yet, if a validation will fill in all of them."""
-        if self._overridden("_get_file_path"):
-            return []
-        unknown = self._fitwatch_unknown_fields(batch, logs)
-        due = self._fitwatch_due
-        return unknown if all(due.will_come(name, logs) for name in unknown) else []
