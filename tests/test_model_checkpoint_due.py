@@ -134,7 +134,6 @@ def test_stock_keras_saves_over_the_best_model(run, tmp_path):
     assert found == [6, 12, 18, 24, 30, 30]
 
 
-@each_list
 @each_rule
 @pytest.mark.parametrize(
     ("frequency", "expected"),
@@ -147,14 +146,12 @@ def test_stock_keras_saves_over_the_best_model(run, tmp_path):
         ({"save_interval_epochs": 2}, [None, 12, 12]),
     ],
 )
-def test_without_a_validation_the_newest_model_is_saved(
-    on, run, tmp_path, frequency, expected, rule
-):
+def test_without_a_validation_the_newest_model_is_saved(run, tmp_path, frequency, expected, rule):
     path = tmp_path / "model.weights.h5"
     saver = checkpoint(path, **frequency, **rule)
     with pytest.warns(UserWarning, match="val_loss.*only when a validation has run") as seen:
-        found = run(on, path, [saver], [None] * 3, None)
-    if "save_interval_seconds" in frequency and on is fitwatch.enabled:
+        found = run(fitwatch.enabled, path, [saver], [None] * 3, None)
+    if "save_interval_seconds" in frequency:
         # A fast batch may pass without a look at the clock.
         assert found[0] == 6
         assert all(6 * epoch < steps <= 6 * epoch + 6 for epoch, steps in enumerate(found))
@@ -163,21 +160,18 @@ def test_without_a_validation_the_newest_model_is_saved(
     assert warned_of("not available", seen) == 1
 
 
-@each_list
 @each_frequency
 @each_rule
-def test_a_model_without_a_value_replaces_no_file_of_an_earlier_run(
-    on, run, tmp_path, frequency, rule
-):
+def test_a_model_without_a_value_replaces_no_file_of_an_earlier_run(run, tmp_path, frequency, rule):
     path = tmp_path / "model.weights.h5"
     run.model.optimizer.iterations.assign(0)
     run.model.save_weights(path)
     saver = checkpoint(path, **frequency, **rule)
     with pytest.warns(UserWarning, match="not over a file of an earlier run"):
-        found = run(on, path, [saver], [None] * 3, None)
+        found = run(fitwatch.enabled, path, [saver], [None] * 3, None)
     assert found == [0, 0, 0]
     # A value is worth more than none.
-    found = run(on, path, [checkpoint(path, **frequency, **rule)], [3, 4])
+    found = run(fitwatch.enabled, path, [checkpoint(path, **frequency, **rule)], [3, 4])
     assert found == [6, 6]
 
 
@@ -195,7 +189,6 @@ def test_two_files_of_an_epoch_with_a_value_are_not_replaced_by_one_without(make
     assert [file["value"] for file in json.loads(index.read_text())["files"]] == [0.5]
 
 
-@each_list
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -206,13 +199,13 @@ def test_two_files_of_an_epoch_with_a_value_are_not_replaced_by_one_without(make
     ids=["from the first epoch on", "later"],
 )
 def test_a_metric_that_another_callback_adds_at_the_end_of_the_epoch(
-    on, run, tmp_path, values, expected
+    run, tmp_path, values, expected
 ):
     path = tmp_path / "model.weights.h5"
     saver = checkpoint(path, monitor="f1", mode="max", save_best_only=True, save_freq=6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = run(on, path, [Rewrites(values, "f1"), saver], [None] * 3, None)
+        found = run(fitwatch.enabled, path, [Rewrites(values, "f1"), saver], [None] * 3, None)
     assert found == expected
 
 
@@ -375,7 +368,6 @@ def test_stock_keras_dies_of_that(run, tmp_path, best):
         run(contextlib.nullcontext, "none", [saver], [None, 5], 2)
 
 
-@each_list
 @pytest.mark.filterwarnings("ignore:.*not available")
 @pytest.mark.parametrize("field", ["typo", "val_typo"])
 @pytest.mark.parametrize("best", [True, False])
@@ -384,7 +376,7 @@ def test_stock_keras_dies_of_that(run, tmp_path, best):
     [({}, 6), ({"save_freq": 10**9}, 1), ({"save_interval_seconds": 3600}, 1)],
 )
 def test_a_field_that_will_never_be_filled_in_is_an_error(
-    on, run, tmp_path, field, best, frequency, batches
+    run, tmp_path, field, best, frequency, batches
 ):
     seen = []
     watch = keras.callbacks.LambdaCallback(
@@ -394,7 +386,7 @@ def test_a_field_that_will_never_be_filled_in_is_an_error(
         tmp_path / f"{{{field}}}-{{val_loss}}.weights.h5", save_best_only=best, **frequency
     )
     with pytest.raises(KeyError, match=rf"nothing fills in: .*{field}"):
-        run(on, "none", [watch, saver], [None, 5], 2)
+        run(fitwatch.enabled, "none", [watch, saver], [None, 5], 2)
     assert len(seen) == batches
 
 

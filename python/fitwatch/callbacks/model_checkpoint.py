@@ -358,15 +358,14 @@ class ModelCheckpoint(  # type: ignore[misc]
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
         unjudged = self.save_best_only and (logs or {}).get(self.monitor) is None
         due = self._fitwatch_due
-        if unjudged:
-            saves = not due.has_judged and self._fitwatch_may_replace(filepath)
-        else:
-            saves = self._fitwatch_saves(logs)
+        if unjudged and (due.has_judged or not self._fitwatch_may_replace(filepath)):
+            return False
         # Before Keras's method, which says that it saves and takes the value as the best.
-        if saves and self._fitwatch_watched() and self._fitwatch_spoiled_weights():
+        watched = self._fitwatch_watched() and (unjudged or self._fitwatch_saves(logs))
+        if watched and self._fitwatch_spoiled_weights():
             return False
         if unjudged:
-            return saves
+            return True
         if self.save_best_only and self._fitwatch_monitored(logs) is not None:
             due.has_judged = True
         # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
