@@ -124,6 +124,21 @@ def test_the_file_is_the_best_model_of_all_validations(
     assert warned_of(why, seen) == (validation_freq > 1)
 
 
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"save_best_only": True}, "Without it the model is not saved"),
+        ({"max_to_keep": 1}, "saved while fewer than 1 are kept"),
+    ],
+)
+def test_a_metric_that_comes_no_more(run, tmp_path, rule, message):
+    path = tmp_path / "model.weights.h5"
+    with pytest.warns(UserWarning, match=f"'val_loss' is not available.*{message}") as seen:
+        found = run(fitwatch.enabled, path, [checkpoint(path, **rule)], [5, None, None], [1])
+    assert found == [6, 6, 6]
+    assert warned_of("not available", seen) == 1
+
+
 def test_stock_keras_saves_over_the_best_model(run, tmp_path):
     path = tmp_path / "model.weights.h5"
     saver = keras.callbacks.ModelCheckpoint(path, save_best_only=True, save_weights_only=True)
@@ -244,6 +259,7 @@ def test_the_batch_in_the_name_is_the_last_one_of_the_epoch(on, run, tmp_path, f
 
 
 @each_list
+@pytest.mark.filterwarnings("ignore:.*not available")
 @pytest.mark.parametrize("frequency", [{}, {"save_freq": 4}])
 def test_a_terminate_on_nan_keeps_a_save_that_is_put_off_from_spoiling_the_file(
     on, run, tmp_path, frequency
@@ -388,6 +404,16 @@ def test_a_field_that_will_never_be_filled_in_is_an_error(
     with pytest.raises(KeyError, match=rf"nothing fills in: .*{field}"):
         run(fitwatch.enabled, "none", [watch, saver], [None, 5], 2)
     assert len(seen) == batches
+
+
+def test_a_field_of_the_metric_that_is_judged_may_be_missing_later(run, tmp_path):
+    """No file has to be named where there is nothing to judge by, and there was something."""
+    saver = checkpoint(
+        tmp_path / "{epoch}-{f1}.weights.h5", monitor="f1", mode="max", save_best_only=True
+    )
+    with pytest.warns(UserWarning, match="'f1' is not available"):
+        run(fitwatch.enabled, "none", [Rewrites([0.5, None, 0.75], "f1"), saver], [None] * 3, None)
+    assert files(tmp_path) == ["1-0.5.weights.h5", "3-0.75.weights.h5"]
 
 
 def test_a_subclass_that_names_files_itself(run, tmp_path):

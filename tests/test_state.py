@@ -28,7 +28,9 @@ MAKERS = {
 DAMAGED_DUE = {
     "is_put_off": 1,
     "has_judged": False,
-    **dict.fromkeys(("brought", "lacked", "unjudged"), []),
+    "brought": [],
+    "lacked": [],
+    "unjudged": [],
 }
 
 each_class = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

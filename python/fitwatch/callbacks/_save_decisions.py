@@ -108,6 +108,11 @@ class SaveDecisions:
         """Whether these logs lack the metric that saves are judged by."""
         return any((logs or {}).get(name) is None for name in self._fitwatch_judged())
 
+    def _fitwatch_is_refused(self, logs: Any) -> bool:
+        """Whether they lack it, and only the best model is saved: there was a value before."""
+        judged = self.save_best_only and self._fitwatch_due.has_judged
+        return judged and self._fitwatch_is_unjudged(logs)
+
     def _fitwatch_may_replace(self, filepath: str) -> bool:
         """Whether a model without a value may be saved there: over its like of this run alone."""
         kept = self._fitwatch_kept
@@ -117,8 +122,10 @@ class SaveDecisions:
 
     def _report_missing(self, logs: dict[str, Any], name: str | None = None) -> None:
         """Warns, once in a fit, that there is nothing to judge by."""
-        if self.save_best_only and self._fitwatch_due.has_judged:
+        if self._fitwatch_is_refused(logs):
             then = "Without it the model is not saved."
+        elif self._fitwatch_due.has_judged:
+            then = f"Without it the model is saved while fewer than {self.max_to_keep} are kept."
         else:
             then = "Without it the model is saved, but not over a file of an earlier run."
         name = name or str(self.monitor)

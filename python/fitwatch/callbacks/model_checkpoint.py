@@ -297,6 +297,8 @@ class ModelCheckpoint(  # type: ignore[misc]
             self._fitwatch_save_guarded_last(epoch, logs)
 
     def _fitwatch_save_if_wanted(self, epoch: int, batch: int | None, logs: Any) -> bool:
+        if self._fitwatch_is_refused(logs) and self._fitwatch_unknown_fields(batch, logs):
+            return False  # no file has to be named
         filepath = self._get_file_path(epoch, batch, logs)
         value = self._fitwatch_monitored(logs)
         if not self._fitwatch_admits(filepath, epoch, value, logs):
@@ -358,7 +360,9 @@ class ModelCheckpoint(  # type: ignore[misc]
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
         unjudged = self.save_best_only and (logs or {}).get(self.monitor) is None
         due = self._fitwatch_due
-        if unjudged and (due.has_judged or not self._fitwatch_may_replace(filepath)):
+        if self._fitwatch_is_refused(logs):
+            return False
+        if unjudged and not self._fitwatch_may_replace(filepath):
             return False
         # Before Keras's method, which says that it saves and takes the value as the best.
         watched = self._fitwatch_watched() and (unjudged or self._fitwatch_saves(logs))
