@@ -416,6 +416,24 @@ def test_a_field_of_the_metric_that_is_judged_may_be_missing_later(run, tmp_path
     assert files(tmp_path) == ["1-0.5.weights.h5", "3-0.75.weights.h5"]
 
 
+@pytest.mark.filterwarnings("ignore:.*(is not available|needs val_loss)")
+def test_what_one_fit_has_brought_is_not_expected_of_the_next(run, tmp_path):
+    path = tmp_path / "{epoch}-{val_loss}.weights.h5"
+    saver = checkpoint(path, save_freq=4)
+    run(fitwatch.enabled, "none", [saver], [None, 5], 2)
+    assert files(tmp_path) == ["2-5.weights.h5"]
+    with pytest.raises(KeyError, match="nothing fills in: val_loss"):
+        run(fitwatch.enabled, "none", [saver], [None], None)
+
+    # Nor is what it has lacked ruled out.
+    path = tmp_path / "model.weights.h5"
+    saver = checkpoint(path, monitor="f1", mode="max", save_freq=4, max_to_keep=1)
+    assert run(fitwatch.enabled, path, [saver], [None], None) == [6]
+    assert run(fitwatch.enabled, path, [Rewrites([0.5], "f1"), saver], [None], None) == [6]
+    (index,) = tmp_path.glob("*.index.json")
+    assert json.loads(index.read_text())["files"][0]["value"] == 0.5
+
+
 def test_a_subclass_that_names_files_itself(run, tmp_path):
     class Names(callbacks.ModelCheckpoint):
         def _get_file_path(self, epoch, batch, logs):

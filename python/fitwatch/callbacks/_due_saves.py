@@ -32,8 +32,9 @@ class DueSaves:
     """The last batch of the epoch that a Python hook has seen, from 0."""
 
     def begin(self, *, validates: bool) -> None:
-        """Training begins."""
+        """Training begins: what the last one has brought says nothing about this one."""
         self.is_put_off = False
+        self.brought = self.lacked = frozenset()
         self.last_batch = None
         self.validates = validates
 
