@@ -152,7 +152,7 @@ def test_what_is_saved_is_the_model_as_it_was(make_model, data, tmp_path, ending
 def test_an_error_of_the_background_comes_out_of_fit(make_model, data, tmp_path, monkeypatch):
     from fitwatch import _keras_saving
 
-    def write(self, path):
+    def write(self, path, more):
         raise OSError(28, "No space left on device")
 
     saver = ModelCheckpoint(

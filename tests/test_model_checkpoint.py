@@ -56,12 +56,6 @@ def test_the_best_of_batches_is_kept(make_model, data, tmp_path):
     assert len(expected) > 2
 
 
-def test_a_val_metric_with_an_integer_save_freq_is_missing_not_a_crash(make_model, data, tmp_path):
-    checkpoint = ModelCheckpoint(tmp_path / "x.keras", save_best_only=True, save_freq=2)
-    with pytest.warns(UserWarning, match="'val_loss' is not available"):
-        make_model().fit(*data, validation_split=0.2, verbose=0, callbacks=[checkpoint])
-
-
 @pytest.mark.parametrize("folder", ["new", "new/{epoch}", "a/b/c"])
 def test_a_missing_folder_is_made(make_model, data, tmp_path, folder):
     checkpoint = ModelCheckpoint(tmp_path / folder / "model.keras")

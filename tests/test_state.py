@@ -25,6 +25,14 @@ MAKERS = {
     "TensorBoard": callbacks.TensorBoard,
 }
 
+DAMAGED_DUE = {
+    "is_put_off": 1,
+    "has_judged": False,
+    "brought": [],
+    "lacked": [],
+    "unjudged": [],
+}
+
 each_class = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
@@ -204,6 +212,7 @@ def test_a_wrong_state_is_refused_and_nothing_is_changed(make, change, error, me
         *(("EarlyStopping", "wait", bad) for bad in (None, "nan", 1.5, 10**30, True, [1])),
         *(("EarlyStopping", "best", bad) for bad in ("low", True, [1.0])),
         ("ModelCheckpoint", "_last_batch_seen", -1),
+        *(("ModelCheckpoint", "_fitwatch_due_saves", bad) for bad in (None, {}, DAMAGED_DUE)),
         *(("LossHistory", "first", bad) for bad in (-4, None)),
         *(("LossHistory", "losses", bad) for bad in ("AAAA", "?", 3, None)),
         *(("LossHistory", "epochs", bad) for bad in ([[0, 5, "x"]], [1], 3, {"a": 1})),

@@ -39,6 +39,13 @@ def optional_number(name: str, value: Any) -> float | None:
     return None if value is None else number(name, value, "a number or None")
 
 
+def threshold(name: str, value: Any) -> float | str | None:
+    """A number, None, or "file"."""
+    if value is None or (isinstance(value, str) and value == "file"):
+        return value
+    return number(name, value, "a number, 'file' or None")
+
+
 def count(
     name: str, value: Any, minimum: int = 0, *, endless: bool = False, limit: int | None = 2**63
 ) -> Any:

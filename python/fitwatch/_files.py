@@ -4,6 +4,7 @@ import errno
 import glob
 import os
 import re
+import shutil
 import string
 import tempfile
 from collections.abc import Callable, Iterator
@@ -115,6 +116,25 @@ def write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
     """
     with replacing(path) as beside, open(beside, "xb") as file:
         write(file)
+
+
+def name_too(path: str, name: str) -> None:
+    """Gives a file a second name, in the place of an old file of that name.
+
+    Raises:
+        OSError: That failed; the old file is as it was.
+    """
+    with replacing(name) as beside:
+        link(path, beside)
+
+
+def link(path: str, name: str) -> None:
+    """Gives a file a second name that is free; copies it where the file system has no links."""
+    try:
+        # Of a symbolic link it is the file that is meant: a relative one would lead elsewhere.
+        os.link(os.path.realpath(path), name)
+    except OSError:
+        shutil.copyfile(path, name)
 
 
 class RemoteFile:

@@ -225,6 +225,8 @@ class Fit(NamedTuple):
     """The identity of its frame."""
     owners: list[Any]
     """What goes when it does: as a rule the first one, as soon as it ends."""
+    validates: bool
+    """Whether it has data to validate with; `validation_split` has given it some by now."""
 
 
 def fit_of(model: Any) -> Fit | None:
@@ -232,8 +234,10 @@ def fit_of(model: Any) -> Fit | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
-            found = [frame.f_locals.get(name) for name in ("callbacks", "epoch_iterator")]
-            return Fit(id(frame), [owner for owner in found if owner is not None])
+            local = frame.f_locals
+            found = [local.get(name) for name in ("callbacks", "epoch_iterator")]
+            owners = [owner for owner in found if owner is not None]
+            return Fit(id(frame), owners, local.get("validation_data") is not None)
         frame = frame.f_back
     return None
 

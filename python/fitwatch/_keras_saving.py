@@ -21,6 +21,10 @@ except ImportError as error:
     raise _unsupported("keras.src.saving.saving_lib") from error
 
 
+# Puts something else into a file that is open for writing: an `h5py.File` or a `zipfile.ZipFile`.
+More = Callable[[Any], None]
+
+
 class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
     """What a model puts into its `.weights.h5` file, copied to the memory of the host.
 
@@ -85,13 +89,15 @@ class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
             for key, array in values.items()
         }
 
-    def write(self, path: str) -> None:
+    def write(self, path: str, more: More | None = None) -> None:
         """Writes the file that Keras's store would have written."""
         with weights_file(path) as store:
             for group, metadata, values in self._groups:
                 entry = store.make(group, metadata=metadata)
                 for key, value in values.items():
                     entry[key] = value
+            if more is not None:
+                more(store.h5_file)
 
 
 @contextmanager
@@ -105,7 +111,7 @@ def weights_file(path: str) -> Iterator[Any]:
         yield store
 
 
-def save_weights(model: Any, path: str, more: Callable[[Any], None] | None = None) -> None:
+def save_weights(model: Any, path: str, more: More | None = None) -> None:
     """Does what `model.save_weights(path)` does; a full disk is an error, and no more.
 
     Args:
@@ -150,9 +156,9 @@ class WeightsSnapshot:
         self.weights: Captured = Captured(None if memory is None else memory.weights)
         _capture(model, self.weights, None)
 
-    def write(self, path: str) -> None:
-        """Writes what `model.save_weights(path)` would have written."""
-        self.weights.write(path)
+    def write(self, path: str, more: More | None = None) -> None:
+        """Writes what `model.save_weights(path)` would have written, and `more`."""
+        self.weights.write(path, more)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -176,8 +182,8 @@ class ModelSnapshot:
             self.close()
             raise
 
-    def write(self, path: str) -> None:
-        """Writes what `model.save(path)` would have written."""
+    def write(self, path: str, more: More | None = None) -> None:
+        """Writes what `model.save(path)` would have written, and `more`."""
         weights = os.path.join(os.path.dirname(path), saving_lib._VARS_FNAME_H5)
         self.weights.write(weights)
         with zipfile.ZipFile(path, "w") as archive:
@@ -192,6 +198,8 @@ class ModelSnapshot:
             saving_lib._write_to_zip_recursively(
                 archive, self._assets.working_dir, saving_lib._ASSETS_DIRNAME
             )
+            if more is not None:
+                more(archive)
 
     def close(self) -> None:
         """Removes what was kept on disk."""

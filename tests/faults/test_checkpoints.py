@@ -16,6 +16,7 @@ KINDS = {
     "weights": ("model.weights.h5", {"save_weights_only": True}),
     "legacy": ("model.h5", {}),
     "background": ("model.keras", {"save_on_background": True}),
+    "last": ("model.keras", {"save_last": True}),
 }
 KEPT = 3
 
@@ -119,6 +120,8 @@ def test_the_best_is_whole_and_never_lost(folder, kind):
         number = numbered.number_in_file(folder / name)
         assert number % 2 == 0
         assert last - last % 2 <= number <= last + (3 if kind == "background" else 1)
+        if kind == "last":
+            assert last <= numbered.number_in_file(folder / "last.keras") <= last + 1
 
 
 @pytest.mark.parametrize("background", [False, True])

@@ -20,13 +20,23 @@ class BackgroundSaver:
         """Whether a file is being written."""
         return self._save is not None and self._save.is_alive()
 
-    def begin(self, model: Any, path: str, done: Callable[[BaseException | None], None]) -> None:
+    def begin(
+        self,
+        model: Any,
+        path: str,
+        done: Callable[[BaseException | None], None],
+        *,
+        more: Callable[[Any], None] | None = None,
+        second: str | None = None,
+    ) -> None:
         """Begins to save a model; waits for the save before, which has to be safe first.
 
         Args:
             model: A built model.
             path: Where to: a `.weights.h5` or a `.keras` file.
-            done: Called by `settle`, with the error if there was one.
+            done: Called by `settle`, with the error if the file was not saved.
+            more: Puts something else into the file.
+            second: Another name for the file, once it is safe; None for none.
 
         Raises:
             Exception: What the save before has failed with; this one has not begun then.
@@ -37,7 +47,7 @@ class BackgroundSaver:
         weights_only = path.endswith(".weights.h5")
         kind = saving.WeightsSnapshot if weights_only else saving.ModelSnapshot
         self._snapshot = kind(model, self._snapshot)
-        self._save = _Save(self._snapshot, path, done)
+        self._save = _Save(self._snapshot, path, done, more, second)
         self._save.start()
 
     def settle(self, *, wait: bool = True) -> None:
@@ -51,7 +61,7 @@ class BackgroundSaver:
             return
         save.join()
         self._save = None
-        save.done(save.error)
+        save.done(None if save.is_safe else save.error)
         if save.error is not None:
             raise save.error
 
@@ -60,18 +70,29 @@ class _Save(threading.Thread):
     """Not a daemon: when the program ends, Python waits until the file is safe."""
 
     def __init__(
-        self, snapshot: Any, path: str, done: Callable[[BaseException | None], None]
+        self,
+        snapshot: Any,
+        path: str,
+        done: Callable[[BaseException | None], None],
+        more: Callable[[Any], None] | None,
+        second: str | None,
     ) -> None:
         super().__init__(name="fitwatch: save")
         self._snapshot = snapshot
         self._path = path
+        self._more = more
+        self._second = second
         self.done = done
+        self.is_safe = False
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             with _files.replacing(self._path) as beside:
-                self._snapshot.write(beside)
+                self._snapshot.write(beside, self._more)
+            self.is_safe = True
+            if self._second is not None:
+                _files.name_too(self._path, self._second)
         except BaseException as error:
             self.error = error
         finally:

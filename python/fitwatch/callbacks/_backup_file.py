@@ -54,7 +54,7 @@ def write(path: str, model: Any, backup: Backup, previous: str | None = None) ->
     with ExitStack() as stack:
         if previous is not None and os.path.exists(path):
             # Takes its place after the new one has taken that of `path`.
-            _link(path, stack.enter_context(_files.replacing(previous)))
+            _files.link(path, stack.enter_context(_files.replacing(previous)))
         beside = stack.enter_context(_files.replacing(path))
         _keras_saving.save_weights(model, beside, lambda file: _add(file, backup))
         checksum, length = _checksum(beside, os.path.getsize(beside))
@@ -68,19 +68,6 @@ def _add(file: Any, backup: Backup) -> None:
     group["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     for number, array in enumerate(backup.arrays):
         _put(group, str(number), np.asarray(array))
-
-
-def keep(path: str, previous: str) -> None:
-    """Gives a file a second name, in the place of an old one of that name; copies it if need be."""
-    with _files.replacing(previous) as beside:
-        _link(path, beside)
-
-
-def _link(path: str, name: str) -> None:
-    try:
-        os.link(path, name)
-    except OSError:
-        shutil.copyfile(path, name)
 
 
 def load_weights(path: str, model: Any) -> None:

@@ -46,8 +46,8 @@ class KeptFiles:
         self._most = most
         self._improves = improves
         self.files: list[Kept] = []
-        # What they were before the save that is going on.
-        self._before: list[Kept] = []
+        # What they were before the save that is going on; None if there is none.
+        self._before: list[Kept] | None = None
         # Absolute: the program may change its folder.
         self._folder = os.path.abspath(os.path.dirname(template.partition("{")[0]))
         rest = os.path.relpath(os.path.abspath(template), self._folder)
@@ -94,22 +94,30 @@ class KeptFiles:
             return True
         return value is not None and self._is_better(value, worst.value)
 
+    def has_unjudged(self, path: str) -> bool:
+        """Whether a file is one of those that are kept, and has no value."""
+        name = self._name(path)
+        return any(kept.name == name and kept.value is None for kept in self.files)
+
     def begin(self, path: str, value: float | None) -> None:
         """Notes that a file is about to be written."""
-        name = os.path.relpath(os.path.abspath(path), self._folder)
+        name = self._name(path)
         self._evict()  # what a process that died has not come to
         self._before = self.files
         self.files = [*(kept for kept in self.files if kept.name != name), Kept(name, value)]
         self._write()
 
     def withdraw(self) -> None:
-        """Notes that the file was not written."""
-        self.files = self._before
+        """Notes that the file was not written, if it was noted at all."""
+        if self._before is None:
+            return
+        self.files, self._before = self._before, None
         with suppress(OSError):  # the disk is full, perhaps; it is told of already
             self._write()
 
     def end(self) -> None:
         """Deletes the files that are too many, once the new one is safe."""
+        self._before = None
         self._evict()
         self._write()
 
@@ -132,6 +140,9 @@ class KeptFiles:
 
     def _is_better(self, value: float, reference: float) -> bool:
         return self._improves is not None and self._improves(value, reference)
+
+    def _name(self, path: str) -> str:
+        return os.path.relpath(os.path.abspath(path), self._folder)
 
     def _path(self, kept: Kept) -> str:
         return os.path.join(self._folder, kept.name)

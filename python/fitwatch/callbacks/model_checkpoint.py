@@ -1,18 +1,29 @@
 """ModelCheckpoint."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
 
 from fitwatch import _check, _core, _files, _keras
+from fitwatch.callbacks import _due_saves
+from fitwatch.callbacks._best_in_file import KeepsBest
 from fitwatch.callbacks._compiled import compiled
 from fitwatch.callbacks._guarded import Guarded
 from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._saves import Saves
+from fitwatch.callbacks._save_decisions import SaveDecisions
+from fitwatch.callbacks._saves import Done, Saves, last_path
 from fitwatch.callbacks._stateful import optional_number, optional_whole, whole
 
 
-class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
+class ModelCheckpoint(  # type: ignore[misc]
+    SaveDecisions,
+    KeepsBest,
+    Saves,
+    Guarded,
+    Monitor,
+    keras.callbacks.ModelCheckpoint,  # type: ignore[misc]
+):
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
@@ -20,9 +31,9 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
     killed, the power fails, the disk is full), `filepath` has the whole old or the whole new file.
 
     Args:
-        filepath: Where to save, a string or a path. `{epoch}` (from 1), `{batch}` (from 1, with an
-            integer `save_freq`) and `{name}` of any logged metric are filled in, with a format if
-            you like: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
+        filepath: Where to save, a string or a path. `{epoch}` (from 1), `{batch}` (from 1, where
+            batches or seconds count) and `{name}` of any logged metric are filled in, with a format
+            if you like: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
             `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder is made.
         monitor: Name of the metric to watch; None for none, with `max_to_keep` and without
             `save_best_only`. Default `"val_loss"`.
@@ -34,15 +45,32 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
             else warns and counts as `"auto"`.
         save_freq: `"epoch"` (default), or a number of batches (1 or more) after which to save,
             counted across epochs.
-        initial_value_threshold: A number that the first checkpoint must beat already. Default None.
+        initial_value_threshold: A number that the first checkpoint must beat already; or `"file"`:
+            the best value of the file that is at `filepath` when training begins, if there is one.
+            The value is then kept in the file, with its metric and mode, where Keras does not look:
+            `keras.models.load_model` and `load_weights` load such files. A run that is resumed has
+            its own best value instead. `"file"` needs `save_best_only=True`, and a `filepath` on
+            this machine without fields. Default None.
         save_interval_seconds: Seconds (more than 0, or a `timedelta`) between two saves, in the
             place of `save_freq`: the model is saved after the first batch that ends that long after
             the last save, or after training began. Default None.
+        save_interval_epochs: A number N of epochs (1 or more): a save is due at the end of epochs
+            N, 2N, and so on, counted from 1 across `initial_epoch` and resumed runs. With
+            `save_interval_seconds`, saves are due by time too, and the time begins anew at the end
+            of such an epoch. Not with an integer `save_freq`. Default None: every epoch, or only by
+            time.
         max_to_keep: How many files to keep (1 or more): those with the best values of `monitor`; or
             with `monitor=None`, or where it is not logged, the last ones. One that would not be
             among them is not saved. With more than one, `filepath` needs a field. An index in the
             folder (`<filepath>.index.json`) has their names and values, and a run that is resumed
             goes on with it; only files that are in it are ever deleted. None (default) keeps all.
+        save_last: Whether to save a model each time a save is due under a second name, for resuming
+            from the newest one: `last` with the ending of `filepath`, in the folder of `filepath`
+            up to its first field. It is saved where `save_best_only` or `max_to_keep` decide
+            against the best file too, and also after a batch whose save is decided at the end of
+            the epoch. A model that is saved under `filepath` is written once, and the second name
+            is a hard link to it, or a copy where there are none. `max_to_keep` does not count it.
+            Default False.
         save_on_background: Whether to copy the weights to the host's memory only, and to have a
             thread write them while training goes on. One save is under way at a time, the next one
             waits; `fit()` returns when the last one is safe, and raises what has gone wrong at the
@@ -54,13 +82,14 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
-            callback is in its list twice, the model's weights are divided among processes, or the
-            index of `max_to_keep` is damaged; or, at the first decision, `mode="auto"` and the
-            metric's direction is not known; or the model has a `save()` of its own, which
-            `save_on_background` would pass by.
+            callback is in its list twice, the model's weights are divided among processes, the
+            index of `max_to_keep` is damaged, or the file of `initial_value_threshold="file"` has
+            no value, one of another metric, or one of the other mode; or, at the first decision,
+            `mode="auto"` and the metric's direction is not known; or the model has a `save()` of
+            its own, which `save_on_background` would pass by.
         TypeError: An argument has the wrong type.
-        KeyError: `filepath` names a metric that is not logged; raised at the end of the first
-            epoch, or after the first batch with an integer `save_freq`.
+        KeyError: `filepath` names a metric that is not logged; raised at the end of the first epoch
+            at which a save is due, or after the first batch where batches or seconds count.
         OSError: The folder of `filepath` cannot be made or written; raised when training begins.
             Or the model cannot be saved: `fit()` ends as with Keras, but the file that was there
             before is whole, and its value is still `best`.
@@ -69,8 +98,18 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
     Differs from Keras:
         - In Keras a process that is killed while it saves leaves half a file and no other, and so
           does a full disk; a save that failed counts as the best.
-        - A missing metric with `save_best_only=True` is reported once in a fit, and a file that is
-          there already is not overwritten. Keras saves every time, over the best model too.
+        - A save that is due after a batch whose logs lack the monitored metric is decided at the
+          end of the epoch, if the epoch's logs may bring it: with the weights and the metrics of
+          then, and the epoch's last batch for `{batch}`. Validation metrics may come in a `fit()`
+          with validation data, others until an epoch has ended without them.
+        - Where the metric does not come, one warning in a fit says so. With `save_best_only=True`
+          and `max_to_keep` such a model replaces what this run has saved without a value, but no
+          file of an earlier run. With `save_best_only=True` it is not saved any more once a value
+          was judged, in this run or the one that is resumed. Keras saves every time, over the best
+          model too.
+        - An epoch, or a batch, that lacks a field of `filepath` which a later validation brings is
+          not saved, with one warning (after a batch, the end of the epoch decides). Keras raises a
+          KeyError.
         - An integer `save_freq` together with `save_best_only` works. Keras raises a TypeError at
           the second decision of the first epoch.
         - NaN and the infinity on the wrong side never count as the best.
@@ -90,9 +129,8 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         "best": optional_number,
         "_batches_seen_since_last_saving": whole,
         "_last_batch_seen": optional_whole,
+        "_fitwatch_due_saves": _due_saves.read,
     }
-
-    _fitwatch_interval: _core.Interval | None = None
 
     # The names that Keras has for them.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
@@ -107,10 +145,12 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         save_weights_only: bool = False,
         mode: str = "auto",
         save_freq: str | int = "epoch",
-        initial_value_threshold: float | None = None,
+        initial_value_threshold: float | str | None = None,
         *,
         save_interval_seconds: Any = None,
+        save_interval_epochs: int | None = None,
         max_to_keep: int | None = None,
+        save_last: bool = False,
         save_on_background: bool = False,
     ) -> None:
         self._fields_checked = False
@@ -130,10 +170,29 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
                 "save_interval_seconds takes the place of save_freq, which must be 'epoch' then; "
                 f"got {save_freq!r}."
             )
+        self.save_interval_epochs = save_interval_epochs
+        if save_interval_epochs is not None:
+            self.save_interval_epochs = _check.count(
+                "save_interval_epochs", save_interval_epochs, minimum=1
+            )
+            if save_freq != "epoch":
+                raise ValueError(
+                    f"save_interval_epochs needs save_freq='epoch'; got save_freq={save_freq!r}."
+                )
         save_weights_only = _check.flag("save_weights_only", save_weights_only)
         self._fitwatch_check_saves(
-            filepath, fields, save_weights_only, max_to_keep, save_on_background
+            filepath, fields, save_weights_only, max_to_keep, save_on_background, save_last
         )
+        threshold = _check.threshold("initial_value_threshold", initial_value_threshold)
+        self._fitwatch_best_in_file = threshold == "file"
+        if threshold == "file":
+            if not save_best_only or fields or _files.is_remote(filepath):
+                raise ValueError(
+                    "initial_value_threshold='file' needs save_best_only=True and a filepath on "
+                    f"this machine without fields; got save_best_only={save_best_only}, "
+                    f"filepath={filepath!r}."
+                )
+            threshold = None
         super().__init__(
             filepath=filepath,
             monitor=monitor,
@@ -142,9 +201,7 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
             save_weights_only=save_weights_only,
             mode=mode,
             save_freq=save_freq,
-            initial_value_threshold=_check.optional_number(
-                "initial_value_threshold", initial_value_threshold
-            ),
+            initial_value_threshold=threshold,
         )
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -153,31 +210,52 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         self._fields_checked = False
         if not self._fitwatch_is_silent:
             _files.ensure_writable("filepath", self.filepath)
+            if self.save_last:
+                _files.ensure_writable("save_last", last_path(self.filepath))
         if self.save_interval_seconds is not None:
             self._fitwatch_interval = _core.Interval(self.save_interval_seconds)
+        self._fitwatch_threshold = None
+        if self._fitwatch_best_in_file and not self._fitwatch_goes_on:
+            self._fitwatch_take_threshold()
 
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if batches or seconds count and enough have passed (or a subclass says so)."""
         by_batch = self.save_freq != "epoch" or self._fitwatch_interval is not None
+        self._fitwatch_due.last_batch = batch
         if by_batch and not self._fields_checked:
             # The first save may be hours away: a field that no metric has is an error now.
-            self._get_file_path(getattr(self, "_current_epoch", 0), batch, logs)
+            if not self._fitwatch_fields_to_come(batch, logs or {}):
+                self._get_file_path(getattr(self, "_current_epoch", 0), batch, logs)
             self._fields_checked = True
         if self._should_save_on_batch(batch):
             self._save_on_batch(batch, logs)
+        self._fitwatch_see_batches()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Saves, if `save_freq` is `"epoch"`."""
+        """Saves, if that is due at the end of this epoch."""
         self._fitwatch_saver.settle(wait=False)
-        if self._fitwatch_interval is None:
-            super().on_epoch_end(epoch, logs)
+        if self.monitor_op is None and (self._fitwatch_interval is None or self._fitwatch_judged()):
+            self._set_monitor_op()  # the metrics are built by now
+        put_off = self._fitwatch_take_put_off(epoch)
+        by_epoch = self._fitwatch_counts_epochs() and not (epoch + 1) % (
+            self.save_interval_epochs or 1
+        )
+        batch = self._fitwatch_last_batch() if put_off or self._fitwatch_sees_batches() else None
+        if by_epoch and self.save_interval_seconds is not None:
+            # The list plans with it when the next epoch begins.
+            self._fitwatch_interval = _core.Interval(self.save_interval_seconds)
+        if put_off or by_epoch:
+            self._save_model(epoch=epoch, batch=batch, logs=self._fitwatch_agreed(logs))
+        names = _files.fields("filepath", self.filepath) - {"epoch", "batch"}
+        self._fitwatch_due.end_epoch({*names, *self._fitwatch_judged()}, logs or {})
+        self._fitwatch_due.last_batch = None
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         if self._overridden("_should_save_on_batch") or self._attribute_redefined():
             return NotImplemented
         if self._fitwatch_interval is not None:
-            self._fitwatch_interval.hook = not self._fields_checked
+            self._fitwatch_interval.hook = not self._fields_checked or self._fitwatch_sees_batches()
             return self._fitwatch_interval, self._save_on_batch
         if self.save_freq == "epoch":
             return None
@@ -186,57 +264,93 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         return due, self._save_on_batch
 
     def _save_on_batch(self, batch: int, logs: Any) -> None:
-        if self.monitor_op is None and (self.save_best_only or self.max_to_keep is not None):
+        if self._fitwatch_waits(batch, logs or {}):
+            self._fitwatch_due.is_put_off = True
+            self._fitwatch_due.last_batch = batch
+            self._fitwatch_see_batches()
+            if self.save_last and not self._fitwatch_is_silent:
+                self._fitwatch_save_guarded_last(self._current_epoch, logs)
+            return
+        if self.monitor_op is None and self._fitwatch_judged():
             self._set_monitor_op()
+        logs = self._fitwatch_agreed_inside(logs)
         self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
         self._fitwatch_saver.settle(wait=False)
-        logs = self._fitwatch_agreed_before(batch, logs)
+        logs = logs or {}
+        to_come = self._fitwatch_fields_to_come(batch, logs)
         if self._fitwatch_is_silent:
-            self._fitwatch_follow(logs)
+            if not to_come:
+                self._fitwatch_follow(logs)
             return
         if self._fitwatch_spoiled_metrics(logs):
             return
+        if to_come:
+            self._fitwatch_report_fields(to_come)
+        else:
+            if self._fitwatch_is_unjudged(logs):
+                self._report_missing(logs)
+            if self._fitwatch_save_if_wanted(epoch, batch, logs):
+                return
+        if self.save_last:
+            self._fitwatch_save_guarded_last(epoch, logs)
+
+    def _fitwatch_save_if_wanted(self, epoch: int, batch: int | None, logs: Any) -> bool:
+        if self._fitwatch_is_refused(logs) and self._fitwatch_unknown_fields(batch, logs):
+            return False  # no file has to be named
         filepath = self._get_file_path(epoch, batch, logs)
         value = self._fitwatch_monitored(logs)
-        if not self._fitwatch_admits(epoch, value, logs):
-            return
-        best = self.best
+        if not self._fitwatch_admits(filepath, epoch, value, logs):
+            return False
+        due = self._fitwatch_due
+        before = self.best, due.has_judged, due.unjudged
         if not self._should_save_model(epoch, batch, logs, filepath):
+            return False
+        if self._fitwatch_judged():
+            due.saving(filepath, judged=value is not None)
+
+        def undo() -> None:
+            self.best, due.has_judged, due.unjudged = before
+
+        best = self._fitwatch_best_to_keep(value)
+        self._fitwatch_save(filepath, value, best, self._fitwatch_done(epoch, filepath, undo))
+        return True
+
+    def _fitwatch_save_guarded_last(self, epoch: int, logs: Any) -> None:
+        if self._fitwatch_spoiled_metrics(logs) or self._fitwatch_spoiled_weights():
             return
+        done = self._fitwatch_done(epoch, last_path(self.filepath), lambda: None)
+        self._fitwatch_save_last(done)
+
+    def _fitwatch_done(self, epoch: int, filepath: str, undo: Callable[[], None]) -> Done:
+        """What is called when a file is safe, or with what has gone wrong."""
 
         def done(error: BaseException | None) -> None:
             if error is not None:
-                self.best = best
+                undo()
                 error.add_note(f"{type(self).__name__}: {filepath!r} was not saved.")
             elif self.verbose > 0:
                 _keras.print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
 
-        self._fitwatch_save(filepath, value, done)
-
-    def _fitwatch_judged(self) -> list[str]:
-        judges = self.save_best_only or self.max_to_keep is not None
-        return [self.monitor] if judges and self.monitor is not None else []
-
-    def _fitwatch_agreed_before(self, batch: int | None, logs: Any) -> Any:
-        """The logs, with averages where each process has values of its own."""
-        agreement = self._fitwatch_agreement()
-        if batch is None or agreement is None:
-            return self._fitwatch_agreed(logs)
-        # Seconds have not passed in all of them at the same batch: those of rank 0 count.
-        timed = self._fitwatch_interval is not None
-        return logs if timed else agreement.agreed_inside(self, logs or {})
+        return done
 
     def _fitwatch_follow(self, logs: Any) -> None:
         """Knows what the best value is, where another process saves."""
         value = (logs or {}).get(self.monitor)
-        if self.save_best_only and type(value) is float and self._is_improvement(value, self.best):
+        if not self.save_best_only or type(value) is not float:
+            return
+        if self._fitwatch_monitored(logs) is not None:
+            self._fitwatch_due.has_judged = True
+        if self._is_improvement(value, self.best):
             self.best = value
 
     def _set_monitor_op(self) -> None:
         if self.monitor is not None:
             super()._set_monitor_op()
+        self._fitwatch_check_threshold()
+
+    # What Keras's hooks call; a subclass may have its own.
 
     def _should_save_on_batch(self, batch: int) -> bool:
         if self._fitwatch_interval is not None:
@@ -244,13 +358,20 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         return self.save_freq != "epoch" and bool(self._fitwatch_core.due(batch, self.save_freq))
 
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
-        if self.save_best_only and (logs or {}).get(self.monitor) is None:
-            self._report_missing(logs or {})
-            return not self._checkpoint_exists(filepath)
+        unjudged = self.save_best_only and (logs or {}).get(self.monitor) is None
+        due = self._fitwatch_due
+        if self._fitwatch_is_refused(logs):
+            return False
+        if unjudged and not self._fitwatch_may_replace(filepath):
+            return False
         # Before Keras's method, which says that it saves and takes the value as the best.
-        watched = self._fitwatch_watched() and self._fitwatch_saves(logs)
+        watched = self._fitwatch_watched() and (unjudged or self._fitwatch_saves(logs))
         if watched and self._fitwatch_spoiled_weights():
             return False
+        if unjudged:
+            return True
+        if self.save_best_only and self._fitwatch_monitored(logs) is not None:
+            due.has_judged = True
         # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
         return bool(super()._should_save_model(epoch, batch, logs, filepath))
 
@@ -260,14 +381,11 @@ class ModelCheckpoint(Saves, Guarded, Monitor, keras.callbacks.ModelCheckpoint):
         return not judged or bool(self._is_improvement(current, self.best))
 
     def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
-        logs = logs or {}
-        unknown = _files.fields("filepath", self.filepath) - {"epoch", *logs}
-        if batch is not None:
-            unknown.discard("batch")
+        unknown = self._fitwatch_unknown_fields(batch, logs or {})
         if unknown:
-            names = ", ".join(["epoch", *([] if batch is None else ["batch"]), *logs])
+            names = ", ".join(["epoch", *([] if batch is None else ["batch"]), *(logs or {})])
             raise KeyError(
                 f"filepath {self.filepath!r} has fields that nothing fills in: "
-                f"{', '.join(sorted(unknown))}. There are: {names}."
+                f"{', '.join(unknown)}. There are: {names}."
             )
-        return str(super()._get_file_path(epoch, batch, logs))
+        return str(super()._get_file_path(epoch, batch, logs or {}))

@@ -1,0 +1,105 @@
+"""Saves that are due, and what is known about the values that they are judged by."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fitwatch import _files
+
+
+@dataclass
+class DueSaves:
+    """When a save that is due is decided, and which files it may replace.
+
+    The metric that a save is judged by, or that its file is named after, may come with the logs of
+    the epoch only. Collections are replaced, not changed: copies share them.
+    """
+
+    is_put_off: bool = False
+    """Whether a save is due that is decided at the end of the epoch."""
+    has_judged: bool = False
+    """Whether the monitored metric has had a value that was judged."""
+    brought: frozenset[str] = frozenset()
+    """Names that the logs of an epoch have had."""
+    lacked: frozenset[str] = frozenset()
+    """Names that an epoch has ended without, and none has brought."""
+    unjudged: frozenset[str] = frozenset()
+    """Files of this run that were saved without a value."""
+    validates: bool = False
+    """Whether this `fit()` has validation data; False in a loop of the user's own."""
+    last_batch: int | None = None
+    """The last batch of the epoch that a Python hook has seen, from 0."""
+
+    def begin(self, *, validates: bool) -> None:
+        """Training begins: what the last one has brought says nothing about this one."""
+        self.is_put_off = False
+        self.brought = self.lacked = frozenset()
+        self.last_batch = None
+        self.validates = validates
+
+    def may_come(self, name: str) -> bool:
+        """Whether a metric that a batch does not have may come with the epoch's logs."""
+        if name in self.brought or (self.validates and name.startswith("val_")):
+            return True
+        return name not in self.lacked
+
+    def will_come(self, name: str, logs: dict[str, Any]) -> bool:
+        """Whether a metric is one that a validation brings, at the end of this epoch or later."""
+        if not name.startswith("val_"):
+            return False
+        trained = name.removeprefix("val_") in logs
+        return name in self.brought or (self.validates and trained)
+
+    def end_epoch(self, names: Iterable[str], logs: dict[str, Any]) -> None:
+        """An epoch has ended with these logs."""
+        there = frozenset(name for name in names if logs.get(name) is not None)
+        self.brought |= there
+        self.lacked = (self.lacked | frozenset(names)) - self.brought
+
+    def is_own(self, path: str) -> bool:
+        """Whether a file is one that this run has saved without a value."""
+        return _absolute(path) in self.unjudged
+
+    def saving(self, path: str, *, judged: bool) -> None:
+        """Notes that a file is about to be saved: one with a value, or without."""
+        self.has_judged = self.has_judged or judged
+        own = frozenset([_absolute(path)])
+        self.unjudged = self.unjudged - own if judged else self.unjudged | own
+
+    def state(self) -> dict[str, Any]:
+        """What a run that is taken up goes on from, as JSON knows it."""
+        return {
+            "is_put_off": self.is_put_off,
+            "has_judged": self.has_judged,
+            **{name: sorted(getattr(self, name)) for name in _NAMES},
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Sets what `read` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+_FLAGS = ("is_put_off", "has_judged")
+_NAMES = ("brought", "lacked", "unjudged")
+
+
+def read(state: Any) -> dict[str, Any]:
+    """The values of a `DueSaves.state()`."""
+    allowed = ValueError(f"a dict of {', '.join([*_FLAGS, *_NAMES])}")
+    if not isinstance(state, dict) or state.keys() != {*_FLAGS, *_NAMES}:
+        raise allowed
+    lists = [state[name] for name in _NAMES]
+    if any(type(state[name]) is not bool for name in _FLAGS) or any(
+        not isinstance(names, list) or any(type(name) is not str for name in names)
+        for names in lists
+    ):
+        raise allowed
+    return {name: state[name] for name in _FLAGS} | {
+        name: frozenset(state[name]) for name in _NAMES
+    }
+
+
+def _absolute(path: str) -> str:
+    return path if _files.is_remote(path) else os.path.abspath(path)
