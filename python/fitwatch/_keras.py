@@ -275,11 +275,12 @@ def seams() -> Seams:
         raise _unsupported("keras.src.callbacks.CallbackList")
     methods = []
     for method in ("fit", "evaluate", "predict"):
-        owner = next((cls for cls in keras.Model.__mro__ if method in vars(cls)), None)
-        module = sys.modules.get(getattr(owner, "__module__", ""))
-        if owner is None or getattr(module, "callbacks_module", None) is not lookup:
+        owners = [cls for cls in keras.Model.__mro__ if method in vars(cls)]
+        modules = [sys.modules.get(owner.__module__) for owner in owners]
+        if not any(getattr(module, "callbacks_module", None) is lookup for module in modules):
             raise _unsupported(f"a trainer that looks up keras.src.callbacks in its {method}()")
-        methods.append((owner, method))
+        # The outermost: autologging (MLflow's) sets a `Model.fit` that calls the trainer's.
+        methods.append((owners[0], method))
     return Seams(lookup, methods)
 
 

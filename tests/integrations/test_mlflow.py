@@ -1,0 +1,101 @@
+"""MLflow, in a local store: metrics, parameters, tags and files of runs."""
+
+from pathlib import Path
+
+from side_by_side import around, companions, fit, make_model, read_events
+
+PACKAGES = ["mlflow"]
+
+
+def connect():
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{Path('mlflow.db').absolute()}")
+    mlflow.set_experiment(
+        experiment_id=mlflow.create_experiment("test", Path("files").absolute().as_uri())
+    )
+
+
+def runs():
+    """Everything of every run, in order, but what the clock decides."""
+    import mlflow
+
+    mlflow.flush_async_logging()
+    client = mlflow.MlflowClient()
+    return [
+        {
+            "status": run.info.status,
+            "params": run.data.params,
+            "metrics": {
+                name: [[m.step, m.value] for m in client.get_metric_history(run.info.run_id, name)]
+                for name in run.data.metrics
+            },
+            "tags": {name: run.data.tags[name] for name in run.data.tags if "autolog" in name},
+            **files(Path("files", run.info.run_id, "artifacts")),
+        }
+        for run in client.search_runs(["1"], order_by=["attributes.start_time ASC"])
+    ]
+
+
+def files(folder):
+    """The names of all files, and what is in those of TensorBoard."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    events = [path for path in paths if "tfevents" in path.name]
+    return {
+        "files": [str(path.relative_to(folder)) for path in paths if path not in events],
+        "events": {f"{path.parent.name}/events": read_events(path.parent) for path in events},
+    }
+
+
+def trained(enable, made):
+    enable()
+    model = make_model()
+    for callbacks in made:
+        fit(model, *callbacks)
+    return runs()
+
+
+def keras_autolog(enable):
+    import mlflow
+
+    connect()
+    mlflow.keras.autolog(log_every_epoch=False, log_every_n_steps=1, log_models=False)
+    return trained(enable, [companions(), []])
+
+
+def tensorflow_autolog(enable):
+    """Which adds a subclass of Keras's TensorBoard and a checkpoint."""
+    import mlflow
+
+    connect()
+    mlflow.tensorflow.autolog(log_models=False)
+    return trained(enable, [companions(), []])
+
+
+def callback(enable):
+    import mlflow
+
+    connect()
+    with mlflow.start_run():
+        made = mlflow.keras.MlflowCallback(log_every_epoch=False, log_every_n_steps=1)
+        return trained(enable, around(made))
+
+
+def test_keras_autolog(recorded):
+    first, second = recorded(keras_autolog)
+    assert [step for step, _ in first["metrics"]["loss"]] == list(range(1, 10))
+    assert [step for step, _ in second["metrics"]["loss"]] == list(range(10, 19))
+    assert len(first["metrics"]["validation_loss"]) == 3
+    assert first["params"]["epochs"] == "3"
+
+
+def test_tensorflow_autolog(recorded):
+    first, _ = recorded(tensorflow_autolog)
+    assert [step for step, _ in first["metrics"]["val_loss"]] == [0, 1, 2]
+    assert "checkpoints/latest_checkpoint.h5" in first["files"]
+    assert "train/events" in first["events"]
+
+
+def test_callback(recorded):
+    (run,) = recorded(callback)
+    assert [step for step, _ in run["metrics"]["loss"]] == list(range(1, 19))
