@@ -104,6 +104,8 @@ test-integrations: ## third-party tools that record fits, beside stock Keras (so
 	+$(MAKE) VENV=.venv-integrations PIP_CONSTRAINT=constraints-integrations.txt SIDE_BY_SIDE=1 -j2 \
 	  test-integrations-tensorflow test-integrations-jax
 
+.venv-integrations/integrations.stamp: constraints-integrations.txt
+
 test-integrations-tensorflow: $(VENV)/integrations.stamp
 	FITWATCH_INTEGRATIONS=1 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/integrations $(ARGS)
 

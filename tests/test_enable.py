@@ -104,15 +104,23 @@ def test_a_fit_that_a_tool_has_replaced_before(make_model, data, monkeypatch, tm
         yield data
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(keras.Model, "fit", fit, raising=False)
-    with fitwatch.enabled():
+    def fails(model):
         board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
-        model = make_model()
         with pytest.raises(Exception, match="the disk is gone"):
             model.fit(batches(), steps_per_epoch=4, verbose=0, callbacks=[board])
-        assert called == [model]
         assert not board._fitting  # which only what is around the whole fit can tell it
+
+    monkeypatch.setattr(keras.Model, "fit", fit, raising=False)
+    model = make_model()
+    with fitwatch.enabled():
+        fails(model)
+        assert called == [model]
     assert keras.Model.fit is fit
+    with fitwatch.enabled():
+        monkeypatch.undo()  # deletes it, as the tool does when it is switched off
+        fails(model)
+    assert called == [model]
+    assert keras.Model.fit is trainers_fit
 
 
 def test_every_run_builds_the_compiled_list(make_model, data):

@@ -157,7 +157,7 @@ def _patch() -> None:
     }
     planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", TrainerList)]
     for trainer, method in seams.methods:
-        planned.append((trainer, method, _fit.guarded(vars(trainer)[method])))
+        planned.append((trainer, method, _fit.guarded(vars(trainer)[method], method)))
     patches = _Patches()
 
     def patch_namespace(name: str) -> None:

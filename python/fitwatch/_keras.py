@@ -260,7 +260,11 @@ class Seams(NamedTuple):
     lookup: Any
     """The module in which trainers look up `CallbackList`."""
     methods: list[tuple[type, str]]
-    """The trainer's classes and methods that run hooks."""
+    """The classes and methods that run hooks: the trainer's, and what a tool has put before it.
+
+    MLflow's autologging sets a `Model.fit`, which keeps the trainer's that it has found, and takes
+    it away again.
+    """
 
 
 def seams() -> Seams:
@@ -275,12 +279,12 @@ def seams() -> Seams:
         raise _unsupported("keras.src.callbacks.CallbackList")
     methods = []
     for method in ("fit", "evaluate", "predict"):
-        owners = [cls for cls in keras.Model.__mro__ if method in vars(cls)]
-        modules = [sys.modules.get(owner.__module__) for owner in owners]
-        if not any(getattr(module, "callbacks_module", None) is lookup for module in modules):
+        for owner in (cls for cls in keras.Model.__mro__ if method in vars(cls)):
+            methods.append((owner, method))
+            if getattr(sys.modules.get(owner.__module__), "callbacks_module", None) is lookup:
+                break
+        else:
             raise _unsupported(f"a trainer that looks up keras.src.callbacks in its {method}()")
-        # The outermost: autologging (MLflow's) sets a `Model.fit` that calls the trainer's.
-        methods.append((owners[0], method))
     return Seams(lookup, methods)
 
 

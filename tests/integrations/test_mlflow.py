@@ -63,6 +63,22 @@ def keras_autolog(enable):
     return trained(enable, [companions(), []])
 
 
+def switched(enable):
+    """Autologging that is switched off after enable(), and on again."""
+    import mlflow
+
+    connect()
+    mlflow.keras.autolog(log_models=False)
+    enable()
+    model = make_model()
+    histories = [fit(model, *companions())]
+    mlflow.keras.autolog(disable=True)
+    histories.append(fit(model, *companions()))
+    mlflow.keras.autolog(log_models=False)
+    histories.append(fit(model, *companions()))
+    return [histories, runs()]
+
+
 def tensorflow_autolog(enable):
     """Which adds a subclass of Keras's TensorBoard and a checkpoint."""
     import mlflow
@@ -87,6 +103,12 @@ def test_keras_autolog(recorded):
     assert [step for step, _ in second["metrics"]["loss"]] == list(range(10, 19))
     assert len(first["metrics"]["validation_loss"]) == 3
     assert first["params"]["epochs"] == "3"
+
+
+def test_keras_autolog_switched_off_and_on(recorded):
+    histories, kept = recorded(switched)
+    assert [len(history["loss"]) for history in histories] == [3, 3, 3]
+    assert len(kept) == 2  # none of the fit in between
 
 
 def test_tensorflow_autolog(recorded):
