@@ -141,8 +141,6 @@ def _in_force() -> bool:
 
 def _patch() -> None:
     """Replaces the names, once Keras is there."""
-    import keras
-
     from fitwatch import _fit, _keras, callbacks
     from fitwatch.callbacks._trainer_list import TrainerList
 
@@ -150,14 +148,23 @@ def _patch() -> None:
         _State.waiting.pop().cancel()
     seams = _keras.seams()  # raises before anything is changed
     stock = {
-        getattr(callbacks, name): getattr(keras.callbacks, name)
+        getattr(callbacks, name): _keras.STOCK[name]
         for name in callbacks.__all__
-        if hasattr(keras.callbacks, name)
-        and getattr(callbacks, name) is not getattr(keras.callbacks, name)
+        if name in _keras.STOCK
+        and getattr(callbacks, name) is not _keras.STOCK[name]
+        # Ours has methods of its own, which would pass by what other code has put into Keras's.
+        # A list finds that by itself.
+        and (name == "CallbackList" or _keras.is_as_keras_has_it(_keras.STOCK[name]))
     }
     planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", TrainerList)]
+    # Keras leaves its own frames out of the traceback of a callback's error: ours go with them.
+    hides = seams.tracebacks
     for trainer, method in seams.methods:
-        planned.append((trainer, method, _fit.guarded(vars(trainer)[method], method)))
+        guarded = _fit.guarded(vars(trainer)[method], method)
+        filtered = guarded if hides is None else hides.filter_traceback(guarded)
+        planned.append((trainer, method, filtered))
+    if hides is not None:
+        planned.append((hides, "_EXCLUDED_PATHS", (*hides._EXCLUDED_PATHS, _keras.OURS)))
     patches = _Patches()
 
     def patch_namespace(name: str) -> None:

@@ -3,10 +3,11 @@
 Nothing else in fitwatch imports `keras.src` or reads a private attribute of a model.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from types import FrameType, FunctionType
+from types import FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import keras
@@ -196,8 +197,7 @@ def fit_of(model: Any) -> Fit | None:
 
 def is_own_function(function: Any) -> bool:
     """Whether a train function is one that Keras has made."""
-    module = getattr(function, "__module__", None) or ""
-    return isinstance(function, FunctionType) and module.startswith("keras.")
+    return is_library_code(function) and function.__code__.co_filename.startswith(KERAS)
 
 
 def trace_of(value: Any) -> Any:
@@ -260,11 +260,9 @@ class Seams(NamedTuple):
     lookup: Any
     """The module in which trainers look up `CallbackList`."""
     methods: list[tuple[type, str]]
-    """The classes and methods that run hooks: the trainer's, and what a tool has put before it.
-
-    MLflow's autologging sets a `Model.fit`, which keeps the trainer's that it has found, and takes
-    it away again.
-    """
+    """The trainer's classes and methods that run hooks."""
+    tracebacks: Any
+    """The module that leaves Keras's frames out of tracebacks; None where it is another."""
 
 
 def seams() -> Seams:
@@ -279,18 +277,44 @@ def seams() -> Seams:
         raise _unsupported("keras.src.callbacks.CallbackList")
     methods = []
     for method in ("fit", "evaluate", "predict"):
-        for owner in (cls for cls in keras.Model.__mro__ if method in vars(cls)):
-            methods.append((owner, method))
-            if getattr(sys.modules.get(owner.__module__), "callbacks_module", None) is lookup:
-                break
-        else:
+        owners = [cls for cls in keras.Model.__mro__ if method in vars(cls)]
+        trainer = next((cls for cls in owners if _looks_up(cls, lookup)), None)
+        if trainer is None:
             raise _unsupported(f"a trainer that looks up keras.src.callbacks in its {method}()")
-    return Seams(lookup, methods)
+        # Tools put methods of theirs in front of the trainer's (MLflow: into keras.Model).
+        methods += [(cls, method) for cls in owners[: owners.index(trainer) + 1]]
+    tracebacks = sys.modules.get("keras.src.utils.traceback_utils")
+    known = isinstance(getattr(tracebacks, "_EXCLUDED_PATHS", None), tuple)
+    return Seams(lookup, methods, tracebacks if known else None)
 
 
-def is_default(hook: Any) -> bool:
-    """Whether a callback's bound hook is the empty one of `keras.callbacks.Callback`."""
-    return getattr(hook, "_is_default", False) is True
+# Where the code of fitwatch and of Keras lies.
+OURS, KERAS = (os.path.dirname(os.path.abspath(f)) + os.sep for f in (__file__, keras.__file__))
+
+
+def is_library_code(function: Any) -> bool:
+    """Whether a function was written in fitwatch or in Keras.
+
+    One that other code has put in its place is not, whatever `functools.wraps` has copied from the
+    original; nor is a mock.
+    """
+    return type(function) is FunctionType and function.__code__.co_filename.startswith(
+        (OURS, KERAS)
+    )
+
+
+def is_as_keras_has_it(cls: type) -> bool:
+    """Whether no other code has replaced a method of one of Keras's classes."""
+    methods = (value for value in vars(cls).values() if callable(value))
+    return all(map(is_library_code, methods))
+
+
+def is_default(callback: Any, name: str) -> bool:
+    """Whether a hook of a callback is the empty one of `keras.callbacks.Callback`."""
+    hook = getattr(callback, name)
+    if type(hook) is not MethodType or hook.__self__ is not callback:
+        return False
+    return is_library_code(hook.__func__) and getattr(hook, "_is_default", False) is True
 
 
 def model_json(model: Any) -> str:
@@ -320,6 +344,11 @@ def stop_batch_trace(context: Any) -> None:
     except ImportError as error:
         raise _unsupported("keras.src.backend.tensorboard") from error
     tensorboard.stop_batch_trace(context)
+
+
+def _looks_up(trainer: type, lookup: Any) -> bool:
+    module = sys.modules.get(trainer.__module__)
+    return getattr(module, "callbacks_module", None) is lookup
 
 
 def _less(a: float, b: float) -> bool:

@@ -3,6 +3,7 @@
 import builtins
 import os
 import sys
+from importlib.machinery import SourceFileLoader
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,10 @@ def run(path: str, arguments: list[str]) -> int:
         return 2
     main = ModuleType("__main__")
     main.__file__ = os.path.abspath(path)
-    main.__builtins__ = builtins  # type: ignore[attr-defined]
+    main.__loader__ = SourceFileLoader("__main__", main.__file__)
+    names: dict[str, Any] = {"__builtins__": builtins, "__cached__": None, "__annotations__": {}}
+    # Newer versions of Python leave some of them out.
+    vars(main).update({name: names[name] for name in names.keys() & vars(sys.modules["__main__"])})
     sys.modules["__main__"] = main
     sys.argv = [path, *arguments]
     if not sys.flags.safe_path:

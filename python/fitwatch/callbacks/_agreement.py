@@ -179,8 +179,9 @@ class Agreement:
         if keras.config.backend() == "jax":
             # Train functions that differ would add up the numbers of one to others of another.
             watched = any(
-                getattr(callback, "_fitwatch_losses", None) is not None
+                callback._fitwatch_losses is not None
                 for callback in self._callbacks()
+                if hasattr(type(callback), "_fitwatch_losses")
             )
             if any(self.gather("the losses of batches", watched)):
                 self._fitwatch_losses = watch(self, quiet=True)
@@ -236,7 +237,7 @@ class Agreement:
         recorder = getattr(self._callback_list, "_recorder", None)
         if recorder is not None:
             recorder.drain()
-        inside = [c for c in self._sharing() if hasattr(c, "_fitwatch_propose")]
+        inside = [c for c in self._sharing() if hasattr(type(c), "_fitwatch_propose")]
         proposals = {self._shared[id(c)]: c._fitwatch_propose(self.averages) for c in inside}
         message = {"stop": self._wants_to_stop, "proposals": proposals}
         answers = self.gather(where, message)

@@ -37,14 +37,13 @@ class Companions:
             if not has_state(callback, history=self._history):
                 continue
             entry: dict[str, Any] = {}
-            mark = getattr(callback, "_fitwatch_mark", None)
-            if mark is not None:
-                entry["mark"] = mark()
+            if has_method(callback, "_fitwatch_mark"):
+                entry["mark"] = callback._fitwatch_mark()
             if _is_stock_history(callback):
                 entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
-            elif hasattr(callback, "state_dict"):
+            elif has_method(callback, "state_dict"):
                 entry["state"] = _as_json(name, callback.state_dict())
-            if isinstance(callback, Stateful):
+            if is_stateful(callback):
                 own = callback._fitwatch_arrays()
                 entry["arrays"] = [len(arrays), len(own)]
                 arrays.extend(own)
@@ -63,7 +62,7 @@ class Companions:
         """
         for name, callback in self._callbacks.items():
             entry = states.get(name, {})
-            if isinstance(callback, Stateful) and "state" in entry:
+            if is_stateful(callback) and "state" in entry:
                 if _is_history(callback) and not self._history:
                     continue
                 callback.load_state_dict(entry["state"])
@@ -71,7 +70,7 @@ class Companions:
                 callback._fitwatch_load_arrays(arrays[start : start + count])
         for name, callback in self._callbacks.items():
             mark = states.get(name, {}).get("mark")
-            if mark is not None and hasattr(callback, "_fitwatch_go_on"):
+            if mark is not None and has_method(callback, "_fitwatch_go_on"):
                 callback._fitwatch_go_on(mark)
         for name in states.keys() - self._callbacks.keys():
             warn(
@@ -82,10 +81,10 @@ class Companions:
     def forget(self) -> None:
         """Takes back what `begin` has given: the training has not begun."""
         for callback in self._callbacks.values():
-            if isinstance(callback, Stateful):
+            if is_stateful(callback):
                 callback._fitwatch_loaded = None
                 callback._fitwatch_load_arrays([])
-            if hasattr(callback, "_fitwatch_go_on"):
+            if has_method(callback, "_fitwatch_go_on"):
                 callback._fitwatch_go_on(None)
 
     def begin_first_epoch(self, states: dict[str, Any], trained: int) -> None:
@@ -96,10 +95,10 @@ class Companions:
             trained: Batches of the epoch that were trained already.
         """
         for name, callback in self._callbacks.items():
-            if trained and isinstance(callback, Stateful):
+            if trained and is_stateful(callback):
                 callback._fitwatch_begin_inside(trained)
             state = states.get(name, {}).get("state")
-            if state is None or isinstance(callback, Stateful):
+            if state is None or is_stateful(callback):
                 continue
             if not _is_stock_history(callback):
                 callback.load_state_dict(state)
@@ -122,16 +121,29 @@ def has_state(callback: Any, *, history: bool) -> bool:
     """Whether something of a callback belongs to a backup."""
     if _is_history(callback):
         return history
-    own = all(callable(getattr(callback, name, None)) for name in ("state_dict", "load_state_dict"))
-    return own or hasattr(callback, "_fitwatch_mark")
+    own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
+    return own or has_method(callback, "_fitwatch_mark")
+
+
+# By the type: a mock says of itself that it is of any class, and has every attribute.
+
+
+def has_method(callback: Any, name: str) -> bool:
+    """Whether the class of a callback has a method."""
+    return callable(getattr(type(callback), name, None))
+
+
+def is_stateful(callback: Any) -> bool:
+    """Whether a callback is one of fitwatch's that has a state."""
+    return issubclass(type(callback), Stateful)
 
 
 def _is_history(callback: Any) -> bool:
-    return isinstance(callback, _keras.STOCK["History"])
+    return issubclass(type(callback), _keras.STOCK["History"])
 
 
 def _is_stock_history(callback: Any) -> bool:
-    return _is_history(callback) and not isinstance(callback, Stateful)
+    return _is_history(callback) and not is_stateful(callback)
 
 
 def _as_json(name: str, state: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from types import MethodType
 from typing import Any, TypeVar
 
 from fitwatch import _core, _keras
@@ -18,11 +19,16 @@ ALIASES = {
 }
 
 
+# The hooks that the core can do instead, and the names of their forms. By the very function: an
+# attribute of it would be copied by `functools.wraps`, and a mock has every attribute.
+_FORMS: dict[Any, str] = {}
+
+
 def compiled(form: str) -> Callable[[Hook], Hook]:
     """Marks a hook of a fitwatch callback that the core can do instead.
 
-    A subclass or instance that has another hook under the same name has no mark on it, so that one
-    is called.
+    A subclass or instance that has another hook under the same name, or a wrapper around this one,
+    has no form, so that one is called.
 
     Args:
         form: The name of a method that is called with the `_core.Recorder` when hooks are planned.
@@ -31,10 +37,17 @@ def compiled(form: str) -> Callable[[Hook], Hook]:
     """
 
     def mark(hook: Hook) -> Hook:
-        hook._compiled_form = form  # type: ignore[attr-defined]
+        _FORMS[hook] = form
         return hook
 
     return mark
+
+
+def form_of(callback: Any, hook: Any) -> str | None:
+    """The name of the form that the core has for a callback's bound hook; None if it has none."""
+    if type(hook) is not MethodType or hook.__self__ is not callback:
+        return None
+    return _FORMS.get(hook.__func__) if _keras.is_library_code(hook.__func__) else None
 
 
 class Compiled:
@@ -98,12 +111,8 @@ class Idle:
     def async_safe(self) -> bool:
         """Whether the batch hooks have nothing to do, and no subclass has any of its own."""
         kinds = ("on_batch_end", *(f"on_{kind}_batch_end" for kind in ("train", "test", "predict")))
-        hooks = {name: getattr(self, name) for name in kinds}
-        forms = {
-            name: getattr(hook, "_compiled_form", None)
-            for name, hook in hooks.items()
-            if not _keras.is_default(hook)
-        }
+        own = [name for name in kinds if not _keras.is_default(self, name)]
+        forms = {name: form_of(self, getattr(self, name)) for name in own}
         return all(
             form is not None and not has_more(self, name) and getattr(self, form)(None) is None
             for name, form in forms.items()
@@ -113,10 +122,10 @@ class Idle:
 def has_more(callback: Any, hook: str) -> bool:
     """Whether somebody's own hook stands behind a compiled one, which calls it in its turn."""
     alias = ALIASES.get(hook)
-    if alias is not None and not _keras.is_default(getattr(callback, alias)):
+    if alias is not None and not _keras.is_default(callback, alias):
         return True
-    own = (cls for cls in type(callback).__mro__ if hook in vars(cls))
-    return any(not cls.__module__.startswith(("fitwatch.", "keras.")) for cls in own)
+    defined = (vars(cls)[hook] for cls in type(callback).__mro__ if hook in vars(cls))
+    return not all(map(_keras.is_library_code, defined))
 
 
 def plan(
@@ -131,10 +140,10 @@ def plan(
     planned = []
     for place, callback in enumerate(callbacks):
         bound = getattr(callback, hook)
-        decisive = hook if not _keras.is_default(bound) else ALIASES.get(hook, hook)
-        if _keras.is_default(getattr(callback, decisive)):
+        decisive = hook if not _keras.is_default(callback, hook) else ALIASES.get(hook, hook)
+        if _keras.is_default(callback, decisive):
             continue
-        name = getattr(getattr(callback, decisive), "_compiled_form", None)
+        name = form_of(callback, getattr(callback, decisive))
         if name is None or has_more(callback, decisive):
             form: Any = NotImplemented
         else:

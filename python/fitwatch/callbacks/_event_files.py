@@ -9,7 +9,10 @@ from typing import Any
 
 from fitwatch import _core, _files
 from fitwatch._warn import warn
+from fitwatch.callbacks._listened_file import ListenedFile, is_listened_to
 from fitwatch.callbacks._user_summaries import SummaryWriter
+
+EventFile = _core.EventFile | ListenedFile
 
 
 class EventFiles:
@@ -27,7 +30,7 @@ class EventFiles:
         self._log_dir = log_dir
         self.writes = writes
         self._run = run
-        self._open: dict[str, _core.EventFile] = {}
+        self._open: dict[str, EventFile] = {}
         self._writers: dict[str, SummaryWriter] = {}
         self._failed: set[str] = set()
         self._not_scalar: set[str] = set()
@@ -42,8 +45,10 @@ class EventFiles:
         if self.writes:
             self.open(folder)
 
-    def open(self, folder: str) -> _core.EventFile:
+    def open(self, folder: str) -> EventFile:
         """The open file in a sub-folder; a new one at first.
+
+        It is one that TensorFlow writes where a tool listens to TensorFlow's functions.
 
         Raises:
             OSError: It cannot be made.
@@ -51,7 +56,10 @@ class EventFiles:
         file = self._open.get(folder)
         if file is None:
             path = os.path.join(self._log_dir, folder)
-            file = _core.EventFile(path, socket.gethostname(), self._run)
+            if is_listened_to():
+                file = ListenedFile(path, self._run, self._tell)
+            else:
+                file = _core.EventFile(path, socket.gethostname(), self._run)
             self._open[folder] = file
         return file
 
@@ -138,7 +146,7 @@ class EventFiles:
         pattern = os.path.join("*", f"events.out.tfevents.*.fitwatch.{self._run}.*")
         return sorted(glob.glob(pattern, root_dir=self._log_dir))
 
-    def _file(self, folder: str) -> _core.EventFile | None:
+    def _file(self, folder: str) -> EventFile | None:
         """The file in a sub-folder; None where it cannot be made, which is reported once."""
         if not self.writes or folder in self._failed:
             return None
@@ -156,6 +164,10 @@ class EventFiles:
         if not self._told:
             self._told = True
             warn(f"TensorBoard: tf.summary cannot be written: {error}")
+
+    def is_listened_to(self, folder: str) -> bool:
+        """Whether the file in a sub-folder is one that TensorFlow writes."""
+        return isinstance(self._file(folder), ListenedFile)
 
 
 def _shorten(path: str, size: int) -> None:
@@ -176,7 +188,6 @@ def _second(name: str) -> int:
 def run_name(callbacks: list[Any]) -> str | None:
     """A name of a run that can be taken up again, the same each time; None for any other run."""
     for callback in callbacks:
-        folder = getattr(callback, "backup_dir", None)
-        if folder is not None and hasattr(callback, "_fitwatch_folder"):
-            return f"{zlib.crc32(os.path.abspath(folder).encode()):08x}"
+        if hasattr(type(callback), "_fitwatch_found"):  # a BackupAndRestore of ours
+            return f"{zlib.crc32(os.path.abspath(callback.backup_dir).encode()):08x}"
     return None

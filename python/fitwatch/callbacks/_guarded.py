@@ -60,4 +60,4 @@ def _is_finite_here(weight: Any) -> bool:
 
 
 def _watchers(callback: Any) -> list[TerminateOnNaN]:
-    return [c for c in callback._fitwatch_companions() if isinstance(c, TerminateOnNaN)]
+    return [c for c in callback._fitwatch_companions() if issubclass(type(c), TerminateOnNaN)]

@@ -127,9 +127,7 @@ class Monitor(Stateful, Base):
         )
 
     def _overridden(self, method: str) -> bool:
-        definition = getattr(getattr(self, method), "__func__", None)
-        module = getattr(definition, "__module__", None) or ""
-        return not module.startswith(("fitwatch.", "keras."))
+        return not _keras.is_library_code(getattr(getattr(self, method), "__func__", None))
 
     def _attribute_redefined(self) -> bool:
         """Whether a subclass has a field or property of its own where the core has the value."""

@@ -105,7 +105,7 @@ def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
 def _caller() -> tuple[Any, str | None]:
     """The callback list that is calling `set_model`, and the trainer's method that makes it.
 
-    The list is made by whoever comes first that is no method of it.
+    The list is made by the first frame that is no method of it, nor code of fitwatch.
     """
     callback_list = None
     frame: FrameType | None = sys._getframe(2)
@@ -114,7 +114,8 @@ def _caller() -> tuple[Any, str | None]:
         # By its type: asking an object that stands for another may raise.
         if callback_list is None and issubclass(type(owner), _keras.STOCK["CallbackList"]):
             callback_list = owner
-        if callback_list is not None and owner is not callback_list:
+        ours = owner is callback_list or frame.f_code.co_filename.startswith(_keras.OURS)
+        if callback_list is not None and not ours:
             return callback_list, _keras.trainer_method(frame)
         frame = frame.f_back
     return callback_list, None

@@ -34,9 +34,8 @@ def first_rate(model: Any) -> float | None:
 def announce(callback: Any, batch: int, before: float | None, after: float | None) -> None:
     """Tells those in the list who keep a record that the rate has changed before a batch."""
     for companion in callback._fitwatch_companions():
-        note = getattr(companion, "_fitwatch_note_rate", None)
-        if note is not None:
-            note(batch, before, after)
+        if hasattr(type(companion), "_fitwatch_note_rate"):
+            companion._fitwatch_note_rate(batch, before, after)
 
 
 def log_rates(logs: dict[str, Any], optimizer: Any) -> None:

@@ -72,22 +72,22 @@ def shared(answers: list[dict[str, Any]]) -> list[str]:
 
 def agrees(callback: Any) -> bool:
     """Whether a callback is one of fitwatch's that decide."""
-    return hasattr(callback, "_fitwatch_is_needed")
+    return hasattr(type(callback), "_fitwatch_is_needed")
 
 
 def joins(callback: Any) -> bool:
     """Whether a stock list with such a callback has to agree with those of other processes."""
     # Train functions on JAX have to be the same.
-    losses = hasattr(callback, "_fitwatch_watch") and callback.loss == "batch"
+    losses = hasattr(type(callback), "_fitwatch_watch") and callback.loss == "batch"
     return agrees(callback) or (losses and keras.config.backend() == "jax")
 
 
 def has_own_batches(callback: Any) -> bool:
     """Whether code that is not fitwatch's, and may stop the training, is called for every batch."""
-    if isinstance(callback, _keras.STOCK["TerminateOnNaN"]) and not agrees(callback):
+    if issubclass(type(callback), _keras.STOCK["TerminateOnNaN"]) and not agrees(callback):
         return True
-    modules = (getattr(getattr(callback, hook), "__module__", None) for hook in _BATCH_HOOKS)
-    return any(not (module or "").startswith(("fitwatch.", "keras.")) for module in modules)
+    hooks = (getattr(getattr(callback, hook), "__func__", None) for hook in _BATCH_HOOKS)
+    return not all(map(_keras.is_library_code, hooks))
 
 
 def _may_stop_inside(callback: Any) -> bool:

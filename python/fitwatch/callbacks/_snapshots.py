@@ -34,6 +34,9 @@ class Snapshots:
     def _log_weights(self, epoch: int) -> None:
         if not self._fitwatch_files.writes:
             return
+        if self._fitwatch_files.is_listened_to("train"):
+            super()._log_weights(epoch)  # type: ignore[misc]
+            return
         for layer in self.model.layers:
             for weight in layer.weights:
                 name = weight.path.replace(":", "_")

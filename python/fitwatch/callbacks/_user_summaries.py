@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _core
+from fitwatch.callbacks._listened_file import ListenedFile
 
 
 class SummaryWriter:
     """One of TensorFlow's summary writers, made when it is first used.
 
     A reader of a live folder follows one file in it. So TensorFlow writes to a folder of its own,
-    out of the readers' sight, and our event file takes the events over while they come.
+    out of the readers' sight, and our event file takes the events over while they come. Where
+    TensorFlow writes that file itself, this is its writer.
 
     Has the methods of TensorFlow's own that Keras's callback and subclasses of it call. Making one
     imports TensorFlow.
@@ -33,18 +35,25 @@ class SummaryWriter:
     """
 
     def __init__(
-        self, file: Callable[[], _core.EventFile], failed: Callable[[Exception], None]
+        self,
+        file: Callable[[], _core.EventFile | ListenedFile],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._file = file
         self._failed = failed
         self._writer: Any = None
+        self._following: _core.EventFile | None = None
 
     def open(self) -> Any:
         """The writer itself."""
         if self._writer is None:
+            file = self._file()
+            if isinstance(file, ListenedFile):
+                self._writer = file.writer
+                return self._writer
             import tensorflow as tf
 
-            self._following = self._file()
+            self._following = file
             self._folder = tempfile.TemporaryDirectory(
                 prefix="fitwatch-", ignore_cleanup_errors=True
             )
@@ -71,11 +80,11 @@ class SummaryWriter:
 
     def close(self) -> None:
         """Closes the file, if there is one."""
-        if self._writer is not None:
+        if self._following is not None:
             self._try(self._writer.close)
-            self._writer = None
             self._following.unfollow()
             self._folder.cleanup()
+        self._writer = self._following = None
 
     def _try(self, action: Callable[[], Any]) -> None:
         try:

@@ -16,6 +16,7 @@ from fitwatch.callbacks._agreement import agreement_of, join
 from fitwatch.callbacks._around import without_surroundings
 from fitwatch.callbacks._compiled import Compiled
 from fitwatch.callbacks._owned import refuse_twice
+from fitwatch.callbacks._require import require_callback
 from fitwatch.callbacks.history import History
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 
@@ -53,7 +54,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     Raises:
         ValueError: `max_lag` is negative, or not whole; or, when there is a model, one of
             fitwatch's callbacks is in the list twice.
-        TypeError: `max_lag` is no number.
+        TypeError: `max_lag` is no number, or an item of `callbacks` is not a callback: a class, for
+            example, and not an instance of it.
         RuntimeError: Another `fit()` that is still going on has one of fitwatch's callbacks.
 
     Differs from Keras:
@@ -95,10 +97,20 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         register_trees()
         self._recorder = _core.Recorder(self, Logs, max_lag)
         self._reported = set()
+        self._take_hooks()
+
+    def _take_hooks(self) -> None:
+        """Has the recorder's builtin hooks called, where no other code has one of its own.
+
+        A subclass may have one, and a tool that traces may have put one into this class or into
+        Keras's: there the method of the class is called.
+        """
         for hook in _HOOKS:
-            # Where a subclass has a hook of its own, that one is called, and may call super's.
-            if getattr(type(self), hook) is getattr(CallbackList, hook):
-                self.__dict__[hook] = getattr(self._recorder, hook)
+            builtin = getattr(self._recorder, hook)
+            if getattr(type(self), hook) is _METHODS[hook] and _is_keras_own(hook):
+                self.__dict__.setdefault(hook, builtin)
+            elif self.__dict__.get(hook) == builtin:
+                del self.__dict__[hook]
 
     @property
     def callbacks(self) -> Any:
@@ -107,6 +119,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     @callbacks.setter
     def callbacks(self, callbacks: Any) -> None:
+        for place, callback in enumerate(callbacks):
+            require_callback(f"callbacks[{place}]", callback)
         self._recorder.callbacks = callbacks
 
     @property
@@ -128,6 +142,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
         Raises:
             ValueError: It is one of fitwatch's, and in the list already.
+            TypeError: It is not a callback.
 
         Example:
             >>> from fitwatch import callbacks
@@ -136,6 +151,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             >>> len(callback_list.callbacks), callback_list.max_lag
             (1, 0)
         """
+        require_callback("callback", callback)
         refuse_twice(callback, [*self.callbacks, callback])
         self.callbacks.append(callback)
 
@@ -183,6 +199,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         with self._flushing():
             self._recorder.drain()
             super().on_epoch_begin(epoch, logs)
+            self._take_hooks()
             self._recorder.replan()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -199,6 +216,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         with self._flushing():
             self._recorder.drain()
             getattr(super(), hook)(logs)
+            self._take_hooks()
             self._recorder.replan()
 
     def _end(self, hook: str, logs: Any) -> None:
@@ -232,7 +250,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _failed(self) -> None:
         """An exception goes through: what has been seen so far must reach its files."""
-        ours = [callback for callback in self.callbacks if isinstance(callback, Compiled)]
+        ours = [callback for callback in self.callbacks if issubclass(type(callback), Compiled)]
         _try(partial(self._recorder.settle, last=True))
         for callback in ours:
             _try(callback._fitwatch_flush)
@@ -256,7 +274,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self._failed()
         self._in_begin_end_block_count = 0
         for callback in self.callbacks:
-            if isinstance(callback, Compiled):
+            if issubclass(type(callback), Compiled):
                 _try(partial(callback._fitwatch_abandon, fit=fit, interrupted=interrupted))
 
     def __getstate__(self) -> Any:
@@ -284,11 +302,23 @@ def _try(action: Callable[[], None]) -> None:
         warn(f"while a run ends: {error!r}")
 
 
-def _forward(hook: str) -> Callable[..., None]:
-    """The hook as a method of the class, for `super()` in a subclass that has its own."""
+def _is_keras_own(hook: str) -> bool:
+    """Whether the hook of Keras's list is the one that Keras has written."""
+    return _keras.is_library_code(vars(_keras.STOCK["CallbackList"])[hook])
+
+
+def _method(hook: str) -> Callable[..., None]:
+    """The hook as a method of the class, for whoever has one in front of it.
+
+    Where other code has replaced that of Keras's list, that one is called. As a rule it calls
+    Keras's in its turn, which for the end of a batch calls the hook with an underscore before it.
+    """
 
     def method(self: CallbackList, batch: Any, logs: Any = None) -> None:
-        getattr(self._recorder, hook)(batch, logs)
+        if _is_keras_own(hook):
+            getattr(self._recorder, hook)(batch, logs)
+        else:
+            getattr(_keras.STOCK["CallbackList"], hook)(self, batch, logs)
 
     method.__name__ = hook
     method.__qualname__ = f"CallbackList.{hook}"
@@ -296,6 +326,16 @@ def _forward(hook: str) -> Callable[..., None]:
     return method
 
 
-for _hook in _HOOKS:
-    setattr(CallbackList, _hook, _forward(_hook))
-del _hook
+def _end_of_batch(hook: str) -> Callable[..., None]:
+    def method(self: CallbackList, batch: Any, logs: Any = None) -> None:
+        getattr(self._recorder, hook)(batch, logs)
+
+    return method
+
+
+_METHODS = {hook: _method(hook) for hook in _HOOKS}
+for _hook, _function in _METHODS.items():
+    setattr(CallbackList, _hook, _function)
+    if _hook.endswith("end"):
+        setattr(CallbackList, f"_{_hook}", _end_of_batch(_hook))
+del _hook, _function

@@ -104,6 +104,7 @@ class LearningRateScheduler(
     @compiled("_fitwatch_compile")
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Sets the rate, if the schedule is one of batches."""
+        super().on_train_batch_begin(batch, logs)
         if self.unit == "epoch":
             return
         self._fitwatch_step = self._fitwatch_epoch_start + batch
@@ -127,6 +128,7 @@ class LearningRateScheduler(
     @compiled("_fitwatch_compile")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches."""
+        super().on_train_batch_end(batch, logs)
         # With several steps in one call, Keras counts a last call that has fewer as a whole one.
         steps = (self.params or {}).get("steps") or batch + 1
         self._fitwatch_step = self._fitwatch_epoch_start + min(batch + 1, steps)

@@ -89,7 +89,7 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
 
     def _fitwatch_compile(self, *, values: bool) -> Any:
         self._maybe_init_progbar()
-        stock = type(self)._update_progbar is keras.callbacks.ProgbarLogger._update_progbar
+        stock = _keras.is_library_code(getattr(self._update_progbar, "__func__", None))
         if not stock or type(self.progbar) is not ProgressBar:
             return NotImplemented
         self._fitwatch_progress.values = values

@@ -299,6 +299,8 @@ class TensorBoard(
         if not self._fitwatch_attach(recorder):
             return NotImplemented
         file = self._fitwatch_files.open("train")
+        if not isinstance(file, _core.EventFile):
+            return NotImplemented
         scalars = _core.Scalars(
             self._train_batches, self.update_freq, file, "batch_", self._fitwatch_losses
         )

@@ -76,6 +76,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: i
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Looks at the metrics that no batch has; and tells of those that nobody has."""
+        super().on_epoch_end(epoch, logs)
         unseen, self._fitwatch_unseen = self._fitwatch_unseen, frozenset()
         for name in unseen - set(logs or {}):
             warn(missing(self, name, logs or {}))
