@@ -132,8 +132,6 @@ def test_histograms_and_images_are_told_too(make_model, data, tmp_path, monkeypa
         each[:] = [(re.sub(r"_\d+", "", tag), *rest) for tag, *rest in each]
     assert said["ours"] == said["theirs"]
     assert {"histogram", "image"} <= {tag.rsplit("/")[-1] for tag, *_ in said["ours"]}
-        tag for tag, *_ in said["ours"]
-    }
 
 
 def test_a_user_s_summaries_are_in_the_same_file(make_model, data, tmp_path, monkeypatch):
