@@ -8,9 +8,11 @@ after the tool is set up and its callbacks are made. In the other runs, that doe
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -41,23 +43,27 @@ class Failed(str):
 def run(module, job, when):
     """What a job returned, in a process of its own, in an empty folder; or how it `Failed`."""
     with tempfile.TemporaryDirectory(prefix="fitwatch-", ignore_cleanup_errors=True) as folder:
-        result, empty = Path(folder, "result.json"), Path(folder, "empty")
+        result, said, empty = (Path(folder, name) for name in ("result.json", "said", "empty"))
         empty.mkdir()
-        try:
-            done = subprocess.run(
+        with said.open("w") as output:
+            process = subprocess.Popen(
                 [sys.executable, __file__, module, job, when, str(result)],
                 cwd=empty,
                 env=os.environ | OFFLINE | {"HOME": folder, "TMPDIR": folder},
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                text=True,
-                timeout=LIMIT,
-                check=False,
+                start_new_session=True,
             )
+        try:
+            status = process.wait(LIMIT)
         except subprocess.TimeoutExpired:
             return Failed(f"no end after {LIMIT} s")
-        if done.returncode or not result.exists():
-            return Failed(done.stdout)
+        finally:  # some tools start processes of their own
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if status or not result.exists():
+            return Failed(said.read_text(errors="replace"))
         return json.loads(result.read_text())
 
 

@@ -30,17 +30,7 @@ def trials(enable):
     config = tune.RunConfig(storage_path=str(Path("ray").absolute()), verbose=0)
     results = tune.Tuner(train, param_space=space, run_config=config).fit()
     rows = [
-        [
-            result.config,
-            [
-                {
-                    name: row[name]
-                    for name in row
-                    if "loss" in name or "mae" in name or "iter" in name
-                }
-                for row in result.metrics_dataframe.to_dict("records")
-            ],
-        ]
+        [result.config, result.metrics_dataframe.filter(regex="loss|mae|iter").to_dict("records")]
         for result in results
         if result.error is None
     ]
