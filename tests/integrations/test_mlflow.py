@@ -47,14 +47,6 @@ def files(folder):
     }
 
 
-def trained(enable, made):
-    enable()
-    model = make_model()
-    for callbacks in made:
-        fit(model, *callbacks)
-    return runs()
-
-
 def keras_autolog(enable):
     """It is switched off and on again after enable(), too."""
     import mlflow
@@ -72,12 +64,20 @@ def keras_autolog(enable):
 
 
 def tensorflow_autolog(enable):
-    """Which adds a subclass of Keras's TensorBoard and a checkpoint."""
+    """It adds a subclass of Keras's TensorBoard and a checkpoint.
+
+    It logs the arguments of what is an instance of `tf.keras.callbacks.EarlyStopping`: after
+    enable(), one that was made before is none.
+    """
     import mlflow
 
     connect()
     mlflow.tensorflow.autolog(log_models=False)
-    return trained(enable, [companions(), []])
+    enable()
+    model = make_model()
+    fit(model, *companions())
+    fit(model)
+    return runs()
 
 
 def callback(enable):
@@ -85,8 +85,12 @@ def callback(enable):
 
     connect()
     with mlflow.start_run():
-        made = mlflow.keras.MlflowCallback(log_every_epoch=False, log_every_n_steps=1)
-        return trained(enable, around(made))
+        made = around(mlflow.keras.MlflowCallback(log_every_epoch=False, log_every_n_steps=1))
+        enable()
+        model = make_model()
+        for callbacks in made:
+            fit(model, *callbacks)
+        return runs()
 
 
 def test_keras_autolog(recorded):
@@ -102,6 +106,7 @@ def test_tensorflow_autolog(recorded):
     assert [step for step, _ in first["metrics"]["val_loss"]] == [0, 1, 2]
     assert "checkpoints/latest_checkpoint.h5" in first["files"]
     assert "train/events" in first["events"]
+    assert first["params"]["patience"] == "5"
 
 
 def test_callback(recorded):
