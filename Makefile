@@ -28,7 +28,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest test-integrations test-integrations-tensorflow test-integrations-jax faults lint format bench bench-torch clean tools
+.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 26
@@ -99,6 +99,7 @@ test-oldest: ## the tests of the package with the oldest Keras that it is for
 	@sed 's/^keras==.*/keras==$(OLDEST_KERAS)/' constraints.txt >.venv-oldest/constraints.txt
 	+$(MAKE) VENV=.venv-oldest PIP_CONSTRAINT=.venv-oldest/constraints.txt test-python
 
+.PHONY: test-integrations test-integrations-tensorflow test-integrations-jax
 # Some of these tools want older packages than constraints.txt has.
 test-integrations: ## third-party tools that record fits, beside stock Keras (some gigabytes)
 	+$(MAKE) VENV=.venv-integrations PIP_CONSTRAINT=constraints-integrations.txt SIDE_BY_SIDE=1 -j2 \
