@@ -12,7 +12,7 @@ def scalars(enable):
     import keras
     from clearml import Task
 
-    # By default it forks a process that reports, which now and then hangs, with stock Keras too.
+    # By default it forks a process that reports; a run with one did not end.
     Task._report_subprocess_enabled = False
 
     Task.set_offline(True)
