@@ -10,6 +10,7 @@ PACKAGES_demo     := --extras demo
 PACKAGES_dev      := --extras demo --group dev
 PACKAGES_notebook := --extras demo --group notebook
 PACKAGES_torch    := --extras demo --group dev --group torch
+PACKAGES_integrations := --extras demo --group integrations
 OLDEST_KERAS := 3.13.0
 SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -32,7 +33,7 @@ endif
 .PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-all test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 26
 
 demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" and so on)
 	$(PY) -m fitwatch demo $(ARGS)
@@ -104,6 +105,22 @@ test-oldest: ## the tests of the package with the oldest Keras that it is for
 	@mkdir -p .venv-oldest
 	@sed 's/^keras==.*/keras==$(OLDEST_KERAS)/' constraints.txt >.venv-oldest/constraints.txt
 	+$(MAKE) VENV=.venv-oldest PIP_CONSTRAINT=.venv-oldest/constraints.txt test-python
+
+.PHONY: test-integrations test-integrations-tensorflow test-integrations-jax
+# Some of these tools want older packages than constraints.txt has.
+test-integrations: ## third-party tools that record fits, beside stock Keras (some gigabytes)
+	+$(MAKE) VENV=.venv-integrations PIP_CONSTRAINT=constraints-integrations.txt SIDE_BY_SIDE=1 -j2 \
+	  test-integrations-tensorflow test-integrations-jax
+
+.venv-integrations/integrations.stamp: constraints-integrations.txt
+
+test-integrations-tensorflow: $(VENV)/integrations.stamp
+	FITWATCH_INTEGRATIONS=1 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/integrations $(ARGS)
+
+test-integrations-jax: $(VENV)/integrations.stamp
+	@FITWATCH_INTEGRATIONS=1 KERAS_BACKEND=jax $(PY) -m pytest tests/integrations $(ARGS) \
+	  >$(VENV)/jax.log 2>&1; \
+	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
 faults: $(VENV)/dev.stamp ## processes that are killed, 200 times each; two that train together, 50 times
 	FITWATCH_KILLS=200 KERAS_BACKEND=jax $(PY) -m pytest tests/faults $(ARGS)

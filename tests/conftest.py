@@ -11,6 +11,9 @@ import keras
 import numpy as np
 import pytest
 
+# Those need packages of their own: `make test-integrations`.
+collect_ignore = [] if "FITWATCH_INTEGRATIONS" in os.environ else ["integrations"]
+
 # A shell ignores Ctrl-C for what it runs in the background, and Python takes that over.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

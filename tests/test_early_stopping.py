@@ -1,7 +1,9 @@
 """EarlyStopping, beyond what it shares with the other monitors."""
 
+import copy
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -54,6 +56,20 @@ def test_whole_floats_and_numpy_integers_are_counts():
     callback = EarlyStopping(patience=3.0, start_from_epoch=np.int64(2))
     assert (callback.patience, callback.start_from_epoch) == (3, 2)
     assert isinstance(callback.patience, int)
+
+
+@pytest.mark.parametrize("given", [{}, {"min_delta": 1, "baseline": 2}, {"min_delta": 1.0}])
+def test_arguments_are_the_same_text_as_in_keras(given, stand_in):
+    """Tools write them down: MLflow logs them as parameters."""
+    texts = []
+    for cls in (keras.callbacks.EarlyStopping, EarlyStopping):
+        callback = cls("loss", mode="min", **given)
+        run(callback, stand_in(), [0.5, 0.3])
+        texts.append([str(callback.min_delta), str(callback.baseline)])
+    assert texts[0] == texts[1]
+    assert str(copy.copy(callback).min_delta) == texts[0][0]
+    callback.min_delta = 0.25
+    assert str(callback.min_delta) == "0.25"
 
 
 @pytest.mark.parametrize("baseline", [0, 0.5, -1])

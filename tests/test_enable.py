@@ -91,6 +91,38 @@ def test_an_unsupported_keras_is_named_and_left_alone(monkeypatch):
     assert all(a is b for a, b in zip(state(), before, strict=True))
 
 
+def test_a_fit_that_a_tool_has_replaced_before(make_model, data, monkeypatch, tmp_path):
+    """As MLflow's autologging does: a `Model.fit` of its own, which calls the trainer's."""
+    trainers_fit = keras.Model.fit
+    called = []
+
+    def fit(self, *args, **kwargs):
+        called.append(self)
+        return trainers_fit(self, *args, **kwargs)
+
+    def batches():
+        yield data
+        raise OSError("the disk is gone")
+
+    def fails(model):
+        board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+        with pytest.raises(Exception, match="the disk is gone"):
+            model.fit(batches(), steps_per_epoch=4, verbose=0, callbacks=[board])
+        assert not board._fitting  # which only what is around the whole fit can tell it
+
+    monkeypatch.setattr(keras.Model, "fit", fit, raising=False)
+    model = make_model()
+    with fitwatch.enabled():
+        fails(model)
+        assert called == [model]
+    assert keras.Model.fit is fit
+    with fitwatch.enabled():
+        monkeypatch.undo()  # deletes it, as the tool does when it is switched off
+        fails(model)
+    assert called == [model]
+    assert keras.Model.fit is trainers_fit
+
+
 def test_every_run_builds_the_compiled_list(make_model, data):
     built = []
 

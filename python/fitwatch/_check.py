@@ -34,6 +34,12 @@ def number(name: str, value: Any, allowed: str = "a number") -> float:
     return as_float
 
 
+def number_as_given(name: str, value: Any) -> float:
+    """The same, but an int stays one: tools write down arguments as text."""
+    as_float = number(name, value)
+    return value if type(value) is int else as_float
+
+
 def optional_number(name: str, value: Any) -> float | None:
     """A number, or None."""
     return None if value is None else number(name, value, "a number or None")

@@ -168,7 +168,7 @@ def _patch() -> None:
     # Keras leaves its own frames out of the traceback of a callback's error: ours go with them.
     hides = seams.tracebacks
     for trainer, method in seams.methods:
-        guarded = _fit.guarded(vars(trainer)[method])
+        guarded = _fit.guarded(vars(trainer)[method], method)
         filtered = guarded if hides is None else hides.filter_traceback(guarded)
         planned.append((trainer, method, filtered))
     if hides is not None:

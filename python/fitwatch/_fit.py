@@ -14,16 +14,18 @@ from typing import Any
 _local = threading.local()
 
 
-def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     """A trainer's method, with an end that comes whatever happens."""
 
     @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(model: Any, *args: Any, **kwargs: Any) -> Any:
         runs = _runs()
-        run = Run(fit=method.__name__ == "fit")
+        if runs and runs[-1].hands_on(name, model):
+            return method(model, *args, **kwargs)
+        run = Run(name, model)
         runs.append(run)
         try:
-            result = method(*args, **kwargs)
+            result = method(model, *args, **kwargs)
         except BaseException as error:
             run.abandon(interrupted=isinstance(error, KeyboardInterrupt))
             raise
@@ -57,14 +59,20 @@ class Run:
     """One call of a trainer's method.
 
     Args:
-        fit: Whether it is `fit()`.
+        method: Its name.
+        model: The model.
     """
 
-    def __init__(self, *, fit: bool) -> None:
-        self._fit = fit
+    def __init__(self, method: str, model: Any) -> None:
+        self._method = method
+        self._model = model
         self.interrupted = False
         self.lists: list[Any] = []
         self._previous: Any = None
+
+    def hands_on(self, method: str, model: Any) -> bool:
+        """Whether a call is a part of this run: that of a tool's `Model.fit` to the trainer's."""
+        return not self.lists and self._method == method and self._model is model
 
     def attach(self, callback_list: Any) -> None:
         """Takes a callback list; from now on Ctrl-C ends the run after the current batch."""
@@ -78,7 +86,7 @@ class Run:
     def abandon(self, *, interrupted: bool) -> None:
         """Ends what the callbacks had begun. Never raises."""
         for callback_list in self.lists:
-            callback_list._abandon(fit=self._fit, interrupted=interrupted)
+            callback_list._abandon(fit=self._method == "fit", interrupted=interrupted)
 
     def close(self) -> None:
         """Puts back the signal handler that was there before."""

@@ -35,8 +35,8 @@ def watched(
             Watched(
                 name,
                 mode,
-                _check.number("min_delta", min_delta),
-                _check.optional_number("baseline", baseline),
+                _check.number_as_given("min_delta", min_delta),
+                None if baseline is None else _check.number_as_given("baseline", baseline),
                 _check.optional_number("divergence_threshold", divergence_threshold),
             )
         ]

@@ -26,11 +26,13 @@ class CoreAttribute(Generic[T]):
     Args:
         core_name: Its name in the core, where that is another.
         plain: Whether NumPy's scalars are foreign too, since they compare in their own precision.
+        as_given: Whether an int is read as one where the core has a float.
     """
 
-    def __init__(self, core_name: str = "", *, plain: bool = False) -> None:
+    def __init__(self, core_name: str = "", *, plain: bool = False, as_given: bool = False) -> None:
         self.core_name = core_name
         self._plain = plain
+        self._as_given = as_given
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -46,11 +48,16 @@ class CoreAttribute(Generic[T]):
         instance._fitwatch_drain()
         if self.name in instance._foreign:
             return instance._foreign[self.name]
-        return getattr(instance._fitwatch_core, self.core_name)
+        value = getattr(instance._fitwatch_core, self.core_name)
+        return int(value) if self.name in instance._given_as_int else value
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance._fitwatch_drain()
         instance._foreign.pop(self.name, None)
+        if self._as_given:
+            exact = type(value) is int and abs(value) < 2**53
+            others = instance._given_as_int - {self.name}
+            instance._given_as_int = others | {self.name} if exact else others
         extended = instance._fitwatch_extended
         if self._plain and not extended and not (value is None or type(value) in (float, int)):
             instance._foreign[self.name] = value
@@ -87,12 +94,13 @@ class Monitor(Stateful, Base):
     _monitor_op: Any = None
     _core_compares = False
     _foreign: dict[str, Any]
+    _given_as_int: frozenset[str] = frozenset()
     _missing_reported = False
     # Whether the rule is one that Keras does not have.
     _fitwatch_extended = False
 
     monitor: str
-    min_delta = CoreAttribute[float]()
+    min_delta = CoreAttribute[float](as_given=True)
     best = CoreAttribute[Any](plain=True)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:

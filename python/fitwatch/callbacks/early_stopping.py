@@ -116,7 +116,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
     _fitwatch_loaded_weights: list[Any] | None = None
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()
-    baseline = CoreAttribute[float | None]()
+    baseline = CoreAttribute[float | None](as_given=True)
     start_from_epoch = CoreAttribute[int]()
     best_epoch = CoreAttribute[int]()
     best_batch = CoreAttribute[int | None]()

@@ -127,7 +127,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
             patience=_check.count("patience", patience, endless=True),
             verbose=_check.verbosity("verbose", verbose),
             mode=mode,
-            min_delta=_check.number("min_delta", min_delta),
+            min_delta=_check.number_as_given("min_delta", min_delta),
             cooldown=_check.count("cooldown", cooldown),
             min_lr=min_lr,
         )
