@@ -18,7 +18,7 @@ def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     """A trainer's method, with an end that comes whatever happens."""
 
     @functools.wraps(method)
-    def call(model: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(model: Any, /, *args: Any, **kwargs: Any) -> Any:
         runs = _runs()
         if runs and runs[-1].hands_on(name, model):
             return method(model, *args, **kwargs)
