@@ -281,3 +281,17 @@ def test_loops_that_count_with_numpy(name, model):
     other = MAKERS[name]()
     other.load_state_dict(json.loads(json.dumps(callback.state_dict())))
     assert other.state_dict() == callback.state_dict()
+
+
+def test_a_state_of_an_earlier_version_is_taken():
+    """It has nothing of what later versions have added."""
+    checkpoint = callbacks.ModelCheckpoint("x.keras", "loss", save_best_only=True)
+    state = checkpoint.state_dict() | {"best": 0.5}
+    del state["_fitwatch_due_saves"]
+    checkpoint.load_state_dict(state)
+    assert checkpoint.best == 0.5
+    stopping = callbacks.EarlyStopping("loss")
+    state = stopping.state_dict() | {"wait": 3}
+    state["_fitwatch_progress"] = [[0.25, 3, False, 0.0, 0.0]]
+    stopping.load_state_dict(state)
+    assert (stopping.wait, stopping.best) == (3, 0.25)

@@ -26,12 +26,12 @@ class DueSaves:
     """Names that an epoch has ended without, and none has brought."""
     unjudged: frozenset[str] = frozenset()
     """Files of this run that were saved without a value."""
-    validates: bool = False
-    """Whether this `fit()` has validation data; False in a loop of the user's own."""
+    validates: bool | None = None
+    """Whether this `fit()` has validation data; None in a loop of the user's own."""
     last_batch: int | None = None
     """The last batch of the epoch that a Python hook has seen, from 0."""
 
-    def begin(self, *, validates: bool) -> None:
+    def begin(self, *, validates: bool | None) -> None:
         """Training begins: what the last one has brought says nothing about this one."""
         self.is_put_off = False
         self.brought = self.lacked = frozenset()
@@ -40,8 +40,10 @@ class DueSaves:
 
     def may_come(self, name: str) -> bool:
         """Whether a metric that a batch does not have may come with the epoch's logs."""
-        if name in self.brought or (self.validates and name.startswith("val_")):
+        if name in self.brought:
             return True
+        if name.startswith("val_") and self.validates is not None:
+            return self.validates
         return name not in self.lacked
 
     def will_come(self, name: str, logs: dict[str, Any]) -> bool:
@@ -49,7 +51,7 @@ class DueSaves:
         if not name.startswith("val_"):
             return False
         trained = name.removeprefix("val_") in logs
-        return name in self.brought or (self.validates and trained)
+        return name in self.brought or (bool(self.validates) and trained)
 
     def end_epoch(self, names: Iterable[str], logs: dict[str, Any]) -> None:
         """An epoch has ended with these logs."""

@@ -97,7 +97,7 @@ class Saves(Agreeing):
         if self._fitwatch_kept is not None:
             self._fitwatch_kept.forget_missing()
         fit = _keras.fit_of(_keras.model_of(self))
-        self._fitwatch_due.begin(validates=fit is not None and fit.validates)
+        self._fitwatch_due.begin(validates=None if fit is None else fit.validates)
         super().on_train_begin(logs)  # type: ignore[misc]
         refuse_scattered(self, self._model)
         if self.save_on_background and _saving().has_own_save(self._model):

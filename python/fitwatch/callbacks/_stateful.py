@@ -22,6 +22,8 @@ class Stateful:
 
     # The attributes that make up the state, and what reads each of them back.
     _fitwatch_state: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+    # Those that states of earlier versions do not have.
+    _fitwatch_added: ClassVar[frozenset[str]] = frozenset()
     _fitwatch_loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -103,11 +105,15 @@ class Stateful:
             raise ValueError(
                 f"state of {name} has version {version!r}; this fitwatch knows version {VERSION}."
             )
-        missing = [key for key in self._fitwatch_state if key not in state]
+        missing = [
+            key for key in self._fitwatch_state if key not in {*state, *self._fitwatch_added}
+        ]
         if missing:
             raise ValueError(f"state of {name} is damaged: it has no {', '.join(missing)}.")
         values = {}
         for key, read in self._fitwatch_state.items():
+            if key not in state:
+                continue
             try:
                 values[key] = read(state[key])
             except ValueError as allowed:

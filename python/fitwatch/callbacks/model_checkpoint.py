@@ -131,6 +131,7 @@ class ModelCheckpoint(  # type: ignore[misc]
         "_last_batch_seen": optional_whole,
         "_fitwatch_due_saves": _due_saves.read,
     }
+    _fitwatch_added: ClassVar = frozenset(["_fitwatch_due_saves"])
 
     # The names that Keras has for them.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
