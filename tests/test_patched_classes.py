@@ -307,6 +307,14 @@ def test_a_class_of_keras_that_other_code_has_changed_keeps_its_name(make_model,
         assert keras.callbacks.EarlyStopping is callbacks.EarlyStopping
 
 
+def test_a_changed_history_is_the_one_that_fit_adds(make_model, data):
+    stock = STOCK["History"]
+    with traced(stock, ["on_epoch_end"]) as called, fitwatch.enabled():
+        history = make_model().fit(*data, epochs=2, verbose=0)
+    assert type(history) is stock
+    assert called == {"on_epoch_end": 2}
+
+
 def test_a_tool_that_has_replaced_fit_before_is_left_in_place(make_model, data):
     """MLflow's autologging puts a `fit` into `keras.Model`, in front of the trainer's."""
     called = []

@@ -299,7 +299,11 @@ def test_what_only_batches_have_is_right_on_the_finished_line(
             screen = Terminal() if where == "terminal" else io.StringIO()
             patch.setattr(sys, "stdout", screen)
             model = make_model(run_eagerly=keras.config.backend() == "tensorflow")
-            model.fit(*data, batch_size=4, verbose=verbose, callbacks=[Writes()], epochs=2)
+            # Its rate is in the logs of the epoch only, behind those of the validation.
+            rates = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate)
+            options = {"epochs": 2, "validation_data": data}
+            model.fit(*data, batch_size=4, verbose=verbose, callbacks=[Writes(), rates], **options)
+            model.fit(*data, batch_size=4, verbose=verbose, callbacks=[rates], **options)
             model.evaluate(*data, batch_size=4, verbose=verbose, callbacks=[Writes()])
         return finished(screen.getvalue())
 
@@ -307,9 +311,10 @@ def test_what_only_batches_have_is_right_on_the_finished_line(
     with fitwatch.enabled():
         ours = printed()
     assert ours == theirs
-    assert len(ours) == 3
+    assert len(ours) == 5
+    assert "learning_rate" in ours[0]
     assert ("mine: 84.0000 - once: 5.0000" in ours[0]) == (verbose == 1)
-    assert ("tested: 14.0000" in ours[2]) == (verbose == 1)
+    assert ("tested: 14.0000" in ours[4]) == (verbose == 1)
 
 
 def test_a_callback_behind_the_bar_is_not_seen_by_it(monkeypatch):

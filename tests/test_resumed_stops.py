@@ -154,6 +154,23 @@ def test_divergence(value, threshold, expected, tmp_path):
     assert epochs == ([] if still else expected)
 
 
+def test_the_reason_is_the_one_of_now(tmp_path, capsys):
+    """Stopped by a threshold, gone on without it, and stopped by patience."""
+
+    def stopping(threshold):
+        return callbacks.EarlyStopping(
+            "value", patience=2, mode="min", divergence_threshold=threshold, verbose=1
+        )
+
+    values = (1.0, 50.0, 1.0)
+    assert run(tmp_path, stopping(5.0), values=values)[0] == [0, 1]
+    assert "value has diverged" in capsys.readouterr().out
+    assert run(tmp_path, stopping(500.0), values=values)[0] == [2]
+    assert "value has not improved for 2 epochs" in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="value has not improved for 2 epochs"):
+        assert run(tmp_path, stopping(500.0), values=values)[0] == []
+
+
 def test_time(tmp_path):
     def stopping(seconds):
         return callbacks.EarlyStopping("value", patience=99, mode="min", max_time=seconds)
@@ -202,7 +219,10 @@ def test_under_enable_and_a_subclass_with_a_rule_of_its_own(tmp_path):
     with fitwatch.enabled():
         for _ in range(2):
             made = Mine("value", patience=2, mode="min")
-            last = run(tmp_path, made)[0]
+            with NOTHING if (tmp_path / "backup").exists() else no_warnings() as warned:
+                last = run(tmp_path, made)[0]
     assert last == []
+    (said,) = [str(w.message) for w in warned if "Nothing is trained" in str(w.message)]
+    assert "value has not improved for 2 epochs" in said
     with fitwatch.enabled():
         assert run(tmp_path, Mine("value", patience=4, mode="min"))[0] == [5, 6]

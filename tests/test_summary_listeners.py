@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import sys
 
 import keras
 import numpy as np
@@ -158,6 +159,13 @@ def test_nothing_changes_where_nobody_listens(make_model, data, tmp_path, monkey
     with monkeypatch.context() as patch:
         listen_like_clearml(patch, told)
         assert _listened_file.is_listened_to()
+    assert not _listened_file.is_listened_to()
+
+
+def test_a_stand_in_for_tensorboard_is_no_listener(monkeypatch):
+    import types
+
+    monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
     assert not _listened_file.is_listened_to()
 
 

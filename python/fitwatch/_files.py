@@ -118,18 +118,21 @@ def write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
         write(file)
 
 
-def name_too(path: str, name: str) -> None:
-    """Gives a file a second name, in the place of an old file of that name.
+def copy(path: str, name: str) -> None:
+    """Puts a copy of a file in the place of an old one, once it is whole.
 
     Raises:
         OSError: That failed; the old file is as it was.
     """
     with replacing(name) as beside:
-        link(path, beside)
+        shutil.copyfile(path, beside)
 
 
 def link(path: str, name: str) -> None:
-    """Gives a file a second name that is free; copies it where the file system has no links."""
+    """Gives a file a second name that is free; copies it where the file system has no links.
+
+    For files that nobody else writes to: who writes to one name in place changes both.
+    """
     try:
         # Of a symbolic link it is the file that is meant: a relative one would lead elsewhere.
         os.link(os.path.realpath(path), name)

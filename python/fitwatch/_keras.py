@@ -335,8 +335,17 @@ def seams() -> Seams:
     return Seams(lookup, methods, tracebacks if known else None)
 
 
-# Where the code of fitwatch and of Keras lies.
-OURS, KERAS = (os.path.dirname(os.path.abspath(f)) + os.sep for f in (__file__, keras.__file__))
+def _folder(function: Any, levels: int) -> str:
+    folder: str = function.__code__.co_filename
+    for _ in range(levels):
+        folder = os.path.dirname(folder)
+    return folder + os.sep
+
+
+# Where the code of fitwatch and of Keras lies, as functions have it: programs that are packed into
+# one file have other paths there than modules have.
+OURS = _folder(_folder, 1)
+KERAS = _folder(keras.callbacks.Callback.set_params, 3)
 
 
 def is_library_code(function: Any) -> bool:
@@ -352,7 +361,11 @@ def is_library_code(function: Any) -> bool:
 
 def is_as_keras_has_it(cls: type) -> bool:
     """Whether no other code has replaced a method of one of Keras's classes."""
-    methods = (value for value in vars(cls).values() if callable(value))
+    methods = (
+        getattr(value, "__func__", value)  # of static methods and the like
+        for value in vars(cls).values()
+        if callable(value) and not isinstance(value, type)
+    )
     return all(map(is_library_code, methods))
 
 

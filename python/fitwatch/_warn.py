@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from contextlib import suppress
 from types import FrameType
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -20,7 +21,8 @@ def warn(message: str) -> None:
     try:
         warnings.warn(message, UserWarning, stacklevel=_depth_of_the_user())
     except Exception:  # the warning itself, or what a tool that shows warnings raises
-        print(f"UserWarning: {message}", file=sys.stderr)
+        with suppress(Exception):  # stderr is closed, perhaps
+            print(f"UserWarning: {message}", file=sys.stderr)
 
 
 def _depth_of_the_user() -> int:

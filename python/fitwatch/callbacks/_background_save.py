@@ -36,7 +36,7 @@ class BackgroundSaver:
             path: Where to: a `.weights.h5` or a `.keras` file.
             done: Called by `settle`, with the error if the file was not saved.
             more: Puts something else into the file.
-            second: Another name for the file, once it is safe; None for none.
+            second: Where a copy of the file goes, once it is safe; None for none.
 
         Raises:
             Exception: What the save before has failed with; this one has not begun then.
@@ -92,7 +92,7 @@ class _Save(threading.Thread):
                 self._snapshot.write(beside, self._more)
             self.is_safe = True
             if self._second is not None:
-                _files.name_too(self._path, self._second)
+                _files.copy(self._path, self._second)
         except BaseException as error:
             self.error = error
         finally:

@@ -107,7 +107,7 @@ class BackupFolder:
         _backup_file.write(path, model, backup, previous if double else None)
         self._last_is_damaged = False
         if double and os.path.exists(notes):
-            _files.name_too(notes, previous_notes)
+            _files.copy(notes, previous_notes)
         state = backup.state
         self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
         self._note(ended=False)

@@ -28,12 +28,14 @@ class DueSaves:
     """Files of this run that were saved without a value."""
     validates: bool | None = None
     """Whether this `fit()` has validation data; None in a loop of the user's own."""
+    validated: bool = False
+    """Whether a validation has run in this `fit()`."""
     last_batch: int | None = None
     """The last batch of the epoch that a Python hook has seen, from 0."""
 
     def begin(self, *, validates: bool | None) -> None:
         """Training begins: what the last one has brought says nothing about this one."""
-        self.is_put_off = False
+        self.is_put_off = self.validated = False
         self.brought = self.lacked = frozenset()
         self.last_batch = None
         self.validates = validates
@@ -50,11 +52,13 @@ class DueSaves:
         """Whether a metric is one that a validation brings, at the end of this epoch or later."""
         if not name.startswith("val_"):
             return False
-        trained = name.removeprefix("val_") in logs
-        return name in self.brought or (bool(self.validates) and trained)
+        # A metric of the test step alone is known once a validation has run.
+        expected = name.removeprefix("val_") in logs or not self.validated
+        return name in self.brought or (bool(self.validates) and expected)
 
     def end_epoch(self, names: Iterable[str], logs: dict[str, Any]) -> None:
         """An epoch has ended with these logs."""
+        self.validated = self.validated or any(str(name).startswith("val_") for name in logs)
         there = frozenset(name for name in names if logs.get(name) is not None)
         self.brought |= there
         self.lacked = (self.lacked | frozenset(names)) - self.brought

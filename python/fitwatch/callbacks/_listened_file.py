@@ -8,7 +8,6 @@ callback's values go through them.
 import os
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from types import FunctionType
 from typing import Any
 
@@ -50,9 +49,10 @@ def is_listened_to() -> bool:
 
 def _is_of_package(function: Any, package: str) -> bool:
     """Whether a function's code lies in a package; `functools.wraps` copies everything else."""
-    spec = find_spec(package)
-    folders = [] if spec is None else spec.submodule_search_locations or []
+    folders = getattr(sys.modules.get(package), "__path__", ())
     homes = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
+    if not homes:
+        return True  # a stand-in for the package, of which nothing can be said
     return type(function) is FunctionType and function.__code__.co_filename.startswith(homes)
 
 
@@ -74,7 +74,8 @@ class ListenedFile:
         self.writer = tf.summary.create_file_writer(folder, **suffix)
         self._summary = tf.summary
         self._failed = failed
-        new = sorted(set(os.listdir(folder)) - before)
+        mine = f".{os.getpid()}."
+        new = sorted(name for name in set(os.listdir(folder)) - before if mine in name)
         self.path = os.path.join(folder, new[0] if new else "")
 
     def add_scalar(self, tag: str, value: Any, step: int) -> None:

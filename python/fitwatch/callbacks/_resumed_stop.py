@@ -32,4 +32,10 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
     stopped = [callback for callback in judges if callback._fitwatch_had_stopped()]
     for callback in stopped:
         callback._fitwatch_forget_stop()
-    return not stopped and not has_ended
+    if stopped or has_ended:
+        return False
+    warn(
+        "BackupAndRestore: this training was stopped before the process that trained it has died: "
+        "nothing is trained. Start it once more to train on, or delete the backup to begin anew."
+    )
+    return True

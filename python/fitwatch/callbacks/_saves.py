@@ -188,7 +188,7 @@ class Saves(Agreeing):
             raise
         ended(None)
         if second is not None:
-            _files.name_too(filepath, second)
+            _files.copy(filepath, second)
 
     def _fitwatch_write(self, filepath: str, best: Best | None) -> None:
         own = _files.is_remote(filepath) or not isinstance(self.model, keras.Model)

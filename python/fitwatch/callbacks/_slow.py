@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from fitwatch import _keras
 from fitwatch._warn import warn
 from fitwatch.callbacks._compiled import Compiled
 
@@ -33,7 +34,7 @@ def report(shares: Iterable[tuple[Any, float, bool]], reported: list[Any]) -> No
 def _message(kind: type, share: float, slow: bool) -> str | None:
     """What there is to say of a callback of a class."""
     for stock, compiled in _better():
-        if kind is stock:
+        if kind is stock and _keras.is_as_keras_has_it(stock):
             return (
                 f"{kind.__name__} is Keras's own and runs the slow way: Python calls its hooks in "
                 f"every batch, which wait for their values. fitwatch.callbacks.{compiled} does the "

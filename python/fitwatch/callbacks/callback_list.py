@@ -161,12 +161,12 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     def _add_default_callbacks(self, add_history: bool, add_progbar: bool) -> None:
         super()._add_default_callbacks(add_history=False, add_progbar=False)
         if add_history and self._history is None:
-            self._history = History()
+            self._history = _default(History)
             self.callbacks.append(self._history)
         found = [c for c in self.callbacks if isinstance(c, _keras.STOCK["ProgbarLogger"])]
         self._progbar = found[-1] if found else None
         if add_progbar and self._progbar is None:
-            self._progbar = ProgbarLogger()
+            self._progbar = _default(ProgbarLogger)
             self.callbacks.append(self._progbar)
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -294,6 +294,12 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self._connect(state["max_lag"])
         self.__dict__.update(state["state"])
         self.callbacks = state["callbacks"]
+
+
+def _default(cls: type) -> Any:
+    """One of fitwatch's; one of Keras's where other code has changed that class."""
+    stock = _keras.STOCK[cls.__name__]
+    return cls() if _keras.is_as_keras_has_it(stock) else stock()
 
 
 def _try(action: Callable[[], None]) -> None:

@@ -299,14 +299,12 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
 
     def _fitwatch_why(self) -> str:
         metrics = self._fitwatch_metrics()
-        diverged = [
-            name
-            for name, one in zip(metrics, self._fitwatch_core.progress, strict=True)
-            if one[5] is not None
-        ]
+        diverged = self._fitwatch_core.diverged()
         if diverged:
-            return f"{diverged[0]} has diverged"
-        names = [metrics[number] for number in self._fitwatch_core.stalled()]
+            return f"{metrics[diverged[0]]} has diverged"
+        # Where a subclass has a rule of its own, the core knows of none.
+        stalled = self._fitwatch_core.stalled() or [0]
+        names = [metrics[number] for number in stalled]
         have = "has" if len(names) == 1 else "have"
         units = "batches" if self._fitwatch_unit == "batch" else "epochs"
         return f"{', '.join(names)} {have} not improved for {self.patience:g} {units}"
@@ -345,11 +343,9 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
 
     def _fitwatch_forget_stop(self) -> None:
         """Called when such a training goes on all the same."""
-        self._fitwatch_loaded = {
-            **(self._fitwatch_loaded or {}),
-            "stopped_epoch": 0,
-            "stopped_batch": None,
-        }
+        progress = [(*one[:5], None) for one in self._fitwatch_core.progress]
+        gone = {"stopped_epoch": 0, "stopped_batch": None, "_fitwatch_progress": progress}
+        self._fitwatch_loaded = {**(self._fitwatch_loaded or {}), **gone}
         self._fitwatch_set(self._fitwatch_loaded)
 
     # The state.

@@ -68,9 +68,8 @@ class ModelCheckpoint(  # type: ignore[misc]
             from the newest one: `last` with the ending of `filepath`, in the folder of `filepath`
             up to its first field. It is saved where `save_best_only` or `max_to_keep` decide
             against the best file too, and also after a batch whose save is decided at the end of
-            the epoch. A model that is saved under `filepath` is written once, and the second name
-            is a hard link to it, or a copy where there are none. `max_to_keep` does not count it.
-            Default False.
+            the epoch. Where the model is saved under `filepath` as well, the second file is a copy
+            of the first. `max_to_keep` does not count it. Default False.
         save_on_background: Whether to copy the weights to the host's memory only, and to have a
             thread write them while training goes on. One save is under way at a time, the next one
             waits; `fit()` returns when the last one is safe, and raises what has gone wrong at the

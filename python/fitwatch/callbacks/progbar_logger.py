@@ -130,10 +130,11 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
 
     def _finalize_progbar(self, logs: Any) -> None:
         # A compiled list draws some batches only; Keras's bar keeps what was in the logs of any of
-        # them, behind the metrics, which come first.
+        # them, in the order in which it came up.
         if type(self.progbar) is ProgressBar and self.verbose == 1:
-            metrics = {k: v for k, v in (logs or {}).items() if not k.startswith("val_")}
-            self.progbar.take((metrics | self._fitwatch_progress.written | metrics).items())
+            seen = self._fitwatch_progress.written | (logs or {})
+            names = self._fitwatch_progress.written.keys()
+            self.progbar.take([(name, seen[name]) for name in names if seen[name] is not None])
         super()._finalize_progbar(logs)
 
     def _fitwatch_draw_bare(self, batch: int, logs: Any) -> None:

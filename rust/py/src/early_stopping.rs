@@ -203,6 +203,14 @@ impl EarlyStopping {
         self.0.stalled().collect()
     }
 
+    /// The numbers of the metrics that have diverged, by their thresholds as they are now.
+    fn diverged(&self) -> Vec<usize> {
+        let metrics = self.0.metrics().enumerate();
+        metrics
+            .filter_map(|(number, metric)| metric.still_diverged().then_some(number))
+            .collect()
+    }
+
     /// Whether a training that was stopped would be stopped again, by the rules as they are now.
     fn still_stops(&self) -> bool {
         self.0.still_stops()

@@ -74,7 +74,8 @@ impl Progress {
         Ok(())
     }
 
-    /// What callbacks have written into the logs of batches: the last value of each name.
+    /// What callbacks have written into the logs of batches: the last value of each name, and None
+    /// for what is no callback's.
     #[getter]
     fn written<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyDict> {
         let written = self.written.get_or_insert_with(|| PyDict::new(py).unbind());
@@ -141,6 +142,12 @@ impl Progress {
             return Ok(());
         }
         let written = slf.borrow_mut().written(py);
+        if written.is_empty() {
+            // What the metrics are called, and in which order.
+            for name in logs.keys() {
+                written.set_item(name, py.None())?;
+            }
+        }
         for name in logs.getattr(intern!(py, "_written"))?.try_iter()? {
             let name = name?;
             // As it lies in the dict: nothing is read before somebody wants it.
