@@ -32,6 +32,24 @@ def test_a_bare_callback_runs_on_the_thread_of_fit(make_model, data):
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="the variables are always with the model")
+def test_the_model_in_a_bare_callback(make_model, data):
+    """Keras fails at the first attempt, as a rule: the next batch takes the variables away."""
+
+    class Uses(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.get_weights()
+
+    def fit(attempts):
+        for _ in range(attempts):
+            make_model().fit(*data, batch_size=5, epochs=3, verbose=0, callbacks=Uses())
+
+    with pytest.raises(Exception, match=r"(?i)deleted|donated|invalid buffer"):
+        fit(5)
+    with fitwatch.enabled():
+        fit(1)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the variables are always with the model")
 @pytest.mark.parametrize("method", ["evaluate", "predict"])
 def test_an_exception_in_a_hook_on_jax(method, make_model, data):
     def fails(batch, logs=None):

@@ -54,7 +54,7 @@ PINNED = {
     "a_class_of_keras_that_other_code_has_changed_keeps_its_name",
     "`keras.callbacks.LossHistory`": "moving.the_name_that_keras_does_not_have",
     "a batch hook on JAX or torch": "moving_runs.a_bare_callback_runs_on_the_thread_of_fit "
-    "callback_list_life.a_bare_callback_may_use_its_model",
+    "moving_runs.the_model_in_a_bare_callback callback_list_life.a_bare_callback_may_use_its_model",
     "several processes": "distributed/test_decisions_together."
     "all_callbacks_decide_the_same_and_one_process_writes",
     "Ctrl-C, or an exception": "moving_runs.an_exception_in_a_hook_on_jax "

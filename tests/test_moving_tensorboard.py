@@ -71,6 +71,7 @@ def test_a_default_writer_of_the_user_s(model, tmp_path):
                 begun(board, model)
                 for batch in range(3):
                     board.on_train_batch_begin(batch)
+                    tf.summary.scalar("own", 1.0, step=batch)
                     board.on_train_batch_end(batch, {"loss": 0.5})
                 board.on_epoch_end(0, {"loss": 0.5})
                 board.on_train_end()
@@ -79,7 +80,9 @@ def test_a_default_writer_of_the_user_s(model, tmp_path):
             found = {tag: [step for step, _ in s[2]] for tag, s in read(folder / "user's").items()}
             steps = [1, 2, 3] if (module, update_freq) == (STOCK, "epoch") else []
             assert found.pop("batch_loss", []) == steps
-            assert found == {"own": [77]}
+            assert found == {"own": [0, 1, 2, 77] if update_freq == "epoch" else [77]}
+            if update_freq == 2:  # recorded in every second batch: the step is the one given
+                assert [step for step, _ in read(folder / "train")["own"][2]] == [1]
 
 
 def test_embeddings_and_their_labels(tmp_path):
