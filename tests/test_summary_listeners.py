@@ -44,7 +44,7 @@ def listen_like_clearml(monkeypatch, told):
 
     @functools.wraps(original)
     def write_summary(writer, step, tensor, tag, summary_metadata, name=None):
-        kind = summary_metadata[2:12]
+        kind = summary_metadata[2:14]
         if b"scalars" in kind:
             told.append((text(tag), int(step), float(tensor)))
         elif b"histograms" in kind or b"images" in kind:

@@ -72,6 +72,12 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
           batch. Keras makes it in the middle of them.
         - When training was over already, and the process died before it could end it, nothing is
           trained any more. Keras trains one more epoch.
+        - A run that `EarlyStopping` has ended trains nothing more when it is started again, with a
+          warning, unless it would not stop by its arguments as they are now. In Keras it begins to
+          wait anew.
+        - Where `SwapEMAWeights` has put the averages in the model, the backup has the trained
+          weights. In Keras it has the averages.
+        - What `OrbaxCheckpoint` has counted, and its best value, are in the backup too.
         - The next `fit()` begins at its own `initial_epoch`. In Keras it begins where the one
           before was taken up.
         - With `steps_per_execution=N` batches are counted by the batch. Keras counts the first call

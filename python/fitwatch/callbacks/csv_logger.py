@@ -56,7 +56,9 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: igno
         - A file that cannot be written any more is reported once, and training goes on; what is
           kept back (1 MiB at most) is written when there is space again. In Keras it ends the
           training.
-        - `keys` are the metrics that have columns; `writer` and `csv_file` stay None.
+        - `keys` are the metrics that have columns; once set, while training goes on, they are the
+          metrics that are written, and those without a column get one. `writer` and `csv_file` stay
+          None.
         - A remote file (`gs://...`) is written anew, as a whole, at the end of every epoch, through
           TensorFlow as Keras does it; where that is not installed, it is refused at once. With
           Keras's class the training ends in an error.

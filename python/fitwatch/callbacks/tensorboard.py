@@ -80,6 +80,9 @@ class TensorBoard(
         - With an integer `update_freq`, the values of every epoch and evaluation are written. Keras
           drops those of an epoch whose last batch is not one of every `update_freq`.
         - The names of event files end in `.fitwatch.N` instead of `.N.v2`.
+        - Where other code has replaced one of TensorFlow's summary functions, as tools do to be
+          told of folders and values, files are written through TensorFlow, under its names, and
+          batch hooks are called from Python.
         - Where a `BackupAndRestore` in the same list takes a run up again, batch steps go on where
           the backup has them, and points that were written since are taken out of the files; a
           TensorBoard that is open shows that after a restart. The files of such runs have a mark of
@@ -91,7 +94,8 @@ class TensorBoard(
         - A file that cannot be written (the disk is full) is reported once, and training goes on.
         - A value that is no scalar is left out, with one warning. Keras ends the fit.
         - What the callback itself writes is not touched by TensorFlow's contexts around `fit()`:
-          name scopes, `record_if`, another default writer.
+          name scopes, `record_if`, another default writer. (With `update_freq="epoch"` Keras writes
+          `batch_*` for every batch into a default writer that is there.)
         - For `tf.summary` calls that name no step, the writer and the step are set once in a fit:
           `get_step()` gives an object that counts on by itself (`int(step)` keeps a number), and
           whoever sets another step or default writer keeps it.
