@@ -402,7 +402,8 @@ def test_a_field_that_will_never_be_filled_in_is_an_error(
     )
     with pytest.raises(KeyError, match=rf"nothing fills in: .*{field}"):
         run(fitwatch.enabled, "none", [watch, saver], [None, 5], 2)
-    assert len(seen) == batches
+    # What a validation might bring is known to be missing once one has run.
+    assert len(seen) == (12 if field.startswith("val_") else batches)
 
 
 def test_a_field_of_the_metric_that_is_judged_may_be_missing_later(run, tmp_path):
@@ -441,3 +442,16 @@ def test_a_subclass_that_names_files_itself(run, tmp_path):
     saver = Names(tmp_path / "{val_loss}.keras")
     run(contextlib.nullcontext, "none", [saver], [None, 5], 2)
     assert files(tmp_path) == ["0-none.keras", "1-5.keras"]
+
+
+@pytest.mark.filterwarnings("ignore:.*needs val_bleu")
+@pytest.mark.parametrize("best", [True, False])
+def test_a_metric_of_validations_alone_may_name_the_file(run, tmp_path, best):
+    """No training metric of that name tells that it will come: a validation that has run does."""
+    path = tmp_path / "{epoch}-{val_bleu}.weights.h5"
+    saver = checkpoint(path, monitor="val_bleu", mode="max", save_best_only=best)
+    bleu = Rewrites([None, 0.5, None, 0.75], "val_bleu")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*not available")
+        run(fitwatch.enabled, "none", [bleu, saver], [None, 5, None, 3], 2)
+    assert files(tmp_path) == ["2-0.5.weights.h5", "4-0.75.weights.h5"]

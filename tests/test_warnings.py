@@ -22,8 +22,8 @@ def test_where_warnings_are_errors_it_is_told_on_stderr(capsys):
 
 
 def test_nor_is_anything_raised_where_stderr_is_closed(monkeypatch, tmp_path):
-    closed = open(tmp_path / "closed", "w")
-    closed.close()
+    with open(tmp_path / "closed", "w") as closed:
+        pass
     monkeypatch.setattr(sys, "stderr", closed)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

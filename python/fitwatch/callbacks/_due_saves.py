@@ -56,9 +56,14 @@ class DueSaves:
         expected = name.removeprefix("val_") in logs or not self.validated
         return name in self.brought or (bool(self.validates) and expected)
 
+    def is_first_validation(self, logs: dict[str, Any]) -> bool:
+        """Whether the logs of an epoch are the first ones with what a validation brings."""
+        before = self.validated
+        self.validated = before or any(str(name).startswith("val_") for name in logs)
+        return self.validated and not before
+
     def end_epoch(self, names: Iterable[str], logs: dict[str, Any]) -> None:
         """An epoch has ended with these logs."""
-        self.validated = self.validated or any(str(name).startswith("val_") for name in logs)
         there = frozenset(name for name in names if logs.get(name) is not None)
         self.brought |= there
         self.lacked = (self.lacked | frozenset(names)) - self.brought

@@ -28,6 +28,7 @@ class SaveDecisions:
     _last_batch_seen: Any
     _missing_reported: bool
     _checkpoint_exists: Callable[[str], Any]
+    _get_file_path: Callable[[int, int | None, Any], str]
     _overridden: Callable[[str], bool]
     _fitwatch_agreement: Callable[[], Agreement | None]
     _fitwatch_kept: KeptFiles | None
@@ -103,6 +104,17 @@ class SaveDecisions:
         unknown = self._fitwatch_unknown_fields(batch, logs)
         due = self._fitwatch_due
         return unknown if all(due.will_come(name, logs) for name in unknown) else []
+
+    def _fitwatch_check_validation_fields(self, epoch: int, logs: dict[str, Any]) -> None:
+        """What the first validation does not bring, none will.
+
+        Raises:
+            KeyError: A field of `filepath` is such a one, whether a save is due or not.
+        """
+        first = self._fitwatch_due.is_first_validation(logs)
+        unknown = self._fitwatch_unknown_fields(0, logs) if first else []
+        if any(name.startswith("val_") for name in unknown):
+            self._get_file_path(epoch, 0, logs)
 
     def _fitwatch_is_unjudged(self, logs: Any) -> bool:
         """Whether these logs lack the metric that saves are judged by."""

@@ -53,15 +53,14 @@ class SummaryWriter:
                 return self._writer
             import tensorflow as tf
 
-            self._following = file
             self._folder = tempfile.TemporaryDirectory(
                 prefix="fitwatch-", ignore_cleanup_errors=True
             )
             # Nothing is held back: nobody tells of the end of a process.
             writer = tf.summary.create_file_writer(self._folder.name, max_queue=0)
             (name,) = os.listdir(self._folder.name)
-            self._following.follow(os.path.join(self._folder.name, name))
-            self._writer = writer
+            file.follow(os.path.join(self._folder.name, name))
+            self._writer, self._following = writer, file
         return self._writer
 
     def try_open(self) -> Any:

@@ -237,6 +237,7 @@ class ModelCheckpoint(  # type: ignore[misc]
         self._fitwatch_saver.settle(wait=False)
         if self.monitor_op is None and (self._fitwatch_interval is None or self._fitwatch_judged()):
             self._set_monitor_op()  # the metrics are built by now
+        self._fitwatch_check_validation_fields(epoch, logs or {})
         put_off = self._fitwatch_take_put_off(epoch)
         by_epoch = self._fitwatch_counts_epochs() and not (epoch + 1) % (
             self.save_interval_epochs or 1
