@@ -15,6 +15,15 @@ def files(folder):
     return sorted(os.listdir(folder))
 
 
+def number_in(path, model):
+    """The first number of the model in a file; `model` is one of the same kind."""
+    if str(path).endswith(".weights.h5"):
+        model.load_weights(path)
+    else:
+        model = keras.models.load_model(path)
+    return model.get_weights()[0].item(0)
+
+
 class Fails(keras.Model):
     """A model that writes half a file, and fails."""
 

@@ -6,7 +6,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from checkpoints import checkpoint, fails, files
+from checkpoints import checkpoint, fails, files, number_in
 
 import fitwatch
 from fitwatch import _files, callbacks
@@ -26,14 +26,6 @@ def feed(saver, model, values, first=0):
 
 def fill(model, number):
     model.set_weights([np.full_like(weight, number) for weight in model.get_weights()])
-
-
-def number_in(path, model):
-    if str(path).endswith(".weights.h5"):
-        model.load_weights(path)
-    else:
-        model = keras.models.load_model(path)
-    return model.get_weights()[0].item(0)
 
 
 def names(folder):

@@ -10,7 +10,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from checkpoints import checkpoint
+from checkpoints import checkpoint, number_in
 
 from fitwatch.callbacks import BackupAndRestore, CallbackList, ModelCheckpoint
 
@@ -32,14 +32,6 @@ def feed(saver, model, values, first=0, name="loss"):
         model.set_weights([np.full_like(w, epoch + 1) for w in model.get_weights()])
         saver.on_epoch_end(epoch, {name: value})
     saver.on_train_end()
-
-
-def number_in(path, model):
-    if str(path).endswith(".weights.h5"):
-        model.load_weights(path)
-    else:
-        model = keras.models.load_model(path)
-    return model.get_weights()[0].item(0)
 
 
 @pytest.mark.parametrize("background", [False, True])

@@ -131,7 +131,7 @@ def copy(path: str, name: str) -> None:
 def link(path: str, name: str) -> None:
     """Gives a file a second name that is free; copies it where the file system has no links.
 
-    For files that nobody else writes to: who writes to one name in place changes both.
+    For files that only fitwatch writes: writing to one name in place changes both.
     """
     try:
         # Of a symbolic link it is the file that is meant: a relative one would lead elsewhere.

@@ -105,7 +105,7 @@ def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
 def _caller() -> tuple[Any, str | None]:
     """The callback list that is calling `set_model`, and the trainer's method that makes it.
 
-    The list is made by the first frame that is no method of it, nor code of fitwatch.
+    The list is made by the first frame that is neither a method of it nor code of fitwatch.
     """
     callback_list = None
     frame: FrameType | None = sys._getframe(2)

@@ -13,7 +13,7 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
 
     It is where a callback would stop the training again at once, by its arguments as they are now.
     A stop that only other code can judge is over if the process died before the training could end:
-    after an end, whoever starts it again wants to go on.
+    one that has ended and is started again is meant to go on.
 
     Args:
         callbacks: All callbacks of the list, with the states of the backup.

@@ -316,7 +316,7 @@ def _is_keras_own(hook: str) -> bool:
 
 
 def _method(hook: str) -> Callable[..., None]:
-    """The hook as a method of the class, for whoever has one in front of it.
+    """The hook as a method of the class, for a method that other code puts in front of it.
 
     Where other code has replaced that of Keras's list, that one is called. As a rule it calls
     Keras's in its turn, which for the end of a batch calls the hook with an underscore before it.

@@ -66,6 +66,7 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
     def on_test_begin(self, logs: Any = None) -> None:
         """Begins a bar, also over that of the epoch where the validation is to be shown."""
         super().on_test_begin(logs)
+        self._fitwatch_validation = None  # of one that has failed
         shown = _settings.validation_progress and self.verbose == 1
         if shown and self._called_in_fit and type(self.progbar) is ProgressBar:
             target = _keras.validation_steps(self._model)

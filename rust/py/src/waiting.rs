@@ -1,4 +1,4 @@
-//! The time for which a hook waits for values, which is no time of its own.
+//! The time for which a hook waits for values, which is not counted as the hook's own.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -150,7 +150,7 @@ impl Progress {
         }
         for name in logs.getattr(intern!(py, "_written"))?.try_iter()? {
             let name = name?;
-            // As it lies in the dict: nothing is read before somebody wants it.
+            // As it lies in the dict: a value is read when it is asked for.
             if let Some(value) = logs.get_item(&name)? {
                 written.set_item(name, value)?;
             }
