@@ -23,6 +23,7 @@ from pathlib import Path
 # Read by JAX when it is imported: its tests of distributions need several devices.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
+import event_reader
 import keras
 import keras_own
 from keras.callbacks import Callback, CallbackList
@@ -71,7 +72,7 @@ class Reader(Callback):
 
 
 def added(folder: str) -> list[Callback]:
-    """What a fit() has besides the callbacks of the test; the first and the last are compared."""
+    """What a fit() has besides the callbacks of the test; see check() for what becomes of them."""
     return [
         ours.LossHistory(),
         # With mode="auto" it looks at the model once, in the first batch, and JAX copies the
@@ -84,6 +85,20 @@ def added(folder: str) -> list[Callback]:
     ]
 
 
+def check(history: Callback, more: list[Callback], folder: str):
+    """A fit() had fitwatch's list, and those that were added have recorded its batches."""
+    losses, *_, reader = more
+    assert isinstance(history, ours.History)  # Keras's list makes one of Keras's
+    assert reader.losses >= len(history.history.get("loss", ()))  # a batch an epoch, or more
+    # Of several steps in one call it has each loss, and Keras's hooks are called once.
+    assert len(losses.losses) >= reader.losses
+    if reader.losses:
+        header, *rows = Path(folder, "log.csv").read_text().splitlines()
+        assert "loss" in header.split(",")
+        assert len(rows) >= reader.losses
+        assert len(event_reader.steps(f"{folder}/events/train", "batch_loss")) >= reader.losses
+
+
 def with_more(method, folders):
     """The trainer's method, with more callbacks where it is not handed a list that is complete."""
     signature = inspect.signature(method)
@@ -94,12 +109,13 @@ def with_more(method, folders):
         own = bound.arguments.get("callbacks") or []
         if isinstance(own, CallbackList):
             return method(*args, **kwargs)
-        more = added(next(folders)) if method.__name__ == "fit" else [Reader()]
+        folder = next(folders)
+        more = added(folder) if method.__name__ == "fit" else [Reader()]
         own = own if isinstance(own, list | tuple) else [own]
         bound.arguments["callbacks"] = [*own, *more]
         result = method(*bound.args, **bound.kwargs)
-        if method.__name__ == "fit":  # of several steps in one call it has each loss
-            assert len(more[0].losses) >= more[-1].losses
+        if method.__name__ == "fit":
+            check(result, more, folder)
         return result
 
     return call

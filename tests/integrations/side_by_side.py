@@ -27,6 +27,8 @@ OFFLINE = {
     "MPLBACKEND": "agg",
 }
 LIMIT = 240  # seconds that a run may take
+# Of this process: what the models are that make_model() gave, and what each fit() returned.
+_models, _histories = [], []
 
 
 class Failed(str):
@@ -84,13 +86,26 @@ def make_model(rate=0.1, **options):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
     optimizer = keras.optimizers.SGD(rate)
     model.compile(optimizer, "binary_crossentropy", metrics=["accuracy", "mae"], **options)
+    _models.append(model)
     return model
 
 
 def fit(model, *callbacks, epochs=3, **options):
     """Three batches an epoch, with validation; gives the history."""
     options = {"batch_size": 16, "verbose": 0, "validation_data": data(20), **options}
-    return model.fit(*data(), epochs=epochs, callbacks=list(callbacks), **options).history
+    history = model.fit(*data(), epochs=epochs, callbacks=list(callbacks), **options)
+    _histories.append(history)
+    return history.history
+
+
+def lists():
+    """Whether fitwatch made the callback lists of the fits in this process: {True}, or {False}.
+
+    A list makes the History of its fit, of its own kind. Where a tool calls fit(), the last one of
+    each model counts.
+    """
+    last = [model.history for model in _models if hasattr(model, "history")]
+    return {type(history).__module__.startswith("fitwatch.") for history in _histories + last}
 
 
 def companions():
@@ -138,10 +153,13 @@ def _main(module, job, when, result):
         _enable if when == LATE else lambda: None
     )
     import keras
+    import side_by_side  # the module that the job has, which this one is not
 
     # Neither run is worth anything if both were stock, or a tool had undone enable().
-    assert ("fitwatch" in sys.modules) == (when != STOCK)
-    assert keras.callbacks.History.__module__.startswith("fitwatch.") == (when != STOCK)
+    on = when != STOCK
+    assert ("fitwatch" in sys.modules) == on
+    assert keras.callbacks.History.__module__.startswith("fitwatch.") == on
+    assert side_by_side.lists() <= {on}  # none where other processes train
     Path(result).write_text(json.dumps(recorded))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from side_by_side import companions, fit, make_model
 
-PACKAGES = ["clearml"]
+PACKAGES = ["clearml", "tensorflow"]
 
 
 def scalars(enable):
@@ -17,6 +17,9 @@ def scalars(enable):
 
     Task.set_offline(True)
     task = Task.init("test", "test", auto_connect_streams=False, auto_resource_monitoring=False)
+    # ClearML waits for this statement; Keras on JAX imports it in a way that it does not see.
+    import tensorflow  # noqa: F401
+
     enable()
     board = keras.callbacks.TensorBoard("logs", update_freq=1)
     fit(make_model(), *companions(), board)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from side_by_side import around, fit, make_model
+from side_by_side import around, fit, lists, make_model
 
 PACKAGES = ["ray"]
 
@@ -12,18 +12,25 @@ def trials(enable):
     import ray
     from ray import tune
 
+    first = "fitwatch" in sys.modules
     enable()
     on = "fitwatch" in sys.modules
 
+    def enable_here():
+        import fitwatch
+
+        fitwatch.enable()
+
     def train(config):  # in a process of its own
+        if first:
+            enable_here()
         from ray.tune.integration.keras import TuneReportCheckpointCallback
 
         made = around(TuneReportCheckpointCallback(checkpoint_on=[]))[config["place"]]
         if on:
-            import fitwatch
-
-            fitwatch.enable()
+            enable_here()
         fit(make_model(), *made)
+        assert lists() == {on}
 
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, configure_logging=False)
     space = {"place": tune.grid_search([0, 1])}
