@@ -144,7 +144,8 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
         # A copy begins a bar of its own.
-        return {**attributes, "progbar": None, "_fitwatch_validation": None}, slots
+        attributes.pop("_fitwatch_validation", None)
+        return {**attributes, "progbar": None}, slots
 
     def __setstate__(self, state: Any) -> None:
         set_state(self, state)
