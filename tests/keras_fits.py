@@ -20,8 +20,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Read by JAX when it is imported: its tests of distributions need several devices.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+if __name__ == "__main__":  # pytest looks for doctests in this file too
+    # Read by JAX when it starts: its tests of distributions need several devices.
+    os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 
 import event_reader
 import keras
