@@ -119,7 +119,7 @@ def test_a_file_that_says_something_else_is_refused(make_model, tmp_path, ending
 
 
 def test_a_direction_that_is_known_at_the_first_decision_only(make_model, data, tmp_path):
-    """The metrics of the model are not built when training begins in a loop of one's own."""
+    """The metrics of the model are not built when training begins in a user's own loop."""
     path = tmp_path / "best.weights.h5"
     feed(keeper(path, "accuracy", mode="min"), make_model(), [0.5], name="accuracy")
     model = make_model()

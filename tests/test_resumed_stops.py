@@ -184,7 +184,7 @@ def test_time(tmp_path):
 
 
 def test_a_stop_of_a_user_s_callback_is_that_callback_s_to_judge(tmp_path):
-    """As ever: whoever starts an ended run again wants to go on."""
+    """As ever: a run that is started again after its end goes on."""
 
     class Stops(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -41,7 +41,7 @@ class Tutorial(keras.callbacks.Callback):
 
 
 class Late:
-    """A value that comes 20 ms after somebody asks for it."""
+    """A value that comes 20 ms after it is asked for."""
 
     def read(self):
         time.sleep(0.02)

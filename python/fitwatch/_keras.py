@@ -354,9 +354,12 @@ def is_library_code(function: Any) -> bool:
     One that other code has put in its place is not, whatever `functools.wraps` has copied from the
     original; nor is a mock.
     """
-    return type(function) is FunctionType and function.__code__.co_filename.startswith(
-        (OURS, KERAS)
-    )
+    return is_function_in(function, (OURS, KERAS))
+
+
+def is_function_in(function: Any, folders: tuple[str, ...]) -> bool:
+    """Whether it is a plain function whose code lies in one of the folders, each with its slash."""
+    return type(function) is FunctionType and function.__code__.co_filename.startswith(folders)
 
 
 def is_as_keras_has_it(cls: type) -> bool:

@@ -8,8 +8,9 @@ callback's values go through them.
 import os
 import sys
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
+
+from fitwatch import _keras
 
 # Where tools put functions of theirs, and which.
 _GENERATED = "tensorflow.python.ops.gen_summary_ops"
@@ -53,7 +54,7 @@ def _is_of_package(function: Any, package: str) -> bool:
     homes = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
     if not homes:
         return True  # a stand-in for the package, of which nothing can be said
-    return type(function) is FunctionType and function.__code__.co_filename.startswith(homes)
+    return _keras.is_function_in(function, homes)
 
 
 class ListenedFile:

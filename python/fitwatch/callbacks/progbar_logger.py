@@ -133,9 +133,9 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
         # A compiled list draws some batches only; Keras's bar keeps what was in the logs of any of
         # them, in the order in which it came up.
         if type(self.progbar) is ProgressBar and self.verbose == 1:
-            seen = self._fitwatch_progress.written | (logs or {})
-            names = self._fitwatch_progress.written.keys()
-            self.progbar.take([(name, seen[name]) for name in names if seen[name] is not None])
+            written = self._fitwatch_progress.written
+            seen = written | (logs or {})
+            self.progbar.take([(name, seen[name]) for name in written if seen[name] is not None])
         super()._finalize_progbar(logs)
 
     def _fitwatch_draw_bare(self, batch: int, logs: Any) -> None:
