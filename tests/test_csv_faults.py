@@ -2,12 +2,15 @@
 
 import os
 import pickle
-import subprocess
+import signal
 import sys
+import warnings
+from pathlib import Path
 
 import keras
 import pytest
 from csv_files import read, write
+from killed import Child
 
 import fitwatch
 from fitwatch import callbacks
@@ -39,37 +42,46 @@ def test_a_folder_that_is_lost_is_reported_once_and_training_goes_on(make_model,
     assert len(history.epoch) == 5
 
 
-FULL = """
-import resource, signal, sys, warnings
-from fitwatch import callbacks
+def in_own_process(target, path, *arguments):
+    """What `target(say, path, ...)` says in a process whose files can be limited in size."""
+    with Child(target, str(path), *arguments) as child:
+        said = child.hear_all()
+        assert child.exit_code() == 0
+    return said
 
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-path, freq = sys.argv[1:]
-logger = callbacks.CSVLogger(path, update_freq=freq)
-logger.on_train_begin()
-with warnings.catch_warnings(record=True) as warned:
-    warnings.simplefilter("always")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-    for epoch in range(20):
-        logger.on_epoch_begin(epoch)
-        logger.on_train_batch_end(0, {"loss": 0.5})
-        logger.on_epoch_end(epoch, {"loss": 0.25})
-        if epoch == 15:
-            print(repr(open(path, newline="").read()))
-            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
-    logger.on_train_end()
-print([str(w.message) for w in warned if "CSVLogger" in str(w.message)])
-"""
+
+def limit_files(size=None):
+    """A limit on the size of files stands for a full disk; None for no limit."""
+    import resource  # not on Windows
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limit = resource.RLIM_INFINITY if size is None else size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+
+def fill_the_disk(say, path, update_freq):
+    logger = callbacks.CSVLogger(path, update_freq=update_freq)
+    logger.on_train_begin()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        limit_files(100)
+        for epoch in range(20):
+            logger.on_epoch_begin(epoch)
+            logger.on_train_batch_end(0, {"loss": 0.5})
+            logger.on_epoch_end(epoch, {"loss": 0.25})
+            if epoch == 15:
+                say(Path(path).read_bytes())
+                limit_files(10_000)
+        logger.on_train_end()
+    say([str(w.message) for w in warned if "CSVLogger" in str(w.message)])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
 @pytest.mark.parametrize("update_freq", ["epoch", "batch"])
 def test_a_full_disk_is_reported_once_leaves_no_torn_row_and_loses_nothing(path, update_freq):
-    """A limit on the size of files stands for the disk: the last row fits in half."""
-    run = [sys.executable, "-c", FULL, str(path), update_freq]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
-    while_full, warned = map(eval, done.stdout.splitlines())
-    assert while_full.endswith("\r\n")
+    """The last row fits in half."""
+    while_full, warned = in_own_process(fill_the_disk, path, update_freq)
+    assert while_full.endswith(b"\r\n")
     assert 60 < len(while_full) <= 100
     assert len(warned) == 1
     assert "log.csv' cannot be written, and training goes on" in warned[0]
@@ -77,29 +89,23 @@ def test_a_full_disk_is_reported_once_leaves_no_torn_row_and_loses_nothing(path,
     assert epochs == [str(epoch) for epoch in range(20)]
 
 
-NARROW = """
-import resource, signal, sys, warnings
-from fitwatch import callbacks
-
-warnings.simplefilter("ignore")
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-logger = callbacks.CSVLogger(sys.argv[1])
-logger.on_train_begin()
-for epoch in range(100):
-    logger.on_epoch_end(epoch, {"loss": 0.5})
-size = len(open(sys.argv[1], newline="").read())
-resource.setrlimit(resource.RLIMIT_FSIZE, (size + 60, resource.RLIM_INFINITY))
-for epoch in range(100, 103):
-    logger.on_epoch_end(epoch, {"loss": 0.5, "late": 1.0})
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
-logger.on_epoch_end(103, {"loss": 0.5, "late": 1.0})
-logger.on_train_end()
-"""
+def widen_without_space(say, path):
+    warnings.simplefilter("ignore")
+    logger = callbacks.CSVLogger(path)
+    logger.on_train_begin()
+    for epoch in range(100):
+        logger.on_epoch_end(epoch, {"loss": 0.5})
+    limit_files(os.path.getsize(path) + 60)
+    for epoch in range(100, 103):
+        logger.on_epoch_end(epoch, {"loss": 0.5, "late": 1.0})
+    limit_files(10_000)
+    logger.on_epoch_end(103, {"loss": 0.5, "late": 1.0})
+    logger.on_train_end()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
 def test_where_there_is_no_space_for_another_column_rows_go_on(path):
-    subprocess.run([sys.executable, "-c", NARROW, str(path)], check=True)
+    in_own_process(widen_without_space, path)
     rows = read(path)
     assert rows[0] == ["epoch", "loss", "val_loss", "late"]
     assert [row[0] for row in rows[1:]] == [str(epoch) for epoch in range(104)]
@@ -107,52 +113,41 @@ def test_where_there_is_no_space_for_another_column_rows_go_on(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-LONG = """
-import resource, signal, sys, warnings
-from fitwatch import callbacks
-
-warnings.simplefilter("ignore")
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-logger = callbacks.CSVLogger(sys.argv[1])
-logger.on_train_begin()
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-for epoch in range(3):
-    logger.on_epoch_end(epoch, {"text": "x" * 700_000})
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-logger.on_epoch_end(3, {"text": "y"})
-logger.on_train_end()
-"""
+def give_up_the_first_rows(say, path):
+    warnings.simplefilter("ignore")
+    logger = callbacks.CSVLogger(path)
+    logger.on_train_begin()
+    limit_files(0)
+    for epoch in range(3):
+        logger.on_epoch_end(epoch, {"text": "x" * 700_000})
+    limit_files()
+    logger.on_epoch_end(3, {"text": "y"})
+    logger.on_train_end()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
 def test_a_header_is_there_even_if_what_came_first_was_given_up(path):
-    subprocess.run([sys.executable, "-c", LONG, str(path)], check=True)
+    in_own_process(give_up_the_first_rows, path)
     lines = path.read_text().splitlines()
     assert lines[0] == "epoch,text,val_text"
     assert lines[-1] == "3,y,NA"
 
 
-TWO = """
-import resource, signal, sys, warnings
-from fitwatch import callbacks
-
-warnings.simplefilter("ignore")
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-one, two = (callbacks.CSVLogger(sys.argv[1], append=True) for _ in range(2))
-one.on_train_begin()
-one.on_epoch_end(0, {"loss": 0.5})
-two.on_train_begin()
-for epoch in range(1, 6):
-    two.on_epoch_end(epoch, {"loss": 0.25})
-size = len(open(sys.argv[1], newline="").read())
-resource.setrlimit(resource.RLIMIT_FSIZE, (size + 3, resource.RLIM_INFINITY))
-one.on_epoch_end(6, {"loss": 0.5})
-"""
+def append_in_turn(say, path):
+    warnings.simplefilter("ignore")
+    one, two = (callbacks.CSVLogger(path, append=True) for _ in range(2))
+    one.on_train_begin()
+    one.on_epoch_end(0, {"loss": 0.5})
+    two.on_train_begin()
+    for epoch in range(1, 6):
+        two.on_epoch_end(epoch, {"loss": 0.25})
+    limit_files(os.path.getsize(path) + 3)
+    one.on_epoch_end(6, {"loss": 0.5})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
 def test_what_somebody_else_has_appended_is_never_cut_off(path):
-    subprocess.run([sys.executable, "-c", TWO, str(path)], check=True)
+    in_own_process(append_in_turn, path)
     assert path.read_bytes().endswith(b"\r\n")
     assert [row[0] for row in read(path)[1:]] == [str(epoch) for epoch in range(6)]
 

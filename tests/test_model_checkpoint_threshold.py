@@ -60,31 +60,37 @@ def test_stock_keras_overwrites_it(make_model, tmp_path):
     assert saver.best == 5
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_stock_keras_loads_the_file(make_model, data, tmp_path, ending):
-    path = tmp_path / f"best{ending}"
-    model = make_model(optimizer="adam")
-    model.fit(*data, verbose=0, callbacks=[keeper(path)])
-    script = (
-        "import sys, keras, numpy as np\n"
-        "path = sys.argv[1]\n"
-        "if path.endswith('.weights.h5'):\n"
-        "    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, 'softmax')])\n"
-        "    model.compile('adam', 'sparse_categorical_crossentropy', metrics=['accuracy'])\n"
-        "    model.optimizer.build(model.trainable_variables)\n"
-        "    model.load_weights(path)\n"
-        "else:\n"
-        "    model = keras.models.load_model(path)\n"
-        "assert 'fitwatch' not in sys.modules\n"
-        "print(model.get_weights()[0].tolist(), int(model.optimizer.iterations))\n"
-    )
-    asked = [sys.executable, "-c", script, str(path)]
+STOCK_KERAS = """
+import sys, keras
+for path in sys.argv[1:]:
+    if path.endswith(".weights.h5"):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(path)
+    else:
+        model = keras.models.load_model(path)
+    print(model.get_weights()[0].tolist(), int(model.optimizer.iterations))
+assert "fitwatch" not in sys.modules
+"""
+
+
+def test_stock_keras_loads_the_files(make_model, data, tmp_path):
+    """In one process, since Keras takes seconds to import."""
+    paths, expected = [], []
+    for ending in ENDINGS:
+        path = tmp_path / f"best{ending}"
+        model = make_model(optimizer="adam")
+        model.fit(*data, verbose=0, callbacks=[keeper(path)])
+        again = make_model(optimizer="adam")
+        again.optimizer.build(again.trainable_variables)
+        again.load_weights(path)
+        np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+        paths.append(str(path))
+        expected.append(f"{model.get_weights()[0].tolist()} {int(model.optimizer.iterations)}")
+    asked = [sys.executable, "-c", STOCK_KERAS, *paths]
     said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    assert said == f"{model.get_weights()[0].tolist()} {int(model.optimizer.iterations)}\n"
-    again = make_model(optimizer="adam")
-    again.optimizer.build(again.trainable_variables)
-    again.load_weights(path)
-    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+    assert said.splitlines() == expected
 
 
 @pytest.mark.parametrize("background", [False, True])
