@@ -2,7 +2,7 @@
 
 import json
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -52,18 +52,9 @@ def test_an_event_file_on_a_full_disk(model, tmp_path):
             board.on_epoch_end(epoch, {"loss": 0.5})
         board.on_train_end()
 
-    errors = []
-
-    def run_stock():
-        with pytest.raises(Exception, match="No space left") as raised:
-            run(STOCK)
-        errors.append(raised.value)
-
     # It leaves its writer behind as the default one, which TensorFlow has in each thread.
-    thread = threading.Thread(target=run_stock)
-    thread.start()
-    thread.join()
-    assert len(errors) == 1
+    with ThreadPoolExecutor(1) as thread, pytest.raises(Exception, match="No space left"):
+        thread.submit(run, STOCK).result()
     with pytest.warns(UserWarning, match="cannot be written") as warned:
         run(callbacks)
     assert len([w for w in warned if issubclass(w.category, UserWarning)]) == 1
@@ -156,9 +147,8 @@ def test_two_that_write_batches(model, tmp_path):
 
     # TensorFlow has its default writer in each thread.
     for module in MODULES.values():
-        thread = threading.Thread(target=run, args=(module,))
-        thread.start()
-        thread.join()
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(run, module).result()
     assert [module for module, _ in errors] == [STOCK]
 
 

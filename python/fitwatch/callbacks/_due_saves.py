@@ -56,8 +56,8 @@ class DueSaves:
         expected = name.removeprefix("val_") in logs or not self.validated
         return name in self.brought or (bool(self.validates) and expected)
 
-    def is_first_validation(self, logs: dict[str, Any]) -> bool:
-        """Whether the logs of an epoch are the first ones with what a validation brings."""
+    def note_validation(self, logs: dict[str, Any]) -> bool:
+        """Takes the logs of an epoch; gives whether they are the first ones with a validation's."""
         before = self.validated
         self.validated = before or any(str(name).startswith("val_") for name in logs)
         return self.validated and not before

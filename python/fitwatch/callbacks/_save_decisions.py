@@ -111,7 +111,7 @@ class SaveDecisions:
         Raises:
             KeyError: A field of `filepath` is such a one, whether a save is due or not.
         """
-        first = self._fitwatch_due.is_first_validation(logs)
+        first = self._fitwatch_due.note_validation(logs)
         unknown = self._fitwatch_unknown_fields(0, logs) if first else []
         if any(name.startswith("val_") for name in unknown):
             self._get_file_path(epoch, 0, logs)

@@ -107,6 +107,13 @@ impl EarlyStopping {
             .filter_map(|(number, metric)| metric.stalled.then_some(number))
     }
 
+    /// The numbers of the metrics that have diverged, by their thresholds as they are now.
+    pub fn diverged(&self) -> impl Iterator<Item = usize> {
+        self.metrics()
+            .enumerate()
+            .filter_map(|(number, metric)| metric.still_diverged().then_some(number))
+    }
+
     /// The metrics, in order.
     pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
         std::iter::once(&self.first).chain(&self.others)
@@ -123,8 +130,7 @@ impl EarlyStopping {
     pub fn still_stops(&self) -> bool {
         let unit = self.stopped_batch.unwrap_or(self.stopped_epoch);
         unit >= self.start
-            && (self.metrics().any(Metric::still_diverged)
-                || self.all_or_any(Metric::still_stalled))
+            && (self.diverged().next().is_some() || self.all_or_any(Metric::still_stalled))
     }
 
     fn all_or_any_stalled(&self) -> bool {

@@ -19,9 +19,9 @@ const KINDS: usize = 4;
 
 /// Adds up what the hooks of callbacks take of the time of batches.
 ///
-/// The time for which a hook waits for values is not its own: the device takes it. The first batch of each
-/// kind, in which the model is compiled, and pauses between batches do not count. One long call
-/// tells nothing, so the longest ones are left out before a callback is called slow.
+/// The time for which a hook waits for values is not its own: the device takes it. The first batch
+/// of each kind, in which the model is compiled, and pauses between batches do not count. One long
+/// call tells nothing, so the longest ones are left out before a callback is called slow.
 #[derive(Debug, Default)]
 pub struct SlowHooks {
     callbacks: Vec<Calls>,

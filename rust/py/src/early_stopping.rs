@@ -205,10 +205,7 @@ impl EarlyStopping {
 
     /// The numbers of the metrics that have diverged, by their thresholds as they are now.
     fn diverged(&self) -> Vec<usize> {
-        let metrics = self.0.metrics().enumerate();
-        metrics
-            .filter_map(|(number, metric)| metric.still_diverged().then_some(number))
-            .collect()
+        self.0.diverged().collect()
     }
 
     /// Whether a training that was stopped would be stopped again, by the rules as they are now.
