@@ -27,7 +27,8 @@ import report
 from full_set import full_set
 from keras.src.callbacks import callback_list as stock_list
 
-from fitwatch import _arrays, callbacks
+from fitwatch import callbacks
+from fitwatch._engine import readers
 
 BATCHES, ROUNDS = 200, 15
 WIDTH = 512
@@ -122,7 +123,7 @@ def counted(owner, name, count, which=lambda *args: True):
 
 def waits(folder):
     """Waits for values of the device, in a batch, with everything on."""
-    transfer = _arrays.JaxTransfer if keras.config.backend() == "jax" else _arrays.TorchTransfer
+    transfer = readers.JaxTransfer if keras.config.backend() == "jax" else readers.TorchTransfer
     (x, y), found = data(), {}
     for kind, (make, made) in lists(folder).items():
         if not kind.endswith("everything on"):

@@ -17,7 +17,7 @@ import time
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from fitwatch import _plot
+from fitwatch._view import plot
 
 losses = np.empty({LOSSES}, dtype=np.float32)
 rng = np.random.default_rng(0)
@@ -29,8 +29,8 @@ DRAW = {
     "fitwatch": """
 def save(losses):
     epochs = [(epoch, epoch * len(losses) // 20) for epoch in range(20)]
-    curve = _plot.Curve(losses, epochs=epochs)
-    _plot.save_curve(path, curve, title="Loss", xlabel="Batch", ylabel="Loss")
+    curve = plot.Curve(losses, epochs=epochs)
+    plot.save_curve(path, curve, title="Loss", xlabel="Batch", ylabel="Loss")
 """,
     "plain matplotlib": """
 def save(losses):

@@ -12,7 +12,7 @@ import pytest
 from keras.src import callbacks as theirs
 
 from fitwatch import callbacks as ours
-from fitwatch.callbacks._monitor import Monitor
+from fitwatch._monitors.metric import Monitor
 
 REPLACED = [name for name in ours.__all__ if hasattr(theirs, name)]
 FILES = [

@@ -4,7 +4,8 @@ import ctypes
 
 import keras
 
-from fitwatch import _arrays, _core
+from fitwatch import _core
+from fitwatch._engine import readers
 
 
 class LateScalar:
@@ -95,7 +96,7 @@ def device_reader(transfer):
 
 def use(monkeypatch, reader):
     """Makes callback lists that are built from now on read with `reader`."""
-    monkeypatch.setattr(_arrays, "reader", lambda: reader)
+    monkeypatch.setattr(readers, "reader", lambda: reader)
 
 
 def backend_scalar(value, dtype="float32"):

@@ -132,10 +132,10 @@ def test_another_model_is_refused_and_nothing_is_changed(make_model, data, tmp_p
 
 
 def test_another_version_is_refused(make_model, data, tmp_path, monkeypatch):
-    from fitwatch.callbacks import _backup_file
+    from fitwatch._checkpoint import backup_file
 
     with monkeypatch.context() as later:
-        later.setattr(_backup_file, "VERSION", 7)
+        later.setattr(backup_file, "VERSION", 7)
         crash(make_model(), data, BackupAndRestore(tmp_path / "b"))
     before = content(tmp_path / "b")
     with pytest.raises(ValueError, match=r"version 7 .*knows version 1"):

@@ -256,7 +256,7 @@ def test_many_batches_wait_in_bounded_space():
 
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
-        patch.setattr("fitwatch._arrays.reader", late_reader)
+        patch.setattr("fitwatch._engine.readers.reader", late_reader)
         history = callbacks.LossHistory()
         callback_list = callbacks.CallbackList([history])
         scalars = [LateScalar(i) for i in range(3000)]

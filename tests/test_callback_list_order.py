@@ -6,7 +6,7 @@ import pytest
 from scalars import LateScalar, backend_scalar, late_reader, use
 
 from fitwatch import callbacks
-from fitwatch.callbacks import _compiled
+from fitwatch._engine import plan
 
 NAN = float("nan")
 
@@ -54,7 +54,7 @@ def test_a_replaced_hook_of_ours_is_called():
         callback_list.on_train_batch_end(batch, {"loss": 1.0})
     assert list(mine.losses) == [2, 2, 2]
     assert len(patched.losses) == 0
-    forms = [form for _, _, form in _compiled.plan([mine, patched], "on_train_batch_end", None)]
+    forms = [form for _, _, form in plan.plan([mine, patched], "on_train_batch_end", None)]
     assert forms == [None, None]
 
 

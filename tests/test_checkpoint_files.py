@@ -150,7 +150,7 @@ def test_what_is_saved_is_the_model_as_it_was(make_model, data, tmp_path, ending
 
 
 def test_an_error_of_the_background_comes_out_of_fit(make_model, data, tmp_path, monkeypatch):
-    from fitwatch import _keras_saving
+    from fitwatch._keras import saving
 
     def write(self, path, more):
         raise OSError(28, "No space left on device")
@@ -159,7 +159,7 @@ def test_an_error_of_the_background_comes_out_of_fit(make_model, data, tmp_path,
         tmp_path / "m.keras", "loss", save_best_only=True, save_on_background=True
     )
     with monkeypatch.context() as full:
-        full.setattr(_keras_saving.ModelSnapshot, "write", write)
+        full.setattr(saving.ModelSnapshot, "write", write)
         with pytest.raises(OSError, match="No space left") as failed:
             make_model().fit(*data, epochs=9, verbose=0, callbacks=[saver])
     assert "m.keras' was not saved" in failed.value.__notes__[0]

@@ -337,7 +337,7 @@ assert keras.callbacks.TensorBoard.__module__.startswith("{expected}")
 from keras.callbacks import EarlyStopping
 assert EarlyStopping.__module__.startswith("{expected}")
 assert keras.__spec__.loader is keras.__loader__
-assert type(keras.__loader__).__module__ != "fitwatch._after_import"
+assert type(keras.__loader__).__module__ != "fitwatch._enable.after_import"
 fitwatch.disable()
 assert keras.callbacks.TensorBoard.__module__.startswith("keras")
 """

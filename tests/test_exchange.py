@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 
-from fitwatch import _settings, distributed
-from fitwatch._exchange import Exchange, ProcessError
+from fitwatch import distributed
+from fitwatch._distributed.exchange import Exchange, ProcessError
+from fitwatch._enable import settings
 
 
 class Store:
@@ -43,7 +44,7 @@ def ranks(monkeypatch):
     """Makes the exchanges of some ranks."""
 
     def make(size, deadline=30.0, store=None):
-        monkeypatch.setattr(_settings, "deadline", deadline)
+        monkeypatch.setattr(settings, "deadline", deadline)
         store = store or Store()
         made = all_at_once(*(partial(Exchange, rank, size, store) for rank in range(size)))
         everything.extend(made)
@@ -102,7 +103,7 @@ def test_threads_end_with_the_exchange(ranks):
 
 def test_a_training_that_failed_leaves_nothing_to_the_next_one(ranks, monkeypatch):
     store = Store()
-    monkeypatch.setattr(_settings, "deadline", 0.3)
+    monkeypatch.setattr(settings, "deadline", 0.3)
     # One has never come to the first training; and the other way round to the second one.
     with pytest.raises(ProcessError, match="rank 1 did not come to the beginning"):
         Exchange(0, 2, store)
@@ -229,11 +230,11 @@ def test_a_store_that_is_gone_is_an_error_that_says_so(ranks):
 
 
 def test_settings_are_taken_as_a_whole_or_not_at_all():
-    before = _settings.deadline, _settings.agree_every
+    before = settings.deadline, settings.agree_every
     for deadline in (0, -1, float("inf"), float("nan"), "60", 10**10):
         with pytest.raises((TypeError, ValueError), match="deadline must be"):
             distributed.configure(deadline=deadline, agree_every=7)
     for every in (0, -1, 2.5, None.__class__, 10**30):
         with pytest.raises((TypeError, ValueError), match="agree_every must be"):
             distributed.configure(deadline=7, agree_every=every)
-    assert (_settings.deadline, _settings.agree_every) == before
+    assert (settings.deadline, settings.agree_every) == before

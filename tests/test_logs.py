@@ -9,7 +9,7 @@ import pytest
 from scalars import backend_scalar
 
 from fitwatch import callbacks
-from fitwatch._logs import Logs
+from fitwatch._engine.logs import Logs
 
 
 class Keeper(keras.callbacks.Callback):
@@ -111,7 +111,7 @@ def test_what_is_written_stays_as_it_is(logs):
 
 def test_a_value_that_is_not_read_is_not_converted(monkeypatch):
     reads = []
-    monkeypatch.setattr("fitwatch._arrays.reader", lambda: Reader(reads))
+    monkeypatch.setattr("fitwatch._engine.readers.reader", lambda: Reader(reads))
     logs = Logs()
     dict.__setitem__(logs, "loss", "raw")
     dict.__setitem__(logs, "mae", "raw")

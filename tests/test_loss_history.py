@@ -93,10 +93,10 @@ def test_a_plot_for_every_epoch(make_model, data, tmp_path):
 
 
 def test_a_plot_shows_the_losses_of_its_epoch(tmp_path, monkeypatch):
-    from fitwatch import _plot
+    from fitwatch._view import plot
 
     drawn = []
-    monkeypatch.setattr(_plot, "save_curve", lambda path, curve, **o: drawn.append((curve, o)))
+    monkeypatch.setattr(plot, "save_curve", lambda path, curve, **o: drawn.append((curve, o)))
     history = LossHistory(tmp_path / "{epoch}.png", capacity=3, title="{epoch}: $5 {x}")
     history.on_train_begin()
     for epoch in (0, 1):
@@ -193,12 +193,10 @@ def fed(history, epochs, validation=None):
 
 
 def test_a_plot_of_the_whole_run_at_the_end(tmp_path, monkeypatch):
-    from fitwatch import _plot
+    from fitwatch._view import plot
 
     drawn = []
-    monkeypatch.setattr(
-        _plot, "save_curve", lambda path, curve, **o: drawn.append((path, curve, o))
-    )
+    monkeypatch.setattr(plot, "save_curve", lambda path, curve, **o: drawn.append((path, curve, o)))
     history = fed(
         LossHistory(tmp_path / "run.png"), [[3.0, 2.0], [1.0], [2.0, 4.0]], [2.5, 1.5, 3.5]
     )

@@ -215,7 +215,7 @@ def test_the_last_model_has_it_where_it_is_the_best(make_model, tmp_path):
 
 def test_the_value_is_in_the_same_atomic_save(make_model, tmp_path, monkeypatch):
     """If it cannot be written, the old file is as it was, with its own value."""
-    from fitwatch.callbacks._best_in_file import Best
+    from fitwatch._checkpoint.best_in_file import Best
 
     for background in (False, True):
         path = tmp_path / f"{background}.keras"

@@ -5,14 +5,14 @@ import json
 import keras
 import pytest
 
-from fitwatch.callbacks import _model_graph
+from fitwatch._sinks import model_graph
 
 layers = keras.layers
 
 
 def edges(model):
     """Each layer with what goes into it."""
-    graph = _model_graph.nodes(json.loads(model.to_json()))
+    graph = model_graph.nodes(json.loads(model.to_json()))
     return {node.name: node.inputs for node in graph}
 
 
@@ -21,7 +21,7 @@ def test_a_chain():
     assert edges(model) == {"in": [], "a": ["in"]}
     model = keras.Sequential([layers.Dense(3, name="a"), layers.ReLU(name="b")])
     assert edges(model) == {"a": [], "b": ["a"]}
-    graph = _model_graph.nodes(json.loads(model.to_json()))
+    graph = model_graph.nodes(json.loads(model.to_json()))
     assert [node.kind for node in graph] == ["Dense", "ReLU"]
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color
 
-from fitwatch import _plot, _sample
-from fitwatch._plot import Curve
+from fitwatch._view import downsample, plot
+from fitwatch._view.plot import Curve
 
 # Whoever plots in a training loop must not be warned.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -30,7 +30,7 @@ def fall(count, decades):
 
 def draw(losses, **what):
     """The figure, laid out as it is saved, and its axes."""
-    figure = _plot.draw(Curve(np.array(losses, dtype=np.float32), **what), **TEXTS)
+    figure = plot.draw(Curve(np.array(losses, dtype=np.float32), **what), **TEXTS)
     figure.canvas.draw()
     return figure, figure.axes[0]
 
@@ -60,12 +60,12 @@ def verticals(axes, color):
 @pytest.mark.parametrize("chunk", [1, 5000, 2**18])
 @pytest.mark.parametrize("count", [1, 7, 2000, 2001, 4000, 12_345])
 def test_bins_hold_what_a_plain_loop_finds(monkeypatch, count, chunk):
-    monkeypatch.setattr(_sample, "CHUNK", chunk)
+    monkeypatch.setattr(downsample, "CHUNK", chunk)
     losses = noise(count)
     losses[::5] = np.nan
     losses[1::11] = np.inf
     losses[40:60] = -np.inf
-    bins = _sample.sample(losses, 100)
+    bins = downsample.sample(losses, 100)
     assert len(bins.low) <= 2000
     size = math.ceil(count / 2000)
     for i, start in enumerate(range(0, count, size)):
@@ -82,7 +82,7 @@ def test_bins_hold_what_a_plain_loop_finds(monkeypatch, count, chunk):
 def test_sampling_takes_little_memory():
     losses = noise(4 * 10**6)
     tracemalloc.start()
-    _sample.sample(losses)
+    downsample.sample(losses)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < losses.nbytes / 2
@@ -91,8 +91,8 @@ def test_sampling_takes_little_memory():
 def test_the_smoothed_loss_is_a_weighted_mean_without_a_pull_to_zero():
     losses = noise(12_345)
     losses[3000:3100] = np.nan
-    bins = _sample.sample(losses)
-    smoothed = _sample.smooth(bins)
+    bins = downsample.sample(losses)
+    smoothed = downsample.smooth(bins)
     assert smoothed[0] == pytest.approx(losses[:7].mean())
     half_life = len(bins.low) / 100
     for i in (1, 50, 428, 800, len(smoothed) - 1):
@@ -104,8 +104,8 @@ def test_the_smoothed_loss_is_a_weighted_mean_without_a_pull_to_zero():
 
 
 def test_few_losses_are_smoothed_over_five():
-    step = _sample.sample(np.r_[np.zeros(100), np.ones(100)].astype(np.float32))
-    assert _sample.smooth(step)[104] == pytest.approx(0.5, abs=1e-5)
+    step = downsample.sample(np.r_[np.zeros(100), np.ones(100)].astype(np.float32))
+    assert downsample.smooth(step)[104] == pytest.approx(0.5, abs=1e-5)
 
 
 @pytest.mark.parametrize("spike", [100, -100])
@@ -204,7 +204,7 @@ def test_the_axis_is_logarithmic_where_it_suits(losses, what, scale):
 
 def test_borders_stand_where_epochs_begin():
     _, axes = draw(noise(300), epochs=[(4, 0), (5, 100), (6, 200)])
-    assert verticals(axes, _plot.GREY) == [(0, 0), (100, 0), (200, 0)]
+    assert verticals(axes, plot.GREY) == [(0, 0), (100, 0), (200, 0)]
     (top,) = axes.child_axes
     assert [label.get_text() for label in top.get_xticklabels()] == ["4", "5", "6"]
     assert top.get_xticks().tolist() == [0, 100, 200]
@@ -218,7 +218,7 @@ def test_one_epoch_has_no_border():
 
 def test_borders_that_were_forgotten_are_not_drawn():
     _, axes = draw(noise(100), first=250, epochs=[(0, 0), (1, 150), (2, 300), (3, 400)])
-    assert verticals(axes, _plot.GREY) == [(300, 0)]
+    assert verticals(axes, plot.GREY) == [(300, 0)]
     assert axes.get_xlim()[0] > 240
 
 
@@ -229,14 +229,14 @@ def test_of_many_epochs_round_ones_are_shown(count):
     shown = [int(label.get_text()) for label in top.get_xticklabels()]
     assert 10 <= len(shown) <= 25
     assert len({later - earlier for earlier, later in itertools.pairwise(shown)}) == 1
-    assert verticals(axes, _plot.GREY) == [(3 * epoch, 0) for epoch in shown]
+    assert verticals(axes, plot.GREY) == [(3 * epoch, 0) for epoch in shown]
     assert not overlapping(figure, top.get_xticklabels())
 
 
 def test_epochs_that_are_too_short_for_their_numbers_are_left_out():
     epochs = [(0, 0), (1, 3), (2, 6), (3, 150), (4, 150), (5, 299), (6, 300)]
     _, axes = draw(noise(300), epochs=epochs)
-    assert verticals(axes, _plot.GREY) == [(0, 0), (150, 0), (299, 0)]
+    assert verticals(axes, plot.GREY) == [(0, 0), (150, 0), (299, 0)]
 
 
 def overlapping(figure, texts):
@@ -316,14 +316,14 @@ def test_large_batch_numbers_are_readable():
     ],
 )
 def test_numbers_are_short(number, text):
-    assert _plot.short(number) == text
+    assert plot.short(number) == text
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_a_picture_is_small_and_none_of_pyplots(tmp_path, suffix):
     path = tmp_path / f"x.{suffix}"
     curve = Curve(noise(100_000), epochs=[(e, e * 250) for e in range(400)])
-    _plot.save_curve(str(path), curve, **TEXTS)
+    plot.save_curve(str(path), curve, **TEXTS)
     assert path.stat().st_size < 300_000
     assert not matplotlib.pyplot.get_fignums()
 
@@ -331,12 +331,12 @@ def test_a_picture_is_small_and_none_of_pyplots(tmp_path, suffix):
 @pytest.mark.parametrize(("name", "saved"), [("плот", "плот.png"), ("lr0.1", "lr0.1.png")])
 def test_texts_and_paths_are_taken_as_they_are(tmp_path, name, saved):
     text = "Потери $за эпоху$ {3} \\alpha a_b^{c} 100%"
-    _plot.save_curve(
+    plot.save_curve(
         str(tmp_path / name), Curve(noise(30)), title=text, xlabel=text, ylabel=text + " $"
     )
     height, width, _ = matplotlib.image.imread(tmp_path / saved).shape
     assert (width, height) == (1200, 675)
-    axes = _plot.draw(Curve(noise(30)), title=text, xlabel=text, ylabel=text).axes[0]
+    axes = plot.draw(Curve(noise(30)), title=text, xlabel=text, ylabel=text).axes[0]
     for made in (axes.title, axes.xaxis.label, axes.yaxis.label):
         assert made.get_text() == text
         assert not made.get_parse_math()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scalars import DeviceScalar, LateScalar, Transfer, backend_scalar, device_reader, late_reader
 
-from fitwatch import _arrays, _core
+from fitwatch import _core
+from fitwatch._engine import readers
 
 BACKEND = keras.config.backend()
 
@@ -24,7 +25,7 @@ def keras_own(value):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32", "bool"])
 def test_scalars_of_the_backend_are_what_keras_makes_of_them(dtype):
     value = backend_scalar(1, dtype)
-    number = _arrays.reader().read(value)
+    number = readers.reader().read(value)
     assert number == keras_own(value) == 1.0
     # Keras cannot convert TensorFlow's bfloat16, and hands it on as it is.
     assert type(number) is type(keras_own(value))
@@ -34,14 +35,14 @@ def test_scalars_of_the_backend_are_what_keras_makes_of_them(dtype):
 @pytest.mark.parametrize("value", [0.1, -1e-40, 3e38, float("inf"), float("-inf"), float("nan")])
 def test_float32_is_exact(value):
     scalar = backend_scalar(value)
-    np.testing.assert_equal(_arrays.reader().read(scalar), keras_own(scalar))
+    np.testing.assert_equal(readers.reader().read(scalar), keras_own(scalar))
 
 
 def test_float64_is_exact():
     if BACKEND == "jax":
         pytest.skip("JAX has no float64 unless it is told to; see the test below")
     scalar = backend_scalar(0.1, "float64")
-    assert _arrays.reader().read(scalar) == 0.1
+    assert readers.reader().read(scalar) == 0.1
 
 
 @pytest.mark.parametrize(
@@ -61,21 +62,21 @@ def test_float64_is_exact():
     ids=repr,
 )
 def test_other_values_are_what_keras_makes_of_them(value):
-    read = _arrays.reader().read(value)
+    read = readers.reader().read(value)
     assert read == keras_own(value)
     assert type(read) is type(keras_own(value))
 
 
 def test_an_array_comes_as_numpy_has_it():
     value = keras.ops.convert_to_tensor([1.0, 2.0])
-    read = _arrays.reader().read(value)
+    read = readers.reader().read(value)
     assert isinstance(read, np.ndarray)
     np.testing.assert_array_equal(read, keras_own(value))
 
 
 def test_a_variable_is_read():
-    assert _arrays.reader().read(keras.Variable(2.0).value) == 2.0
-    assert _arrays.reader().read(keras.Variable(2.0)) == keras_own(keras.Variable(2.0))
+    assert readers.reader().read(keras.Variable(2.0).value) == 2.0
+    assert readers.reader().read(keras.Variable(2.0)) == keras_own(keras.Variable(2.0))
 
 
 def test_an_interrupt_while_converting_is_no_value():
@@ -84,7 +85,7 @@ def test_an_interrupt_while_converting_is_no_value():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _arrays.reader().read(Interrupted())
+        readers.reader().read(Interrupted())
 
 
 def test_an_address_is_read_once_the_value_is_there():
@@ -138,8 +139,9 @@ import os
 os.environ["KERAS_BACKEND"] = "jax"
 import jax, jax.numpy as jnp, numpy as np
 import fitwatch.callbacks
-from fitwatch import _arrays, _core
-reader = _arrays.reader()
+from fitwatch import _core
+from fitwatch._engine import readers
+reader = readers.reader()
 
 a = jax.jit(lambda x: x * 2)(jnp.float32(1)); a.delete()
 assert reader.read(a) is a                          # Keras keeps what it cannot read, too
@@ -148,7 +150,7 @@ assert jax.device_count() == 2
 mesh = jax.sharding.Mesh(jax.devices(), "x")
 everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 value = jax.device_put(jnp.float32(0.1), everywhere)
-assert _arrays.jax_layout(value) == "replicated float32"
+assert readers.jax_layout(value) == "replicated float32"
 assert reader.read(value) == float(np.float32(0.1))
 gone = jax.device_put(jnp.float32(0.2), everywhere); gone.delete()
 assert reader.read(gone) is gone
@@ -161,10 +163,10 @@ assert reader.read(second) == float(np.float32(0.3))
 
 with jax.enable_x64(True):
     double = jnp.float64(0.1)
-    assert _arrays.jax_layout(double) == "address float64"
+    assert readers.jax_layout(double) == "address float64"
     assert reader.read(double) == 0.1
     row = jnp.float64([0.1, 0.2])
-    assert _arrays.jax_layout(row) == "row float64 of 2"
+    assert readers.jax_layout(row) == "row float64 of 2"
     assert reader.read(_core.Item(row, 1)) == 0.2
 """
 
@@ -180,7 +182,7 @@ def test_items_of_a_jax_array():
     """Several values that left a step as one array."""
     import jax
 
-    reader = _arrays.reader()
+    reader = readers.reader()
     row = jax.jit(lambda x: x * 2)(np.array([1, np.nan, 0.05], "float32"))
     items = [_core.Item(row, at) for at in range(3)]
     expected = [2, np.nan, float(np.float32(0.1))]
@@ -217,7 +219,7 @@ def test_items_of_a_row_that_comes_late():
 @pytest.mark.parametrize("count", [1, 128, 300])
 def test_jax_transfer(count):
     """What moves values from an accelerator; here the accelerator is the CPU."""
-    transfer = _arrays.JaxTransfer()
+    transfer = readers.JaxTransfer()
     arrays = [backend_scalar(i / 7) for i in range(count)]
     arrays[count // 2].delete()
     handle = transfer.start(arrays)
@@ -230,7 +232,7 @@ def test_jax_transfer(count):
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="about TensorFlow's tensors")
 def test_tensorflow_transfer():
-    transfer = _arrays.TensorFlowTransfer()
+    transfer = readers.TensorFlowTransfer()
     arrays = [backend_scalar(0.1), backend_scalar([1.0, 2.0]), backend_scalar(2, "float16")]
     handle = transfer.start(arrays)
     assert transfer.ready(handle)
@@ -245,10 +247,10 @@ def test_tensors_are_read_as_keras_reads_them():
     for value in (0.1, 1e-40, float("nan"), float("-inf")):
         for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
             tensor = torch.tensor(value, dtype=dtype, requires_grad=True)
-            read, theirs = _arrays.reader().read(tensor), keras_own(tensor)
+            read, theirs = readers.reader().read(tensor), keras_own(tensor)
             assert type(read) is float
             np.testing.assert_equal(read, theirs)
     for other in (torch.tensor(3), torch.tensor(True), torch.tensor([2.5])):
-        assert _arrays.reader().read(other) == keras_own(other)
+        assert readers.reader().read(other) == keras_own(other)
     without_value = torch.zeros((), device="meta")
-    assert _arrays.reader().read(without_value) is without_value
+    assert readers.reader().read(without_value) is without_value

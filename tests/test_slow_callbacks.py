@@ -11,8 +11,8 @@ import pytest
 from warned import no_warnings
 
 import fitwatch
-from fitwatch import _arrays, _core, callbacks
-from fitwatch.callbacks import _slow
+from fitwatch import _core, callbacks
+from fitwatch._engine import readers, slow_hooks
 
 
 class Sleeps(keras.callbacks.Callback):
@@ -52,7 +52,7 @@ class Late:
 def late(monkeypatch):
     """Logs whose values come late, on every backend."""
     reader = _core.Reader(lambda value: value.read(), array=Late)
-    monkeypatch.setattr(_arrays, "reader", lambda: reader)
+    monkeypatch.setattr(readers, "reader", lambda: reader)
     return lambda: {"loss": Late()}
 
 
@@ -234,9 +234,9 @@ def test_nothing_is_said_of_those_that_are_fitwatch_s_own():
     """What they cost is known, and a subclass is its author's."""
     callback = callbacks.LearningRateScheduler(lambda step, lr: lr, unit="batch")
     with no_warnings():
-        _slow.report([(callback, 0.9, True)], [])
+        slow_hooks.report([(callback, 0.9, True)], [])
     with pytest.warns(UserWarning, match=r"Mine is slow: its batch hooks took 90%"):
-        _slow.report([(type("Mine", (callbacks.EarlyStopping,), {})(), 0.9, True)], [])
+        slow_hooks.report([(type("Mine", (callbacks.EarlyStopping,), {})(), 0.9, True)], [])
 
 
 def test_a_class_that_cannot_be_named_ends_no_training():
@@ -251,6 +251,6 @@ def test_a_class_that_cannot_be_named_ends_no_training():
 
     reported, shares = [], [(Odd(), 0.9, True)]
     with pytest.warns(UserWarning, match="cannot be reported: ZeroDivisionError") as caught:
-        _slow.report(shares, reported)
-        _slow.report(shares, reported)
+        slow_hooks.report(shares, reported)
+        slow_hooks.report(shares, reported)
     assert len(caught) == 1

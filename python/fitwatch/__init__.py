@@ -11,7 +11,7 @@ can be brought back, and `fitwatch.distributed` is about training in several pro
 from typing import Any
 
 from fitwatch._core import __version__
-from fitwatch._enable import disable, enable, enabled
+from fitwatch._enable.patch import disable, enable, enabled
 
 __all__ = [
     "CallbackList",
@@ -29,11 +29,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Imports what is heavy when it is first used: Keras and NumPy."""
     if name == "EventFileWriter":
-        from fitwatch._event_file_writer import EventFileWriter
+        from fitwatch._sinks.event_writer import EventFileWriter
 
         return EventFileWriter
     if name == "resumable":
-        from fitwatch._resumable import resumable
+        from fitwatch._checkpoint.resumable_data import resumable
 
         return resumable
     if name in ("callbacks", "distributed"):

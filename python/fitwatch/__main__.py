@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["run"] and len(given) > 1 and not given[1].startswith("-"):
         # Not by way of argparse, which has ideas of its own about the script's arguments.
-        from fitwatch._script import run as run_script
+        from fitwatch._cli.run_script import run as run_script
 
         return run_script(given[1], given[2:])
     options = parser.parse_args(given)
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"the demo needs {', '.join(missing)}: pip install {' '.join(missing)}")
     # Keras reads it once, when it is first imported: which is in the next line.
     os.environ["KERAS_BACKEND"] = options.backend
-    from fitwatch._demo import run
+    from fitwatch._cli.demo import run
 
     return run(out=options.out, epochs=options.epochs, seed=options.seed)
 

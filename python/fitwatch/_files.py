@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from fitwatch import _core, _keras
+from fitwatch import _core
+from fitwatch._keras import remote_files
 
 
 def is_remote(path: str) -> bool:
@@ -154,14 +155,14 @@ class RemoteFile:
         self._path = path
         self._published: bytes | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        _keras.require_remote(path)
+        remote_files.require_remote(path)
 
     def open(self, *, keep: bool) -> str:
         """The path of the local copy: an empty file; or, with `keep`, what lies there."""
         self._folder = tempfile.TemporaryDirectory()
         with open(self._local(), "wb") as file:
             if keep:
-                file.write(_keras.read_remote(self._path))
+                file.write(remote_files.read_remote(self._path))
         return self._local()
 
     def publish(self) -> None:
@@ -175,7 +176,7 @@ class RemoteFile:
         if content == self._published:
             return
         try:
-            _keras.write_remote(self._path, content)
+            remote_files.write_remote(self._path, content)
         except Exception as error:  # TensorFlow's are of its own kind
             raise OSError(f"{error}") from error
         self._published = content

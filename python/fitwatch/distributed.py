@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 
 import keras
 
-from fitwatch import _check, _settings
-from fitwatch._exchange import ProcessError
-from fitwatch._stores import JaxStore, Store, TorchStore
+from fitwatch import _check
+from fitwatch._distributed.exchange import ProcessError
+from fitwatch._distributed.stores import JaxStore, Store, TorchStore
+from fitwatch._enable import settings
 
 __all__ = ["ProcessError", "alone", "configure", "rank", "world_size"]
 
@@ -96,12 +97,12 @@ def configure(*, deadline: float | None = None, agree_every: int | None = None) 
     """
     seconds = _check.seconds("deadline", deadline)
     if seconds is None:
-        seconds = _settings.deadline
+        seconds = settings.deadline
     elif seconds > 366 * 86400:  # no clock of the system's takes just any number
         raise ValueError(f"deadline must be a year at most; got {deadline!r}.")
     if agree_every is not None:
-        _settings.agree_every = _check.count("agree_every", agree_every, minimum=1)
-    _settings.deadline = seconds
+        settings.agree_every = _check.count("agree_every", agree_every, minimum=1)
+    settings.deadline = seconds
 
 
 def world(model: Any = None) -> World:
@@ -111,7 +112,7 @@ def world(model: Any = None) -> World:
         model: The model, which knows about it on TensorFlow.
     """
     backend = keras.config.backend()
-    if _settings.alone:
+    if settings.alone:
         return _ALONE
     if backend == "jax":
         return _jax_world()
@@ -136,11 +137,11 @@ def alone() -> Iterator[None]:
         ...     distributed.world_size()
         1
     """
-    before, _settings.alone = _settings.alone, True
+    before, settings.alone = settings.alone, True
     try:
         yield
     finally:
-        _settings.alone = before
+        settings.alone = before
 
 
 def is_writer(model: Any = None) -> bool:

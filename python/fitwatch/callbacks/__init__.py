@@ -10,6 +10,7 @@ from contextlib import suppress as _suppress
 
 from keras.callbacks import Callback, LambdaCallback, RemoteMonitor, SwapEMAWeights
 
+from fitwatch import _moved as _moved
 from fitwatch.callbacks.backup_and_restore import BackupAndRestore
 from fitwatch.callbacks.callback_list import CallbackList
 from fitwatch.callbacks.csv_logger import CSVLogger

@@ -6,25 +6,26 @@ from typing import Any
 
 import keras
 
-from fitwatch import _check, _core, _files, _keras
-from fitwatch.callbacks import _ranks
-from fitwatch.callbacks._around import is_surrounded, surround
-from fitwatch.callbacks._backup_file import Backup
-from fitwatch.callbacks._backup_folder import BackupFolder
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._companions import has_state
-from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks._guarded import Guarded
-from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._resumes import Resumes
-from fitwatch.callbacks._trained_weights import (
+from fitwatch import _check, _core, _files
+from fitwatch._checkpoint import per_rank
+from fitwatch._checkpoint.backup_dir import BackupFolder
+from fitwatch._checkpoint.backup_file import Backup
+from fitwatch._checkpoint.callback_states import has_state
+from fitwatch._checkpoint.resume import Resumes
+from fitwatch._checkpoint.trained_weights import (
     Kept,
     forget_swaps,
     keep_before_the_last_swap,
     swappers,
     trained_weights,
 )
-from fitwatch.callbacks._training_state import TrainingState
+from fitwatch._checkpoint.training_state import TrainingState
+from fitwatch._engine.attachment import Base
+from fitwatch._engine.hooks_around import is_surrounded, surround
+from fitwatch._engine.nested import set_state
+from fitwatch._engine.plan import compiled
+from fitwatch._keras import trainer
+from fitwatch._monitors.nan_guard import Guarded
 
 
 class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
@@ -239,14 +240,14 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
             return
         TrainingState(self.model).load(found.path, found.backup)
         forget_swaps(self._fitwatch_companions())
-        _ranks.load_random(self._fitwatch_agreement(), self.model, found.backup)
+        per_rank.load_random(self._fitwatch_agreement(), self.model, found.backup)
         self._fitwatch_is_resumed = True
-        _keras.set_initial_epoch(self.model, found.epoch)
+        trainer.set_initial_epoch(self.model, found.epoch)
         self._fitwatch_set_epoch = True
 
     def _save_model(self) -> None:
         agreement = self._fitwatch_agreement()
-        ranks = _ranks.gather(agreement, self._fitwatch_order, self._model)
+        ranks = per_rank.gather(agreement, self._fitwatch_order, self._model)
         if self._fitwatch_is_silent or self._fitwatch_is_spoiled(self._fitwatch_logs):
             return
         trained = trained_weights(self._fitwatch_companions(), self.model, self._fitwatch_kept)
@@ -274,7 +275,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
             agreement.settle_before_backup(self._last_batch_seen)
         order = self._fitwatch_order
         last = order is not None and self._fitwatch_trained == order.batches
-        if last or _keras.model_of(self).stop_training:
+        if last or trainer.model_of(self).stop_training:
             # There is no batch to go on with.
             self._fitwatch_due_at_end = True
             return

@@ -8,15 +8,17 @@ from typing import Any
 
 import keras
 
-from fitwatch import _arrays, _check, _core, _fit, _keras, _settings
-from fitwatch._logs import Logs, flatten, register_trees
+from fitwatch import _check, _core
+from fitwatch._distributed.coordinator import agreement_of, join
+from fitwatch._enable import fit_scope, settings
+from fitwatch._engine import plan, readers, slow_hooks
+from fitwatch._engine.hooks_around import without_surroundings
+from fitwatch._engine.list_items import require_callback
+from fitwatch._engine.list_membership import refuse_twice
+from fitwatch._engine.logs import Logs, flatten, register_trees
+from fitwatch._engine.plan import Compiled
+from fitwatch._keras import stock, trainer
 from fitwatch._warn import warn
-from fitwatch.callbacks import _compiled, _slow
-from fitwatch.callbacks._agreement import agreement_of, join
-from fitwatch.callbacks._around import without_surroundings
-from fitwatch.callbacks._compiled import Compiled
-from fitwatch.callbacks._owned import refuse_twice
-from fitwatch.callbacks._require import require_callback
 from fitwatch.callbacks.history import History
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 
@@ -87,7 +89,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         **params: Any,
     ) -> None:
         if max_lag is None:
-            max_lag = _settings.max_lag
+            max_lag = settings.max_lag
         self._connect(_check.count("max_lag", max_lag))
         super().__init__(
             callbacks, add_history=add_history, add_progbar=add_progbar, model=model, **params
@@ -163,7 +165,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         if add_history and self._history is None:
             self._history = _default(History)
             self.callbacks.append(self._history)
-        found = [c for c in self.callbacks if isinstance(c, _keras.STOCK["ProgbarLogger"])]
+        found = [c for c in self.callbacks if isinstance(c, stock.STOCK["ProgbarLogger"])]
         self._progbar = found[-1] if found else None
         if add_progbar and self._progbar is None:
             self._progbar = _default(ProgbarLogger)
@@ -213,7 +215,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             self._interrupted()
 
     def _begin(self, hook: str, logs: Any) -> None:
-        _fit.attach(self)
+        fit_scope.attach(self)
         with self._flushing():
             self._recorder.drain()
             getattr(super(), hook)(logs)
@@ -239,7 +241,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     # What the core asks for.
 
     def _plan(self, hook: str) -> Any:
-        planned = _compiled.plan(self.callbacks, hook, self._recorder)
+        planned = plan.plan(self.callbacks, hook, self._recorder)
         agreement = agreement_of(self)
         behind = [] if agreement is None else agreement.planned(hook)
         return [*planned, *((len(self.callbacks), *entry) for entry in behind)]
@@ -248,7 +250,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         return flatten(logs)
 
     def _reader(self) -> _core.Reader:
-        return _arrays.reader()
+        return readers.reader()
 
     def _failed(self) -> None:
         """An exception goes through: what has been seen so far must reach its files."""
@@ -256,7 +258,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         _try(partial(self._recorder.settle, last=True))
         for callback in ours:
             _try(callback._fitwatch_flush)
-        _try(partial(_keras.sync_state, getattr(self, "_model", None)))
+        _try(partial(trainer.sync_state, getattr(self, "_model", None)))
         agreement, error = agreement_of(self), sys.exception()
         if agreement is not None and error is not None:
             agreement.leave(error)
@@ -269,7 +271,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _report(self) -> None:
         """Names the callbacks that slow the training down, each of them once."""
-        _slow.report(self._recorder.shares(), self._reported)
+        slow_hooks.report(self._recorder.shares(), self._reported)
 
     def _abandon(self, *, fit: bool, interrupted: bool) -> None:
         """A run ends without its `on_*_end`. Never raises."""
@@ -298,8 +300,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
 def _default(cls: type) -> Any:
     """One of fitwatch's; one of Keras's where other code has changed that class."""
-    stock = _keras.STOCK[cls.__name__]
-    return cls() if _keras.is_as_keras_has_it(stock) else stock()
+    theirs = stock.STOCK[cls.__name__]
+    return cls() if stock.is_as_keras_has_it(theirs) else theirs()
 
 
 def _try(action: Callable[[], None]) -> None:
@@ -312,7 +314,7 @@ def _try(action: Callable[[], None]) -> None:
 
 def _is_keras_own(hook: str) -> bool:
     """Whether the hook of Keras's list is the one that Keras has written."""
-    return _keras.is_library_code(vars(_keras.STOCK["CallbackList"])[hook])
+    return stock.is_library_code(vars(stock.STOCK["CallbackList"])[hook])
 
 
 def _method(hook: str) -> Callable[..., None]:
@@ -326,7 +328,7 @@ def _method(hook: str) -> Callable[..., None]:
         if _is_keras_own(hook):
             getattr(self._recorder, hook)(batch, logs)
         else:
-            getattr(_keras.STOCK["CallbackList"], hook)(self, batch, logs)
+            getattr(stock.STOCK["CallbackList"], hook)(self, batch, logs)
 
     method.__name__ = hook
     method.__qualname__ = f"CallbackList.{hook}"

@@ -5,10 +5,10 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _core, _files
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import Idle, compiled
-from fitwatch.callbacks._csv_table import Table
-from fitwatch.callbacks._own_losses import OwnLosses
+from fitwatch._engine.attachment import Base
+from fitwatch._engine.plan import Idle, compiled
+from fitwatch._engine.step_user import OwnLosses
+from fitwatch._sinks.csv_table import Table
 
 
 class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: ignore[misc]

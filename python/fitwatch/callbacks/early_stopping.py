@@ -5,14 +5,9 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _keras
-from fitwatch._core import Decision
-from fitwatch.callbacks._by_batch import ByBatch
-from fitwatch.callbacks._ending import Ending
-from fitwatch.callbacks._metrics import directions, watched
-from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._scattered import refuse_scattered
-from fitwatch.callbacks._stateful import (
+from fitwatch import _check, _core
+from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._checkpoint.stateful import (
     integer,
     optional_number,
     optional_whole,
@@ -20,6 +15,12 @@ from fitwatch.callbacks._stateful import (
     time,
     whole,
 )
+from fitwatch._core import Decision
+from fitwatch._keras import backend
+from fitwatch._monitors.batch_unit import ByBatch
+from fitwatch._monitors.metric import CoreAttribute, Monitor
+from fitwatch._monitors.specs import directions, watched
+from fitwatch._monitors.stop_messages import Ending
 
 
 class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  # type: ignore[misc]
@@ -221,7 +222,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
         return value
 
     def _fitwatch_value(self, name: str, logs: Any) -> float | None:
-        number = _keras.to_number((logs or {}).get(name))
+        number = backend.to_number((logs or {}).get(name))
         if isinstance(number, float):
             return number
         self._report_missing(logs or {}, name)

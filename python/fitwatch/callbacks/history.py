@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _keras
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._stateful import Stateful, from_json, whole
+from fitwatch._checkpoint.stateful import Stateful, from_json, whole
+from fitwatch._engine.attachment import Base
+from fitwatch._keras import trainer
 
 
 def _epochs(value: Any) -> list[int]:
@@ -62,7 +62,7 @@ class History(Stateful, Base, keras.callbacks.History):  # type: ignore[misc]
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
-        model = _keras.model_of(self)
+        model = trainer.model_of(self)
         if model is not None:
             model.history = self
 

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from fitwatch import _check, _core, _keras
-from fitwatch.callbacks import _rates
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import Idle, compiled
-from fitwatch.callbacks._stateful import Stateful, whole
-from fitwatch.callbacks._together import Agreeing
+from fitwatch import _check, _core
+from fitwatch._checkpoint.stateful import Stateful, whole
+from fitwatch._distributed.rank_aware import Agreeing
+from fitwatch._engine.attachment import Base
+from fitwatch._engine.plan import Idle, compiled
+from fitwatch._keras import backend, learning_rate, output, trainer
 
 
 class LearningRateScheduler(
@@ -87,7 +87,7 @@ class LearningRateScheduler(
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
         self._fitwatch_start_over()
-        _rates.prepare(self)
+        learning_rate.prepare(self)
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -95,7 +95,7 @@ class LearningRateScheduler(
         self._fitwatch_epoch_start = self._fitwatch_step
         self._fitwatch_report_due = self.verbose > 0
         if self.unit == "epoch":
-            for optimizer, name in _rates.optimizers(self.model.optimizer):
+            for optimizer, name in learning_rate.optimizers(self.model.optimizer):
                 rate = self._update_optimizer_lr(optimizer, epoch)
                 self._fitwatch_report(f"Epoch {epoch + 1}", name, rate)
         else:
@@ -108,18 +108,18 @@ class LearningRateScheduler(
         if self.unit == "epoch":
             return
         self._fitwatch_step = self._fitwatch_epoch_start + batch
-        model = _keras.model_of(self)
-        readable = _keras.is_synced(model)
-        for optimizer, name in _rates.optimizers(model.optimizer):
+        model = trainer.model_of(self)
+        readable = trainer.is_synced(model)
+        for optimizer, name in learning_rate.optimizers(model.optimizer):
             known = self._fitwatch_rates.get(name)
-            held = known[1] if known and not readable else _rates.rate_of(optimizer)
+            held = known[1] if known and not readable else learning_rate.rate_of(optimizer)
             rate = self._fitwatch_ask(self._fitwatch_step, held)
             # The same again is no change: what it holds is what it was given, rounded.
             if rate != held and (rate, held) != known:
                 # Asking for `model` brings its variables up to date, where the trainer has them.
                 self.model.optimizer  # noqa: B018
                 optimizer.learning_rate = rate
-                held = _rates.rate_of(optimizer)
+                held = learning_rate.rate_of(optimizer)
             self._fitwatch_rates[name] = (rate, held)
             if self._fitwatch_report_due:
                 self._fitwatch_report(f"Step {self._fitwatch_step}", name, rate)
@@ -136,7 +136,7 @@ class LearningRateScheduler(
     def _update_optimizer_lr(self, optimizer: Any, epoch: int) -> Any:
         if not hasattr(optimizer, "learning_rate"):
             raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
-        rate = self._fitwatch_ask(epoch, _rates.rate_of(optimizer))
+        rate = self._fitwatch_ask(epoch, learning_rate.rate_of(optimizer))
         agreement = self._fitwatch_agreement()
         if agreement is not None and agreement.shares(self):
             rate = agreement.chiefs(f"the learning rate of epoch {epoch}", float(rate))
@@ -147,7 +147,7 @@ class LearningRateScheduler(
         if self.verbose > 0:
             whose = f"{name} " if name else ""
             said = f"{where}: LearningRateScheduler setting {whose}learning rate to {rate}."
-            _keras.print_message(f"\n{said}")
+            output.print_message(f"\n{said}")
 
     def _fitwatch_is_needed(self) -> bool:
         return True
@@ -161,7 +161,7 @@ class LearningRateScheduler(
         if isinstance(returned, (str, bytes, bool)) or getattr(returned, "shape", ()) != ():
             value = None
         else:
-            value = _keras.to_number(returned)
+            value = backend.to_number(returned)
         if not isinstance(value, float) or not 0 <= value < math.inf:
             what = "step" if self.unit == "batch" else "epoch"
             raise ValueError(

@@ -8,15 +8,16 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fitwatch import _check, _core, _files, _keras
+from fitwatch import _check, _core, _files
+from fitwatch._checkpoint.stateful import Stateful
+from fitwatch._engine.attachment import Base
+from fitwatch._engine.nested import set_state
+from fitwatch._engine.plan import compiled
+from fitwatch._engine.step_user import OwnLosses
+from fitwatch._keras import backend, learning_rate, trainer
+from fitwatch._keras.optimizer import has_schedule
+from fitwatch._sinks.loss_record import READERS, LossRecord
 from fitwatch._warn import warn
-from fitwatch.callbacks import _rates
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks._loss_record import READERS, LossRecord
-from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._own_losses import OwnLosses
-from fitwatch.callbacks._stateful import Stateful
 
 
 class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type: ignore[misc]
@@ -233,14 +234,14 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             >>> from fitwatch.callbacks import LossHistory
             >>> LossHistory().save_plot(tempfile.mkdtemp() + "/run.png")
         """
-        from fitwatch import _plot
+        from fitwatch._view import plot
 
         self._note_kind()
         curve = self._record.curve(epoch)
         title = self.title
         if title is None:
             title = "Loss" if epoch is None else "Loss in epoch {epoch}"
-        _plot.save_curve(
+        plot.save_curve(
             _check.path("path", path),
             curve,
             title=title.replace("{epoch}", "" if epoch is None else str(epoch)),
@@ -283,7 +284,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch ends, and plots it if a picture of each is asked for."""
-        validation = _keras.to_number((logs or {}).get("val_loss"))
+        validation = backend.to_number((logs or {}).get("val_loss"))
         self._record.end_epoch(epoch, validation if isinstance(validation, float) else None)
         if self._plots_epochs():
             self._try_plot(epoch)
@@ -330,12 +331,12 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             self._record.kind = "running"
 
     def _look_at_rate(self) -> None:
-        model = _keras.model_of(self)
+        model = trainer.model_of(self)
         optimizer = getattr(model, "optimizer", None)
         # What falls all the time has no drops to speak of.
-        if optimizer is None or _keras.has_schedule(optimizer):
+        if optimizer is None or has_schedule(optimizer):
             return
-        rate = _rates.first_rate(model)
+        rate = learning_rate.first_rate(model)
         self._fitwatch_note_rate(len(self._record.series), self._rate, rate)
 
     def _fitwatch_plots(self) -> bool:

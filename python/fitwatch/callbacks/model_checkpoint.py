@@ -5,15 +5,16 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _files, _keras
-from fitwatch.callbacks import _due_saves
-from fitwatch.callbacks._best_in_file import KeepsBest
-from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks._guarded import Guarded
-from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._save_decisions import SaveDecisions
-from fitwatch.callbacks._saves import Done, Saves, last_path
-from fitwatch.callbacks._stateful import optional_number, optional_whole, whole
+from fitwatch import _check, _core, _files
+from fitwatch._checkpoint import due_saves
+from fitwatch._checkpoint.best_in_file import KeepsBest
+from fitwatch._checkpoint.save_decisions import SaveDecisions
+from fitwatch._checkpoint.saver import Done, Saves, last_path
+from fitwatch._checkpoint.stateful import optional_number, optional_whole, whole
+from fitwatch._engine.plan import compiled
+from fitwatch._keras import output
+from fitwatch._monitors.metric import CoreAttribute, Monitor
+from fitwatch._monitors.nan_guard import Guarded
 
 
 class ModelCheckpoint(  # type: ignore[misc]
@@ -128,7 +129,7 @@ class ModelCheckpoint(  # type: ignore[misc]
         "best": optional_number,
         "_batches_seen_since_last_saving": whole,
         "_last_batch_seen": optional_whole,
-        "_fitwatch_due_saves": _due_saves.read,
+        "_fitwatch_due_saves": due_saves.read,
     }
     _fitwatch_added: ClassVar = frozenset(["_fitwatch_due_saves"])
 
@@ -332,7 +333,7 @@ class ModelCheckpoint(  # type: ignore[misc]
                 undo()
                 error.add_note(f"{type(self).__name__}: {filepath!r} was not saved.")
             elif self.verbose > 0:
-                _keras.print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
+                output.print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
 
         return done
 

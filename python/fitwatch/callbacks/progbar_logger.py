@@ -5,11 +5,13 @@ from typing import Any
 
 import keras
 
-from fitwatch import _core, _keras, _settings
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._progress_bar import ProgressBar
+from fitwatch import _core
+from fitwatch._enable import settings
+from fitwatch._engine.attachment import Base
+from fitwatch._engine.nested import set_state
+from fitwatch._engine.plan import compiled
+from fitwatch._keras import output, stock, trainer
+from fitwatch._sinks.progress_bar import ProgressBar
 
 
 class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
@@ -67,9 +69,9 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
         """Begins a bar, also over that of the epoch where the validation is to be shown."""
         super().on_test_begin(logs)
         self._fitwatch_validation = None  # of one that has failed
-        shown = _settings.validation_progress and self.verbose == 1
+        shown = settings.validation_progress and self.verbose == 1
         if shown and self._called_in_fit and type(self.progbar) is ProgressBar:
-            target = _keras.validation_steps(self._model)
+            target = trainer.validation_steps(self._model)
             self._fitwatch_validation = ProgressBar(
                 _core.Progress(_print), target, self.verbose, self._fitwatch_progress
             )
@@ -115,8 +117,8 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
 
     def _fitwatch_compile(self, *, values: bool) -> Any:
         self._maybe_init_progbar()
-        stock = _keras.is_library_code(getattr(self._update_progbar, "__func__", None))
-        if not stock or type(self.progbar) is not ProgressBar:
+        by_keras = stock.is_library_code(getattr(self._update_progbar, "__func__", None))
+        if not by_keras or type(self.progbar) is not ProgressBar:
             return NotImplemented
         self._fitwatch_progress.values = values
         return self._fitwatch_progress, self._fitwatch_draw if values else self._fitwatch_draw_bare
@@ -154,4 +156,4 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
 
 
 def _print(text: str) -> None:
-    _keras.print_message(text, line_break=False)
+    output.print_message(text, line_break=False)

@@ -4,12 +4,12 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _keras
+from fitwatch import _check, _core
+from fitwatch._checkpoint.stateful import integer, mean, optional_number, whole
 from fitwatch._core import Decision
-from fitwatch.callbacks import _rates
-from fitwatch.callbacks._by_batch import ByBatch
-from fitwatch.callbacks._monitor import CoreAttribute, Monitor
-from fitwatch.callbacks._stateful import integer, mean, optional_number, whole
+from fitwatch._keras import backend, learning_rate, output
+from fitwatch._monitors.batch_unit import ByBatch
+from fitwatch._monitors.metric import CoreAttribute, Monitor
 
 
 class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
@@ -139,7 +139,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         self._fitwatch_core.reset()
         self._fitwatch_begin_batches(prompt=False)
         super().on_train_begin(logs)
-        _rates.prepare(self)
+        learning_rate.prepare(self)
 
     def _reset(self) -> None:
         super()._reset()
@@ -150,14 +150,14 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         if self.monitor_op is None:
             self._set_monitor_op()
         logs = logs or {}
-        _rates.log_rates(logs, self.model.optimizer)
+        learning_rate.log_rates(logs, self.model.optimizer)
         if self._fitwatch_unit == "batch":
             return
         logs = self._fitwatch_agreed(logs)
         current = logs.get(self.monitor)
         if self._fitwatch_extended:
             self._require_core()
-            current = _keras.to_number(current)
+            current = backend.to_number(current)
         if current is None:
             self._report_missing(logs)
         elif type(current) is float and self._core_decides():
@@ -176,7 +176,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         reduced = [
             # As Keras calls it: the name of a single optimizer is not passed.
             self._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
-            for optimizer, name in _rates.optimizers(self.model.optimizer)
+            for optimizer, name in learning_rate.optimizers(self.model.optimizer)
             if decision == Decision.REDUCE_RATE
         ]
         if any(reduced):
@@ -185,26 +185,26 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
 
     def _fitwatch_act(self, decision: Decision, batch: int) -> None:
         self._fitwatch_where_reduced = self._fitwatch_where(batch)
-        before = _rates.first_rate(self.model)
+        before = learning_rate.first_rate(self.model)
         if self._apply(decision, self._fitwatch_epoch()):
             self.reductions.append(batch)
             losses = self._fitwatch_losses
             next_one = batch + 1 if losses is None else max(losses.trained, batch + 1)
-            _rates.announce(self, next_one, before, _rates.first_rate(self.model))
+            learning_rate.announce(self, next_one, before, learning_rate.first_rate(self.model))
         else:
             self._fitwatch_core.wait = 0  # or else every batch would ask in vain
 
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
         if self._foreign or self._attribute_redefined():
             return bool(super()._reduce_optimizer_lr(optimizer, epoch, name))
-        rate = self._fitwatch_core.reduced(_rates.rate_of(optimizer))
+        rate = self._fitwatch_core.reduced(learning_rate.rate_of(optimizer))
         if rate is None:
             return False
         optimizer.learning_rate = rate
         if self.verbose > 0:
             whose = f" {name}" if name else ""
             where = self._fitwatch_where_reduced or f"Epoch {epoch + 1}"
-            _keras.print_message(
+            output.print_message(
                 f"\n{where}: ReduceLROnPlateau reducing{whose} learning rate to {rate}."
             )
         return True

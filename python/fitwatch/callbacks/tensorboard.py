@@ -6,18 +6,19 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _files, _keras, distributed
-from fitwatch.callbacks import _rare_events
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import Form, compiled
-from fitwatch.callbacks._event_files import EventFiles, run_name
-from fitwatch.callbacks._nested import set_state
-from fitwatch.callbacks._own_losses import OwnLosses
-from fitwatch.callbacks._scattered import refuse_scattered
-from fitwatch.callbacks._snapshots import Snapshots
-from fitwatch.callbacks._stateful import Stateful, whole
-from fitwatch.callbacks._summary_writers import SummaryWriters
-from fitwatch.callbacks._user_summaries import UserSummaries
+from fitwatch import _check, _core, _files, distributed
+from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._checkpoint.stateful import Stateful, whole
+from fitwatch._engine.attachment import Base
+from fitwatch._engine.nested import set_state
+from fitwatch._engine.plan import Form, compiled
+from fitwatch._engine.step_user import OwnLosses
+from fitwatch._keras import tensorboard
+from fitwatch._sinks import summary_events
+from fitwatch._sinks.event_files import EventFiles, run_name
+from fitwatch._sinks.snapshots import Snapshots
+from fitwatch._sinks.tf_summary import UserSummaries
+from fitwatch._sinks.tf_writers import SummaryWriters
 
 
 class TensorBoard(
@@ -142,7 +143,7 @@ class TensorBoard(
             ("embeddings_freq", embeddings_freq),
         ):
             if freq:
-                _rare_events.require_tensorboard(name)
+                summary_events.require_tensorboard(name)
         self.continue_steps = _check.flag("continue_steps", continue_steps)
         self.loss = _check.loss(loss, update_freq)
         self.log_dir = log_dir
@@ -290,7 +291,7 @@ class TensorBoard(
                 self._write_batch(step, logs, losses)
         if self._is_tracing:
             if self._batch_trace_context is not None:
-                _keras.stop_batch_trace(self._batch_trace_context)
+                tensorboard.stop_batch_trace(self._batch_trace_context)
                 self._batch_trace_context = None
             if step >= self._stop_batch:
                 self._stop_trace()

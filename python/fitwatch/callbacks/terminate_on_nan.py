@@ -6,12 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from fitwatch import _check, _core, _keras
+from fitwatch import _check, _core
+from fitwatch._distributed.rank_aware import Agreeing
+from fitwatch._engine.attachment import Base
+from fitwatch._engine.plan import compiled
+from fitwatch._keras import output
+from fitwatch._monitors.missing_metric import missing
 from fitwatch._warn import warn
-from fitwatch.callbacks._base import Base
-from fitwatch.callbacks._compiled import compiled
-from fitwatch.callbacks._missing import missing
-from fitwatch.callbacks._together import Agreeing
 
 
 class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: ignore[misc]
@@ -123,7 +124,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: i
             )
         if not reported:
             place = f"{where[0].upper()}{where[1:]}"
-            _keras.print_message(f"{place}: Invalid {name}, terminating training")
+            output.print_message(f"{place}: Invalid {name}, terminating training")
         self._fitwatch_stop_training()
 
     def _fitwatch_counts_inside(self) -> bool:

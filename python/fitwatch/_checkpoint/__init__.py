@@ -1,0 +1,1 @@
+"""Saving and resuming: checkpoints, backups, retention, states of callbacks."""

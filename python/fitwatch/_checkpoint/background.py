@@ -1,0 +1,99 @@
+"""Saving a model while it is trained further."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from fitwatch import _files
+
+
+class BackgroundSaver:
+    """Takes a snapshot of a model, and has a thread write it; one at a time."""
+
+    def __init__(self) -> None:
+        self._save: _Save | None = None
+        # The last snapshot, for its memory.
+        self._snapshot: Any = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a file is being written."""
+        return self._save is not None and self._save.is_alive()
+
+    def begin(
+        self,
+        model: Any,
+        path: str,
+        done: Callable[[BaseException | None], None],
+        *,
+        more: Callable[[Any], None] | None = None,
+        second: str | None = None,
+    ) -> None:
+        """Begins to save a model; waits for the save before, which has to be safe first.
+
+        Args:
+            model: A built model.
+            path: Where to: a `.weights.h5` or a `.keras` file.
+            done: Called by `settle`, with the error if the file was not saved.
+            more: Puts something else into the file.
+            second: Where a copy of the file goes, once it is safe; None for none.
+
+        Raises:
+            Exception: What the save before has failed with; this one has not begun then.
+        """
+        self.settle()
+        from fitwatch._keras import saving  # takes a while, and is needed here only
+
+        weights_only = path.endswith(".weights.h5")
+        kind = saving.WeightsSnapshot if weights_only else saving.ModelSnapshot
+        self._snapshot = kind(model, self._snapshot)
+        self._save = _Save(self._snapshot, path, done, more, second)
+        self._save.start()
+
+    def settle(self, *, wait: bool = True) -> None:
+        """Ends the save that is going on: waits for it, or does nothing if that is not wanted.
+
+        Raises:
+            Exception: What it has failed with.
+        """
+        save = self._save
+        if save is None or (not wait and save.is_alive()):
+            return
+        save.join()
+        self._save = None
+        save.done(None if save.is_safe else save.error)
+        if save.error is not None:
+            raise save.error
+
+
+class _Save(threading.Thread):
+    """Not a daemon: when the program ends, Python waits until the file is safe."""
+
+    def __init__(
+        self,
+        snapshot: Any,
+        path: str,
+        done: Callable[[BaseException | None], None],
+        more: Callable[[Any], None] | None,
+        second: str | None,
+    ) -> None:
+        super().__init__(name="fitwatch: save")
+        self._snapshot = snapshot
+        self._path = path
+        self._more = more
+        self._second = second
+        self.done = done
+        self.is_safe = False
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with _files.replacing(self._path) as beside:
+                self._snapshot.write(beside, self._more)
+            self.is_safe = True
+            if self._second is not None:
+                _files.copy(self._path, self._second)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._snapshot.close()

@@ -1,0 +1,145 @@
+"""The folder of a BackupAndRestore: a backup, perhaps the one before it, and Keras's notes."""
+
+import json
+import os
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from fitwatch import _files
+from fitwatch._checkpoint import backup_file
+from fitwatch._checkpoint.backup_file import Backup, DamagedError
+from fitwatch._warn import warn
+
+
+class Found(NamedTuple):
+    """A backup to go on from."""
+
+    path: str
+    backup: Backup | None
+    """None if it is one of Keras's own, which has the weights and the optimizer alone."""
+    epoch: int
+    """The epoch to begin with."""
+    was_stopped: bool
+    """Whether training was to be ended before its last epoch."""
+    has_ended: bool
+    """Whether it has, and the process has not died before."""
+    is_inside: bool
+    """Whether it was made in the middle of an epoch."""
+
+
+class BackupFolder:
+    """Finds, replaces and deletes backups, which have the names that Keras gives them.
+
+    Args:
+        callback: Keras's callback, which has the names.
+    """
+
+    def __init__(self, callback: Any) -> None:
+        self._folder: str = callback.backup_dir
+        self._files: list[tuple[str, str]] = [
+            (callback._weights_path, callback._training_metadata_path),
+            (callback._prev_weights_path, callback._prev_training_metadata_path),
+        ]
+        # Whether the last backup is damaged, and not to be kept as the one before.
+        self._last_is_damaged = False
+        # What is noted of the last backup.
+        self._notes: dict[str, Any] = {}
+
+    def find(self) -> Found | None:
+        """The last backup that is whole; None if there is none.
+
+        Raises:
+            OSError: There is none that is whole.
+            ValueError: It is of another version of fitwatch.
+        """
+        damaged: list[DamagedError] = []
+        found = None
+        for path, notes in self._files:
+            if found is None and os.path.exists(path):
+                try:
+                    found = self._read(path, notes)
+                except DamagedError as error:
+                    damaged.append(error)
+        self._last_is_damaged = bool(damaged)
+        if damaged and found is None:
+            raise OSError(
+                f"the backup is damaged: {'; '.join(map(str, damaged))}. Delete {self._folder!r} "
+                "to train from the beginning."
+            )
+        if damaged:
+            warn(
+                f"BackupAndRestore: the last backup is damaged ({damaged[0]}); the one before it "
+                "is taken."
+            )
+        return found
+
+    def _read(self, path: str, notes: str) -> Found:
+        backup = backup_file.read(path)
+        if backup is None:
+            known = _read_notes(notes)
+            inside = known.get("batch", 0) != 0
+            epoch = known.get("epoch", 0)
+            return Found(path, None, epoch, was_stopped=False, has_ended=False, is_inside=inside)
+        state = backup.state
+        try:
+            known = _read_notes(notes)
+        except DamagedError:
+            known = {}  # the backup has everything itself
+        ended = known.get("ended") is True and known.get("backup") == state["id"]
+        self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
+        inside = state["trained"] > 0
+        return Found(path, backup, state["epoch"], state["stopped"], ended, is_inside=inside)
+
+    def save(self, model: Any, backup: Backup, *, double: bool) -> None:
+        """Makes a backup the last one.
+
+        Args:
+            model: A built model.
+            backup: What belongs to it besides the weights.
+            double: Whether to keep the one that was the last.
+
+        Raises:
+            OSError: That failed; everything is as it was.
+        """
+        os.makedirs(self._folder, exist_ok=True)
+        (path, notes), (previous, previous_notes) = self._files
+        double = double and not self._last_is_damaged
+        backup_file.write(path, model, backup, previous if double else None)
+        self._last_is_damaged = False
+        if double and os.path.exists(notes):
+            _files.copy(notes, previous_notes)
+        state = backup.state
+        self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
+        self._note(ended=False)
+
+    def end(self) -> None:
+        """Notes that training has ended: who begins again wants to go on."""
+        if self._notes and os.path.exists(self._files[0][0]):
+            self._note(ended=True)
+
+    def delete(self) -> None:
+        """Deletes the backups, and the folder if nothing else is in it."""
+        # The last backup comes last: without the others it is still one.
+        for path, notes in reversed(self._files):
+            for name in (notes, path):
+                with suppress(FileNotFoundError):
+                    os.unlink(name)
+        with suppress(OSError):
+            os.rmdir(self._folder)
+
+    def _note(self, *, ended: bool) -> None:
+        text = json.dumps(self._notes | {"ended": ended})
+        _files.write_whole(self._files[0][1], lambda file: file.write(text.encode()))
+
+
+def _read_notes(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            notes = dict(json.load(file))
+        if type(notes.get("epoch", 0)) is not int:
+            raise ValueError(f"epoch is {notes['epoch']!r}")
+        return notes
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise DamagedError(f"{path}: {error}") from error

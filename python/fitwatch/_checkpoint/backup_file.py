@@ -1,0 +1,157 @@
+"""One backup of a training: a file that is whole or not there."""
+
+import json
+import os
+import shutil
+import struct
+import tempfile
+import zlib
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fitwatch import _core, _files
+
+VERSION = 1
+
+# What stands behind the HDF5 file, which ends where its own header says: a mark, the number of the
+# bytes before it, and their checksum (CRC-32).
+_SEAL = struct.Struct("<16sQI")
+_MARK = b"fitwatch backup\n"
+# Keras looks at no attribute whose name begins like this, so no model has such a group.
+_GROUP = "__fitwatch__"
+_PIECE = 1 << 24
+
+
+class DamagedError(OSError):
+    """A backup cannot be read."""
+
+
+class Backup(NamedTuple):
+    """What is in a backup besides the weights."""
+
+    state: dict[str, Any]
+    """What JSON knows."""
+    arrays: list[Any]
+    """Arrays, to which `state` refers by number."""
+
+
+def write(path: str, model: Any, backup: Backup, previous: str | None = None) -> None:
+    """Writes a backup in one piece: what `model.save_weights` writes, and the rest beside it.
+
+    Args:
+        path: The file, which ends in `.weights.h5`; an old one is replaced.
+        model: A built model.
+        backup: What else is in it.
+        previous: Where to keep the old one; None for nowhere.
+
+    Raises:
+        OSError: That failed; the old backup is as it was.
+    """
+    from fitwatch._keras import saving  # takes a while, and is needed here only
+
+    with ExitStack() as stack:
+        if previous is not None and os.path.exists(path):
+            # Takes its place after the new one has taken that of `path`.
+            _files.link(path, stack.enter_context(_files.replacing(previous)))
+        beside = stack.enter_context(_files.replacing(path))
+        saving.save_weights(model, beside, lambda file: _add(file, backup))
+        checksum, length = _checksum(beside, os.path.getsize(beside))
+        with open(beside, "ab") as file:
+            file.write(_SEAL.pack(_MARK, length, checksum))
+
+
+def _add(file: Any, backup: Backup) -> None:
+    group = file.create_group(_GROUP)
+    state = {"version": VERSION, "fitwatch": _core.__version__, **backup.state}
+    group["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    for number, array in enumerate(backup.arrays):
+        _put(group, str(number), np.asarray(array))
+
+
+def load_weights(path: str, model: Any) -> None:
+    """Gives a model the weights and the optimizer of a backup, whatever the end of its name is."""
+    if path.endswith(".weights.h5"):
+        model.load_weights(path)
+        return
+    # Keras goes by the end of the name.
+    with tempfile.TemporaryDirectory() as folder:
+        name = os.path.join(folder, "backup.weights.h5")
+        try:
+            os.symlink(os.path.abspath(path), name)
+        except OSError:
+            shutil.copyfile(path, name)
+        model.load_weights(name)
+
+
+def read(path: str) -> Backup | None:
+    """What is in a backup besides the weights; None if it is one of Keras's own.
+
+    Raises:
+        DamagedError: It is not what was written.
+        OSError: It cannot be read.
+        ValueError: Another version of fitwatch has written it.
+    """
+    import h5py
+
+    sealed = _check_seal(path)
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get(_GROUP)
+            if group is None:
+                return None
+            if not sealed:
+                raise DamagedError(f"{path}: its end is missing")
+            state = json.loads(group["state"][()].tobytes())
+            if state["version"] != VERSION:
+                raise ValueError(
+                    f"{path} was written by fitwatch {state.get('fitwatch')}, in version "
+                    f"{state['version']} of the format; this is fitwatch {_core.__version__}, "
+                    f"which knows version {VERSION}."
+                )
+            return Backup(state, [_get(group[str(n)]) for n in range(len(group) - 1)])
+    except DamagedError:
+        raise
+    except (OSError, KeyError, RuntimeError) as error:  # h5py's, of what it cannot read
+        raise DamagedError(f"{path}: {error}") from error
+
+
+def _check_seal(path: str) -> bool:
+    """Whether there is a seal."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        file.seek(max(size - _SEAL.size, 0))
+        seal = file.read()
+    if len(seal) < _SEAL.size or not seal.startswith(_MARK):
+        return False
+    _, length, checksum = _SEAL.unpack(seal)
+    if (checksum, length) != _checksum(path, size - _SEAL.size):
+        raise DamagedError(f"{path}: its checksum is not that of its content")
+    return True
+
+
+def _checksum(path: str, length: int) -> tuple[int, int]:
+    checksum, rest = 0, length
+    with open(path, "rb") as file:
+        while rest:
+            piece = file.read(min(_PIECE, rest))
+            checksum = zlib.crc32(piece, checksum)
+            rest -= len(piece)
+            if not piece:
+                break
+    return checksum, length - rest
+
+
+def _put(group: Any, name: str, array: Any) -> None:
+    # As bytes: HDF5 does not know all types (bfloat16).
+    dataset = group.create_dataset(
+        name, data=np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+    )
+    dataset.attrs["dtype"] = array.dtype.name
+    dataset.attrs["shape"] = array.shape
+
+
+def _get(dataset: Any) -> Any:
+    dtype = np.dtype(dataset.attrs["dtype"])
+    return np.frombuffer(dataset[()].tobytes(), dtype).reshape(dataset.attrs["shape"])

@@ -1,0 +1,174 @@
+"""The states of a list of callbacks: taken for a backup, and given back."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from fitwatch._checkpoint.stateful import Stateful, from_json, to_json
+from fitwatch._keras import stock
+from fitwatch._warn import warn
+
+
+class Companions:
+    """The callbacks whose states belong to a backup.
+
+    All of fitwatch's, every other one that has `state_dict()` and `load_state_dict()`, and those of
+    Keras whose state is known. Matched by class, monitored metric and position among equals.
+
+    Args:
+        callbacks: All callbacks of a list.
+        history: Whether to give `History` its epochs back, too.
+    """
+
+    def __init__(self, callbacks: list[Any], *, history: bool) -> None:
+        self._history = history
+        self._callbacks = dict(named(callbacks))
+
+    def take(self, arrays: list[Any]) -> dict[str, Any]:
+        """The states, by name; what is no JSON is added to `arrays`.
+
+        Raises:
+            TypeError: A state of somebody's own callback is no JSON.
+        """
+        states = {}
+        for name, callback in self._callbacks.items():
+            if not has_state(callback, history=self._history):
+                continue
+            entry: dict[str, Any] = {}
+            if has_method(callback, "_fitwatch_mark"):
+                entry["mark"] = callback._fitwatch_mark()
+            if _is_stock_history(callback):
+                entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
+            elif has_method(callback, "state_dict"):
+                entry["state"] = _as_json(name, callback.state_dict())
+            elif known := stock.state_names(callback):
+                entry["state"] = to_json({one: getattr(callback, one) for one in known})
+            if is_stateful(callback):
+                own = callback._fitwatch_arrays()
+                entry["arrays"] = [len(arrays), len(own)]
+                arrays.extend(own)
+            states[name] = entry
+        return states
+
+    def begin(self, states: dict[str, Any], arrays: list[Any]) -> None:
+        """Gives fitwatch's own callbacks their states, before training begins.
+
+        Args:
+            states: What `take` gave.
+            arrays: Those of the backup.
+
+        Raises:
+            ValueError: A state is not one of its callback.
+        """
+        for name, callback in self._callbacks.items():
+            entry = states.get(name, {})
+            if is_stateful(callback) and "state" in entry:
+                if _is_history(callback) and not self._history:
+                    continue
+                callback.load_state_dict(entry["state"])
+                start, count = entry["arrays"]
+                callback._fitwatch_load_arrays(arrays[start : start + count])
+        for name, callback in self._callbacks.items():
+            mark = states.get(name, {}).get("mark")
+            if mark is not None and has_method(callback, "_fitwatch_go_on"):
+                callback._fitwatch_go_on(mark)
+        for name in states.keys() - self._callbacks.keys():
+            warn(
+                f"BackupAndRestore: the backup has a state of {name}, and there is no such "
+                "callback now."
+            )
+
+    def forget(self) -> None:
+        """Takes back what `begin` has given: the training has not begun."""
+        for callback in self._callbacks.values():
+            if is_stateful(callback):
+                callback._fitwatch_loaded = None
+                callback._fitwatch_load_arrays([])
+            if has_method(callback, "_fitwatch_go_on"):
+                callback._fitwatch_go_on(None)
+
+    def begin_first_epoch(self, states: dict[str, Any], trained: int) -> None:
+        """Gives the others theirs, once all have begun: they may reset themselves when they do.
+
+        Args:
+            states: What `take` gave.
+            trained: Batches of the epoch that were trained already.
+        """
+        for name, callback in self._callbacks.items():
+            if trained and is_stateful(callback):
+                callback._fitwatch_begin_inside(trained)
+            state = states.get(name, {}).get("state")
+            if state is None or is_stateful(callback):
+                continue
+            if _is_stock_history(callback):
+                if self._history:
+                    callback.epoch = list(state["epoch"])
+                    callback.history = dict(from_json(state["history"]))
+            elif has_method(callback, "load_state_dict"):
+                callback.load_state_dict(state)
+            else:
+                for one in stock.state_names(callback):
+                    setattr(callback, one, from_json(state[one]))
+
+
+def named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Names for callbacks by which they are found again, in another process too."""
+    seen: Counter[str] = Counter()
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        name = type(callback).__name__ + (f"({monitor})" if isinstance(monitor, str) else "")
+        seen[name] += 1
+        yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback
+
+
+def has_state(callback: Any, *, history: bool) -> bool:
+    """Whether something of a callback belongs to a backup."""
+    if _is_history(callback):
+        return history
+    own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
+    return own or has_method(callback, "_fitwatch_mark") or bool(stock.state_names(callback))
+
+
+# By the type: a mock says of itself that it is of any class, and has every attribute.
+
+
+def has_method(callback: Any, name: str) -> bool:
+    """Whether the class of a callback has a method."""
+    return callable(getattr(type(callback), name, None))
+
+
+def is_stateful(callback: Any) -> bool:
+    """Whether a callback is one of fitwatch's that has a state."""
+    return issubclass(type(callback), Stateful)
+
+
+def _is_history(callback: Any) -> bool:
+    return issubclass(type(callback), stock.STOCK["History"])
+
+
+def _is_stock_history(callback: Any) -> bool:
+    return _is_history(callback) and not is_stateful(callback)
+
+
+def _as_json(name: str, state: Any) -> Any:
+    try:
+        _check_keys(state)
+        return json.loads(json.dumps(state))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"BackupAndRestore: the state_dict() of {name} must be one that json can write; got "
+            f"{state!r} ({error})."
+        ) from None
+
+
+def _check_keys(state: Any) -> None:
+    """JSON would make text of other keys, silently."""
+    if isinstance(state, dict):
+        for key, value in state.items():
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} is no text")
+            _check_keys(value)
+    elif isinstance(state, (list, tuple)):
+        for value in state:
+            _check_keys(value)

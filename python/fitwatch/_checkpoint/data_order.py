@@ -1,0 +1,232 @@
+"""The order in which a `fit()` reads its data, and how it is brought back."""
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch._checkpoint.resumable_data import Resumable
+from fitwatch._keras import data
+
+
+class DataOrder:
+    """Follows the batches of one `fit()`, and takes up another's where it was interrupted.
+
+    Keras shuffles by the random states of NumPy, Python and torch, which are kept as they were when
+    the epoch began; on TensorFlow by a `tf.data` pipeline, whose iterator can be kept itself.
+    Batches that were trained already are read once more and dropped; or not even read, where the
+    iterator was kept.
+
+    Args:
+        model: A model whose `fit()` is calling.
+
+    Raises:
+        ValueError: The order cannot be known.
+    """
+
+    def __init__(self, model: Any) -> None:
+        iterator = data.epoch_iterator(model)
+        if iterator is None:
+            raise ValueError("BackupAndRestore(exact=True) is for fit(); in a loop, leave it out.")
+        source = data.source(iterator)
+        on_tensorflow = keras.config.backend() == "tensorflow"
+        self._data = source.data if isinstance(source.data, Resumable) else None
+        self._keeps_iterator = on_tensorflow and (
+            source.kind == "tf.data" or (source.kind == "arrays" and source.shuffle)
+        )
+        known = source.kind == "arrays" or self._data is not None or self._keeps_iterator
+        if not known:
+            raise _refused(f"they come from {source.data or source.kind!r}")
+        if on_tensorflow and source.shuffle == "batch":
+            raise _refused("TensorFlow does not save the states of shuffle='batch'")
+        if source.runs_on:
+            raise _refused("steps_per_epoch is not the number of batches that the data has")
+        if source.devices > 1:
+            raise _refused(f"{source.devices} devices share them")
+        self.batches = source.batches
+        self._marks: dict[str, Any] = {
+            **source.marks,
+            "batches": source.batches,
+            "resumable": None if self._data is None else self._data.marks,
+            "keeps_iterator": self._keeps_iterator,
+        }
+        self._epoch_iterator = iterator
+        # The iterator that batches are read from.
+        self._reading: Any = None
+        # Batches at the beginning of this epoch that were trained before, and what to do then.
+        self._skip = 0
+        self._then: dict[str, Any] | None = None
+        self._kept: list[Any] = []
+        self._begun_at: dict[str, Any] = {}
+        if self._keeps_iterator:
+            self._try_to_keep()
+        data.reroute(iterator, self._read)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before an epoch, the first one too."""
+        if self._data is not None:
+            self._data.set_epoch(epoch)
+        self._begun_at = _random_state()
+
+    def take(self, arrays: list[Any]) -> dict[str, Any]:
+        """Where the reading is: for JSON, and added to `arrays`."""
+        state: dict[str, Any] = {
+            "data": self._marks,
+            "epoch": self._begun_at,
+            "now": _random_state(),
+            "iterator": None,
+        }
+        if self._keeps_iterator and self._reading is not None:
+            kept = _save_iterator(self._reading)
+            state["iterator"] = [len(arrays), len(kept)]
+            arrays.extend(kept)
+        return state
+
+    def check(self, state: dict[str, Any], arrays: list[Any], trained: int, at_a_time: int) -> None:
+        """Sees to it that another fit's place in the data is one in these.
+
+        Args:
+            state: What `take` gave.
+            arrays: Those of the backup.
+            trained: How many batches of the epoch were trained; 0 at its beginning.
+            at_a_time: Batches that a call of the train function trains.
+
+        Raises:
+            ValueError: It is not.
+        """
+        for name, value in self._marks.items():
+            if state["data"].get(name) != value:
+                raise ValueError(
+                    "BackupAndRestore(exact=True): the backup is one of a fit() with other data, "
+                    "or with the same in another order, or on another backend: "
+                    f"{name.replace('_', ' ')} was {state['data'].get(name)!r}, and is {value!r}."
+                )
+        if state["iterator"] is not None:
+            self._kept = self._tried(state, arrays)
+        if trained % at_a_time:
+            raise ValueError(
+                f"BackupAndRestore(exact=True): the backup was made after {trained} batches of an "
+                f"epoch, which is no multiple of steps_per_execution, which is {at_a_time}."
+            )
+
+    def _tried(self, state: dict[str, Any], arrays: list[Any]) -> list[Any]:
+        """The state of the iterator, if it is one of these data."""
+        start, count = state["iterator"]
+        kept = arrays[start : start + count]
+        try:
+            _load_iterator(iter(data.dataset(self._epoch_iterator)), kept)
+        except Exception as error:
+            raise ValueError(
+                "BackupAndRestore(exact=True): the backup is one of a fit() with other data: "
+                f"TensorFlow cannot find the place in these ({type(error).__name__})."
+            ) from error
+        return kept
+
+    def go_on(self, state: dict[str, Any], epoch: int, trained: int) -> None:
+        """Takes up another fit's place in the data; in place of `begin_epoch` for the first epoch.
+
+        Args:
+            state: What `take` gave, which was checked.
+            epoch: The epoch that begins.
+            trained: How many of its batches were trained.
+        """
+        if self._kept and not trained:
+            # One that has come to its end: it knows how often the data were shuffled.
+            _load_iterator(iter(data.dataset(self._epoch_iterator)), self._kept)
+        self._skip, self._then = trained, state["now"]
+        _set_random_state(state["epoch"] if trained else state["now"])
+        self.begin_epoch(epoch)
+
+    def build_metrics(self, model: Any) -> None:
+        """Makes the variables of the metrics, so that they can be set before the first step."""
+        data.build_metrics(model, self._epoch_iterator)
+
+    def _read(self, steps: Any) -> Iterator[tuple[int, int, Any]]:
+        trained = skip = self._skip
+        self._skip = 0
+        for first, last, iterator in steps:
+            self._reading = iterator
+            if last < skip:
+                if not self._keeps_iterator:
+                    for number in range(first, last + 1):
+                        if next(iterator, None) is None:
+                            raise ValueError(
+                                f"the data have {number} batches, and {trained} were trained."
+                            )
+                continue
+            if skip and self._then is not None:
+                if self._keeps_iterator:
+                    _load_iterator(iterator, self._kept)
+                _set_random_state(self._then)
+                self._then = None
+            yield first, last, iterator
+
+    def _try_to_keep(self) -> None:
+        try:
+            _save_iterator(iter(data.dataset(self._epoch_iterator)))
+        except Exception as error:
+            reason = str(error).strip().splitlines()
+            raise _refused(
+                f"TensorFlow cannot save where it is in the dataset ({reason[-1] if reason else ''}"
+                ")"
+            ) from error
+
+
+def _refused(why: str) -> ValueError:
+    return ValueError(
+        "BackupAndRestore(exact=True): the order of the batches cannot be brought back: "
+        f"{why}. Give fit() arrays, or fitwatch.resumable(...) of arrays or of a PyDataset, or on "
+        "TensorFlow a tf.data pipeline without Python code; or leave exact out: then an epoch that "
+        "was interrupted is trained anew."
+    )
+
+
+def _random_state() -> dict[str, Any]:
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    state: dict[str, Any] = {
+        "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, gauss],
+        "python": random.getstate(),
+    }
+    if keras.config.backend() == "torch":
+        import torch
+
+        state["torch"] = torch.get_rng_state().tolist()
+    return state
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, np.array(keys, np.uint32), *rest))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    if "torch" in state and keras.config.backend() == "torch":
+        import torch
+
+        torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+
+
+def _save_iterator(iterator: Any) -> list[Any]:
+    """The state of an iterator of TensorFlow's, as arrays of bytes: of the two files that it is."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = os.path.join(folder, "iterator")
+        tf.train.Checkpoint(iterator=iterator).write(prefix)
+        return [np.fromfile(f"{prefix}{end}", np.uint8) for end in _ENDS]
+
+
+def _load_iterator(iterator: Any, kept: list[Any]) -> None:
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = os.path.join(folder, "iterator")
+        for end, content in zip(_ENDS, kept, strict=True):
+            content.tofile(f"{prefix}{end}")
+        tf.train.Checkpoint(iterator=iterator).read(prefix).assert_consumed()
+
+
+_ENDS = (".index", ".data-00000-of-00001")

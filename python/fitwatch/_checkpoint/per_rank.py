@@ -1,0 +1,93 @@
+"""What a backup has of each process, where several train together."""
+
+from typing import Any
+
+from fitwatch._checkpoint.backup_dir import Found
+from fitwatch._checkpoint.backup_file import Backup
+from fitwatch._checkpoint.data_order import DataOrder
+from fitwatch._checkpoint.training_state import (
+    TrainingState,
+    as_lists,
+    assign_lists,
+    set_torch_state,
+    torch_state,
+)
+from fitwatch._distributed.coordinator import Agreement
+
+
+def agree_on_backup(agreement: Agreement, folder: str, found: Found | None) -> None:
+    """Sees to it that all processes go on from the same backup.
+
+    Raises:
+        ValueError: One finds another one.
+    """
+    mark = None
+    if found is not None:
+        mark = [found.epoch, None if found.backup is None else found.backup.state["id"]]
+    marks = agreement.gather("the backup to go on from", mark)
+    for rank, other in enumerate(marks):
+        if other != marks[0]:
+            ours, theirs = (
+                "none" if one is None else f"one of epoch {one[0]}" for one in (marks[0], other)
+            )
+            raise ValueError(
+                f"backup_dir {folder!r} must be one folder for all processes, on a file system "
+                f"that they share: rank 0 finds {ours} there, rank {rank} {theirs}."
+            )
+
+
+def gather(agreement: Agreement | None, order: DataOrder | None, model: Any) -> list[Any] | None:
+    """What each process has for itself: its place in its data, random numbers, metrics.
+
+    Returns:
+        For JSON, by rank; None where one process trains alone, or all have the same.
+    """
+    if agreement is None or (order is None and not agreement.averages):
+        return None
+    own = agreement.averages and order is not None
+    metrics = model.metrics_variables if own else []
+    state = {
+        "torch": torch_state(),
+        "exact": None if order is None else order.take([]),
+        "metrics": as_lists(metrics),
+        "seeds": TrainingState(model).take_seeds() if agreement.averages else [],
+    }
+    return agreement.gather("a backup", state)
+
+
+def exact(agreement: Agreement | None, backup: Backup) -> Any:
+    """Where this process was in its data.
+
+    Raises:
+        ValueError: The backup is one of another number of processes.
+    """
+    found, size = backup.state.get("processes", 1), 1 if agreement is None else agreement.size
+    if found != size:
+        raise ValueError(
+            f"the number of processes that made the backup is {found}, and it is {size} now: the "
+            "order of the data cannot be brought back. Leave exact out."
+        )
+    own = _own(agreement, backup)
+    return backup.state["exact"] if own is None else own["exact"]
+
+
+def load_random(agreement: Agreement | None, model: Any, backup: Backup | None) -> None:
+    """Gives this process its own random numbers back."""
+    own = _own(agreement, backup)
+    if own is not None:
+        set_torch_state(own["torch"])
+        TrainingState(model).load_seeds(own["seeds"])
+
+
+def load_metrics(agreement: Agreement | None, model: Any, backup: Backup) -> None:
+    """Gives this process its own metrics back, where each has some."""
+    own = _own(agreement, backup)
+    if own is not None and own["metrics"]:
+        assign_lists(model.metrics_variables, own["metrics"])
+
+
+def _own(agreement: Agreement | None, backup: Backup | None) -> Any:
+    ranks = None if backup is None else backup.state.get("ranks")
+    if ranks is None or agreement is None or len(ranks) != agreement.size:
+        return None
+    return ranks[agreement.rank]

@@ -1,0 +1,148 @@
+"""Data in an order that is known."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch._keras import data
+
+
+class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches whose order depends on the seed and the epoch alone; see `fitwatch.resumable`."""
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> None:
+        # Without workers: Keras's keep batches of one epoch for the next.
+        super().__init__()
+        self._batches = None
+        self._arrays = ()
+        if isinstance(x, keras.utils.PyDataset):
+            if y is not None or sample_weight is not None:
+                raise ValueError("y and sample_weight must be None where x is a PyDataset.")
+            size = _batches_of(x)
+            if size is None:
+                raise ValueError(f"x must be a PyDataset that has an end; got {x!r}.")
+            self._batches = x
+            self._size = size
+        else:
+            given = (x, y, sample_weight)
+            last = max(n for n, value in enumerate(given) if value is not None or n == 0)
+            self._arrays = given[: last + 1]
+            sizes = {len(array) for array in keras.tree.flatten(self._arrays) if array is not None}
+            if len(sizes) != 1:
+                raise ValueError(f"x, y and sample_weight must be of one length; got {sizes}.")
+            self._size = sizes.pop()
+        self._batch_size = batch_size
+        self._length: int = self._size
+        if self._batches is None:
+            self._length = -(-self._size // batch_size)
+        self._shuffle = shuffle
+        self._seed = seed
+        self.set_epoch(0)
+
+    @property
+    def marks(self) -> list[Any]:
+        """What tells its batches and their orders from others, as JSON knows it."""
+        sample = data.checksum(self._arrays)
+        return [self._seed, self._shuffle, self._batch_size, self._size, sample]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Takes the order of an epoch, counted from 0."""
+        self._epoch, self._read = epoch, 0
+        self._order = np.arange(self._size)
+        if self._shuffle:
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(self._size)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of an epoch."""
+        return self._length
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __getitem__(self, batch: int) -> Any:
+        """The batch of this number, counted from 0."""
+        self._read += 1
+        if self._batches is not None:
+            return self._batches[int(self._order[batch])]
+        rows = self._order[batch * self._batch_size : (batch + 1) * self._batch_size]
+        return keras.tree.map_structure(
+            lambda array: None if array is None else np.asarray(array[rows]), self._arrays
+        )
+
+    def on_epoch_end(self) -> None:
+        """Takes the order of the next epoch, if this one was read: Keras calls it before, too."""
+        self.set_epoch(self._epoch + (self._read >= self._length))
+
+
+def _batches_of(dataset: Any) -> int | None:
+    try:
+        return dataset.num_batches  # type: ignore[no-any-return]
+    except NotImplementedError:  # Keras's, where a class does not say
+        return None
+
+
+def resumable(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int = 0,
+) -> Resumable:
+    """Makes data for `fit()` whose order can be brought back: for `BackupAndRestore(exact=True)`.
+
+    In which order batches come is known from `seed` and the number of the epoch, on every backend
+    and in every process: it is `numpy.random.default_rng([seed, epoch]).permutation(n)`, the epoch
+    counted from 0. Samples of arrays are shuffled one by one, a `PyDataset` by whole batches; what
+    its `__getitem__` gives for a number must be the same every time.
+
+    Args:
+        x: An array of shape `(samples, ...)` that can be indexed with an array of numbers, or lists
+            and dicts of such; or a `keras.utils.PyDataset` with an end.
+        y: Targets, likewise. None (default) for none, and with a `PyDataset`.
+        sample_weight: An array of shape `(samples,)`. None (default) for none, and with a
+            `PyDataset`.
+        batch_size: Samples of a batch, 1 or more; the last one of an epoch may have fewer. Of no
+            effect with a `PyDataset`. Default 32.
+        shuffle: Whether each epoch has an order of its own. Default True.
+        seed: Picks the orders: a whole number of 0 or more. Default 0.
+
+    Returns:
+        A `keras.utils.PyDataset` without workers: `model.fit(resumable(x, y), shuffle=False)`. With
+        Keras's default, `shuffle=True`, `fit()` shuffles the batches once more. A batch is a tuple
+        of what was given, as NumPy arrays of shape `(batch_size, ...)`; or one of the `PyDataset`.
+
+    Raises:
+        ValueError: The arrays are of several lengths, the arguments do not go together, or one has
+            a value that is not allowed.
+        TypeError: An argument has the wrong type, or something in `x` has no length.
+
+    Example:
+        >>> import numpy as np
+        >>> import fitwatch
+        >>> data = fitwatch.resumable(np.arange(6), batch_size=4, shuffle=False)
+        >>> data[1]
+        (array([4, 5]),)
+    """
+    from fitwatch import _check
+
+    return Resumable(
+        x,
+        y,
+        sample_weight,
+        batch_size=_check.count("batch_size", batch_size, minimum=1),
+        shuffle=_check.flag("shuffle", shuffle),
+        seed=_check.count("seed", seed, limit=None),
+    )

@@ -1,0 +1,71 @@
+"""The trained weights, where SwapEMAWeights has put their averages in the model."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch._keras import optimizer, stock
+
+# A trained variable and its average, with a value of each.
+Kept = Sequence[tuple[Any, ...]]
+
+
+def swappers(callbacks: list[Any]) -> list[Any]:
+    """The callbacks that put averages in the place of trained weights."""
+    return [c for c in callbacks if issubclass(type(c), stock.STOCK["SwapEMAWeights"])]
+
+
+def keep_before_the_last_swap(callbacks: list[Any], model: Any, epoch: int) -> Kept:
+    """What the model has before the end of an epoch, if that loses the trained weights.
+
+    In the last epoch of a `fit()` SwapEMAWeights overwrites them with their averages; one that
+    trains more epochs needs them.
+    """
+    last = any(c.swap_on_epoch and c.params["epochs"] == epoch + 1 for c in swappers(callbacks))
+    return _values(model) if last else ()
+
+
+@contextmanager
+def trained_weights(callbacks: list[Any], model: Any, kept: Kept) -> Iterator[None]:
+    """Has the trained weights in the model for a backup, as the next epoch begins with them.
+
+    Args:
+        callbacks: All callbacks of a list.
+        model: The model.
+        kept: What `keep_before_the_last_swap` gave.
+    """
+    swapped = [callback for callback in swappers(callbacks) if optimizer.has_averages_in(callback)]
+    if not swapped:
+        yield
+        return
+    now = _values(model)
+    try:
+        for callback in swapped:
+            if kept:
+                _assign(model, kept)
+                # There and back, as without a backup: on TensorFlow that rounds.
+                callback._swap_variables()
+            callback._swap_variables()
+        yield
+    finally:
+        _assign(model, now)
+
+
+def forget_swaps(callbacks: list[Any]) -> None:
+    """Called when the model has its trained weights again, whatever a fit that failed has left."""
+    for callback in swappers(callbacks):
+        optimizer.set_averages_in(callback, False)
+
+
+def _values(model: Any) -> Kept:
+    pairs = optimizer.averaged_variables(model)
+    return [tuple(np.array(keras.ops.convert_to_numpy(v)) for v in pair) for pair in pairs]
+
+
+def _assign(model: Any, values: Kept) -> None:
+    for pair, value in zip(optimizer.averaged_variables(model), values, strict=True):
+        for variable, array in zip(pair, value, strict=True):
+            variable.assign(array)

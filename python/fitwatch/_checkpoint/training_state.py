@@ -1,0 +1,179 @@
+"""What a model's training consists of besides its weights."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch._checkpoint import backup_file
+from fitwatch._checkpoint.backup_file import Backup
+from fitwatch._keras.optimizer import build_optimizer
+
+
+class TrainingState:
+    """The shapes, seeds and metrics of a model, for a backup and out of one.
+
+    Args:
+        model: A built model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        optimizer = getattr(model, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            build_optimizer(model)  # to have all its variables, as after a step
+        weights = {id(weight) for weight in model.weights}
+        # Those of random layers, which `save_weights` leaves out.
+        self._seeds = [v for v in model.variables if id(v) not in weights]
+
+    def take(self, arrays: list[Any]) -> dict[str, Any]:
+        """For JSON, and added to `arrays`."""
+        return {
+            "weights": _shapes(self._model.weights),
+            "optimizer": _optimizer(self._model),
+            "seeds": _add(arrays, self._seeds),
+            "torch": torch_state(),
+            "metrics": _add(arrays, self._model.metrics_variables),
+        }
+
+    def check(self, path: str, backup: Backup) -> None:
+        """Sees to it that a backup is one of this model.
+
+        Raises:
+            ValueError: It is not.
+        """
+        state = backup.state
+        kept = state["optimizer"]
+        found = _optimizer(self._model)
+        compared: list[tuple[str, Any, Any]] = [
+            ("weights", _shapes(self._model.weights), state["weights"]),
+            ("optimizer", found and found["variables"], kept and kept["variables"]),
+        ]
+        for what, ours, theirs in compared:
+            different = _difference(ours, theirs)
+            if different is None:
+                continue
+            if what == "optimizer" and found and kept and found["class"] != kept["class"]:
+                different = f"the model has {found['class']}, the backup is of {kept['class']}"
+            raise ValueError(
+                f"{path} is the backup of another model: its {what} differ: {different}. Take the "
+                "model that it was made of, or another backup_dir, or delete this one."
+            )
+
+        self._check_count(path, "seeds", self._seeds, backup)
+
+    def check_metrics(self, path: str, backup: Backup) -> None:
+        """The same for the metrics, where they are to go on.
+
+        Raises:
+            ValueError: They are others.
+        """
+        self._check_count(path, "metrics", self._model.metrics_variables, backup)
+
+    def _check_count(self, path: str, what: str, variables: list[Any], backup: Backup) -> None:
+        start, count = backup.state[what]
+        theirs = [list(array.shape) for array in backup.arrays[start : start + count]]
+        ours = [list(variable.shape) for variable in variables]
+        if ours != theirs:
+            raise ValueError(
+                f"{path} is the backup of another model: its {what} differ: the model has "
+                f"{len(ours)} variables of shapes {ours}, the backup {len(theirs)}, {theirs}."
+            )
+
+    def load(self, path: str, backup: Backup | None) -> None:
+        """Gives the model its weights and its optimizer back, and random layers their seeds.
+
+        Raises:
+            Exception: Keras cannot load them; the model is then as it was.
+        """
+        optimizer = getattr(self._model, "optimizer", None)
+        variables = [*self._model.variables, *(optimizer.variables if optimizer else [])]
+        before = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+        try:
+            backup_file.load_weights(path, self._model)
+        except BaseException as error:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
+            error.add_note(f"{path} cannot be loaded into this model, which is as it was.")
+            raise
+        if backup is None:
+            return
+        _assign(self._seeds, backup, "seeds")
+        set_torch_state(backup.state["torch"])
+
+    def take_seeds(self) -> list[Any]:
+        """The seeds alone, for JSON."""
+        return as_lists(self._seeds)
+
+    def load_seeds(self, seeds: list[Any]) -> None:
+        """Sets them, where there are any."""
+        assign_lists(self._seeds if seeds else [], seeds)
+
+    def load_metrics(self, backup: Backup) -> None:
+        """Gives the metrics back what they have of the epoch so far."""
+        _assign(self._model.metrics_variables, backup, "metrics")
+
+
+def as_lists(variables: list[Any]) -> list[Any]:
+    """The values of variables, for JSON: of small ones."""
+    return [keras.ops.convert_to_numpy(variable).tolist() for variable in variables]
+
+
+def assign_lists(variables: list[Any], values: list[Any]) -> None:
+    """Gives them back."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(np.array(value, keras.backend.standardize_dtype(variable.dtype)))
+
+
+def torch_state() -> list[int] | None:
+    """The random state of torch, which random layers draw from there."""
+    if keras.config.backend() != "torch":
+        return None
+    import torch
+
+    state: list[int] = torch.get_rng_state().tolist()
+    return state
+
+
+def set_torch_state(state: list[int] | None) -> None:
+    """Sets it to what it was, if it is known."""
+    if keras.config.backend() == "torch" and state is not None:
+        import torch
+
+        torch.set_rng_state(torch.tensor(state, dtype=torch.uint8))
+
+
+def _shapes(variables: Any) -> list[list[Any]]:
+    return [[v.path, list(v.shape), keras.backend.standardize_dtype(v.dtype)] for v in variables]
+
+
+def _optimizer(model: Any) -> dict[str, Any] | None:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return None
+    return {"class": type(optimizer).__name__, "variables": _shapes(optimizer.variables)}
+
+
+def _difference(ours: list[Any] | None, theirs: list[Any] | None) -> str | None:
+    """What differs between two lists of shapes; the names may, since Keras counts layers on."""
+    if ours is None or theirs is None:
+        return None if ours is theirs else "only one of the two has any"
+    for (name, *mine), (_, *other) in zip(ours, theirs, strict=False):
+        if mine != other:
+            shapes = [f"{dtype} {tuple(shape)}" for shape, dtype in (mine, other)]
+            return f"{name} is {shapes[0]} in the model, and {shapes[1]} in the backup"
+    if len(ours) != len(theirs):
+        return f"the model has {len(ours)} variables, the backup {len(theirs)}"
+    return None
+
+
+def _add(arrays: list[Any], variables: Any) -> list[int]:
+    start = len(arrays)
+    arrays.extend(np.array(keras.ops.convert_to_numpy(v)) for v in variables)
+    return [start, len(arrays) - start]
+
+
+def _assign(variables: list[Any], backup: Backup, what: str) -> None:
+    start, count = backup.state[what]
+    for variable, array in zip(variables, backup.arrays[start : start + count], strict=True):
+        variable.assign(array)

@@ -1,0 +1,1 @@
+"""`python -m fitwatch`: the demo, and scripts that run with `enable()`."""

@@ -1,0 +1,94 @@
+"""Which callbacks the processes of a training have, and whether they go together."""
+
+from typing import Any
+
+import keras
+
+from fitwatch._checkpoint.callback_states import named
+from fitwatch._engine.plan import ALIASES
+from fitwatch._keras import stock
+
+_BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", *ALIASES.values())
+
+
+def describe(callback_list: Any, agree_every: int) -> dict[str, Any]:
+    """What a process tells the others of its callbacks, as JSON knows it.
+
+    Args:
+        callback_list: The list.
+        agree_every: Batches between two agreements, as this process has it.
+    """
+    callbacks = list(callback_list.callbacks)
+    agreeing = {name: callback for name, callback in named(callbacks) if agrees(callback)}
+    params = getattr(callback_list, "params", None) or {}
+    return {
+        "callbacks": list(agreeing),
+        "needed": [name for name, one in agreeing.items() if one._fitwatch_is_needed()],
+        "inside": any(map(_may_stop_inside, callbacks)),
+        "every": agree_every,
+        "counts": {name: params.get(name) for name in ("epochs", "steps")},
+    }
+
+
+def check_counts(answers: list[dict[str, Any]], names: list[str]) -> None:
+    """Sees to it that all train as many epochs, and batches where that is known.
+
+    Raises:
+        ValueError: One does not.
+    """
+    for name in names:
+        counts = [answer["counts"][name] for answer in answers]
+        for rank, count in enumerate(counts):
+            if None not in (count, counts[0]) and count != counts[0]:
+                raise ValueError(
+                    "every process must train the same epochs and batches, or one waits for ever: "
+                    f"rank {rank} has {name}={count}, rank 0 has {name}={counts[0]}."
+                )
+
+
+def shared(answers: list[dict[str, Any]]) -> list[str]:
+    """The names of the callbacks that all have, and that decide; in order.
+
+    Raises:
+        ValueError: One that all need is missing somewhere, or the order is not the same.
+    """
+    lists = [answer["callbacks"] for answer in answers]
+    everywhere = [name for name in lists[0] if all(name in names for names in lists)]
+    for rank, answer in enumerate(answers):
+        for name in answer["needed"]:
+            if name not in everywhere:
+                lacks = next(other for other, names in enumerate(lists) if name not in names)
+                raise ValueError(
+                    f"{name} must be in the callbacks of every process: rank {rank} has it, rank "
+                    f"{lacks} has not. (Rank 0 alone writes, whoever has it.)"
+                )
+        if [name for name in answer["callbacks"] if name in everywhere] != everywhere:
+            raise ValueError(
+                "the callbacks must be in the same order in every process: rank "
+                f"{rank} has {answer['callbacks']}, rank 0 has {lists[0]}."
+            )
+    return everywhere
+
+
+def agrees(callback: Any) -> bool:
+    """Whether a callback is one of fitwatch's that decide."""
+    return hasattr(type(callback), "_fitwatch_is_needed")
+
+
+def joins(callback: Any) -> bool:
+    """Whether a stock list with such a callback has to agree with those of other processes."""
+    # Train functions on JAX have to be the same.
+    losses = hasattr(type(callback), "_fitwatch_watch") and callback.loss == "batch"
+    return agrees(callback) or (losses and keras.config.backend() == "jax")
+
+
+def has_own_batches(callback: Any) -> bool:
+    """Whether code that is not fitwatch's, and may stop the training, is called for every batch."""
+    if issubclass(type(callback), stock.STOCK["TerminateOnNaN"]) and not agrees(callback):
+        return True
+    hooks = (getattr(getattr(callback, hook), "__func__", None) for hook in _BATCH_HOOKS)
+    return not all(map(stock.is_library_code, hooks))
+
+
+def _may_stop_inside(callback: Any) -> bool:
+    return has_own_batches(callback) or (agrees(callback) and callback._fitwatch_counts_inside())

@@ -1,0 +1,372 @@
+"""One decision for all processes of a training."""
+
+import weakref
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any
+
+import keras
+
+from fitwatch import _core, distributed
+from fitwatch._checkpoint.callback_states import named
+from fitwatch._distributed import callback_check
+from fitwatch._distributed.averages import AgreedValues
+from fitwatch._distributed.exchange import Exchange
+from fitwatch._enable import settings
+from fitwatch._engine.hooks_around import surround
+from fitwatch._engine.plan import Form
+from fitwatch._engine.step_backends import watch
+from fitwatch._engine.step_values import BatchLoss
+from fitwatch._keras import output, trainer
+from fitwatch._keras.learning_rate import optimizers, rate_of
+from fitwatch._keras.optimizer import has_schedule
+
+
+class Agreement:
+    """What the processes of a training agree on, at the same points on all of them.
+
+    When training begins, on who has which callbacks. Inside an epoch, after so many batches, and
+    only where some process may stop there, on that and on what monitors that count in batches have
+    seen. When an epoch has ended, on whether to stop, and on the learning rate. Values that each
+    process has for itself (all on torch; on JAX what a callback adds to the logs) are averaged
+    before monitors judge them, so that all come to the same decision.
+
+    Args:
+        callback_list: The list, of Keras or of fitwatch.
+        world: The processes.
+    """
+
+    # What `watch` asks of who wants the losses of batches.
+    _fitwatch_losses: BatchLoss | None = None
+
+    def __init__(self, callback_list: Any, world: distributed.World) -> None:
+        self._list = weakref.ref(callback_list)
+        self._world = world
+        self._exchange: Exchange | None = None
+        # What says that this process is busy: its hooks, its validation.
+        self._busy: list[ExitStack] = []
+        self._inside = _Inside(self)
+        # Names of callbacks that all processes have, by their identity here.
+        self._shared: dict[int, str] = {}
+        # Batches between two agreements: `_core.Due` asks for it under this name.
+        self.save_freq = 0
+        self._due = _core.Checkpoint()
+        # The epoch, and the batch of the last agreement in it.
+        self._epoch = self._last = 0
+        # Whether training has begun, and whether batches are being trained.
+        self._has_begun = self._is_inside = False
+        # Whether this process wants to stop, before all have agreed; and whether they have.
+        self._wants_to_stop = self._stops = False
+        self._values = AgreedValues(self)
+        surround(
+            callback_list,
+            self,
+            before={
+                "on_train_begin": self.begin,
+                "on_epoch_begin": self._enter,
+                "on_test_begin": self._enter,
+                "on_epoch_end": self._before_epoch_end,
+                "on_train_end": self._before_train_end,
+            },
+            after={
+                "on_train_begin": self._after_train_begin,
+                "on_epoch_begin": self._after_epoch_begin,
+                "on_test_end": self._exit,
+                "on_epoch_end": self._after_epoch_end,
+            },
+        )
+
+    @property
+    def rank(self) -> int:
+        """This process's number."""
+        return self._world.rank
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        return self._world.size
+
+    def begin(self, logs: Any = None) -> None:
+        """Agrees on who has which callbacks, if that has not been done.
+
+        Raises:
+            ValueError: A callback that all processes need is missing in one.
+            ProcessError: A process is missing.
+        """
+        if self._exchange is not None and not self._has_begun:
+            return  # for another callback, just now
+        self._end()
+        self._has_begun = False
+        self._exchange = Exchange(self._world.rank, self._world.size, self._world.store)
+        weakref.finalize(self._callback_list, self._exchange.close).atexit = False
+        self._enter()
+        self._due, self._shared = _core.Checkpoint(), {}
+        self._is_inside = self._wants_to_stop = self._stops = False
+        try:
+            self._agree_on_callbacks()
+        except BaseException:
+            self._end()
+            raise
+
+    def _agree_on_callbacks(self) -> None:
+        message = callback_check.describe(self._callback_list, settings.agree_every)
+        answers = self.gather("the beginning of the training", message)
+        # On torch it is the user's code that brings the processes together, and when.
+        callback_check.check_counts(answers, ["epochs"] if self.averages else ["epochs", "steps"])
+        shared = callback_check.shared(answers)
+        agreeing = dict(named(self._callbacks()))
+        self._shared = {id(agreeing[name]): name for name in shared}
+        inside = any(answer["inside"] for answer in answers)
+        self.save_freq = answers[0]["every"] if inside else 0
+
+    def gather(self, topic: str, message: Any) -> list[Any]:
+        """The messages of all ranks.
+
+        Raises:
+            ProcessError: A process is missing.
+        """
+        if self._exchange is None:
+            raise RuntimeError("fitwatch: on_train_begin must be called first.")
+        return self._exchange.gather(topic, message)
+
+    def chiefs(self, topic: str, value: Any) -> Any:
+        """The value that rank 0 has."""
+        return self.gather(topic, value)[0]
+
+    def shares(self, callback: Any) -> bool:
+        """Whether all processes have a callback."""
+        return id(callback) in self._shared
+
+    def busy(self) -> AbstractContextManager[None]:
+        """While this process is at work for long, the others wait for it beyond the deadline."""
+        return nullcontext() if self._exchange is None else self._exchange.busy()
+
+    def stop(self) -> None:
+        """Called in the place of `model.stop_training = True`."""
+        if self._is_inside:
+            self._wants_to_stop = True
+        else:
+            self._model.stop_training = True
+
+    def leave(self, error: BaseException) -> None:
+        """An exception ends the training here: the others are told."""
+        if self._exchange is not None:
+            self._exchange.leave(f"{type(error).__name__}: {error}")
+            self._end()
+
+    def agreed(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
+        """The logs of an epoch, with averages where each process has values of its own."""
+        if not self.shares(callback):
+            return logs
+        names = {name for one in self._sharing() for name in one._fitwatch_judged()}
+        return self._values.of_epoch(self._epoch, names, logs)
+
+    def agreed_inside(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
+        """The same for the logs of a batch, which has the same number everywhere."""
+        if not self.shares(callback):
+            return logs
+        topic = f"a batch of epoch {self._epoch}, for {self._shared[id(callback)]}"
+        return self._values.of_batch(topic, callback._fitwatch_judged(), logs)
+
+    @property
+    def averages(self) -> bool:
+        """Whether each process has logs of its own data."""
+        return self._world.averages
+
+    # Around the hooks of the list.
+
+    def _after_train_begin(self, logs: Any = None) -> None:
+        self._has_begun = True
+        self._hold_back()
+        if keras.config.backend() == "jax":
+            # Train functions that differ would add up the numbers of one to others of another.
+            watched = any(
+                callback._fitwatch_losses is not None
+                for callback in self._callbacks()
+                if hasattr(type(callback), "_fitwatch_losses")
+            )
+            if any(self.gather("the losses of batches", watched)):
+                self._fitwatch_losses = watch(self, quiet=True)
+        hooked = hasattr(self._callback_list, "_recorder")  # ours, which plans it
+        if self.save_freq and not hooked:
+            after = {"on_train_batch_end": self._after_batch}
+            surround(self._callback_list, self._inside, after=after)
+        self._exit()
+
+    def _after_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._hold_back()
+        if self._fitwatch_losses is not None:
+            self._fitwatch_losses = watch(self, quiet=True)
+        self._is_inside = True
+        self._exit()
+
+    def planned(self, hook: str) -> list[tuple[Any, Form | None]]:
+        """What a compiled list does behind all callbacks: a Python hook, and its compiled form."""
+        if hook != "on_train_batch_end" or not self.save_freq:
+            return []
+        if any(map(callback_check.has_own_batches, self._callbacks())):
+            return [(self._after_batch, None)]
+        return [(self._after_batch, (_core.Due(self._due, self, False), self._agree_inside))]
+
+    def _after_batch(self, batch: int, logs: Any = None) -> None:
+        if self.save_freq:
+            self._hold_back()
+            if self._due.due(int(batch), self.save_freq):
+                self._agree_inside(batch)
+
+    def _hold_back(self) -> None:
+        """A process that stopped by itself would leave the others waiting for ever."""
+        model = self._model
+        if model.stop_training and not self._stops:
+            model.stop_training = False
+            self._wants_to_stop = True
+
+    def _agree_inside(self, batch: int, logs: Any = None) -> None:
+        self._last = int(batch)
+        if not self._stops:
+            self.settle(f"batch {batch} of epoch {self._epoch}", int(batch))
+            self._model.stop_training = self._stops
+
+    def settle(self, where: str, batch: int) -> None:
+        """Has monitors that count in batches judge what they have seen so far, everywhere.
+
+        Args:
+            where: Where that is, in words.
+            batch: The last batch that was trained, from 0 and within the epoch.
+        """
+        self._hold_back()
+        recorder = getattr(self._callback_list, "_recorder", None)
+        if recorder is not None:
+            recorder.drain()
+        inside = [c for c in self._sharing() if hasattr(type(c), "_fitwatch_propose")]
+        proposals = {self._shared[id(c)]: c._fitwatch_propose(self.averages) for c in inside}
+        message = {"stop": self._wants_to_stop, "proposals": proposals}
+        answers = self.gather(where, message)
+        self._is_inside = False
+        try:
+            for callback in inside:
+                name = self._shared[id(callback)]
+                said = [answer["proposals"].get(name) for answer in answers]
+                callback._fitwatch_conclude(said, batch, self.averages)
+        finally:
+            self._is_inside = True
+        self._take_stops([answer["stop"] for answer in answers], where)
+        self._stops = self._stops or self._model.stop_training
+
+    def settle_before_backup(self, batch: int) -> None:
+        """The same before a backup inside an epoch, which is due everywhere."""
+        if self.save_freq:
+            self._agree_inside(batch)
+
+    def _before_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._hold_back()
+        if self.save_freq and not self._stops:
+            self.settle(f"the last batch of epoch {epoch}", self._last)
+            self._model.stop_training = self._stops
+        self._is_inside = False
+        self._values.begin(logs or {})
+        self._enter()
+
+    def _after_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        model = self._model
+        stop = bool(model.stop_training) or self._wants_to_stop
+        rates = self._rates() if self.averages else []
+        where = f"the end of epoch {epoch}"
+        answers = self.gather(where, {"stop": stop, "rates": rates})
+        self._take_stops([answer["stop"] for answer in answers], where)
+        model.stop_training = self._stops
+        self._exit()
+        # On JAX a rate is one array of all processes already.
+        for (optimizer, _), own, rate in zip(
+            optimizers(model.optimizer) if rates else [], rates, answers[0]["rates"], strict=False
+        ):
+            if rate != own:
+                optimizer.learning_rate = rate
+
+    def _before_train_end(self, logs: Any = None) -> None:
+        # All is decided: each process ends by itself, however long that takes.
+        if self._exchange is not None:
+            self._exchange.end()
+        self._end()
+
+    def _fitwatch_failed(self, error: BaseException) -> None:
+        self.leave(error)
+
+    def _enter(self, *args: Any) -> None:
+        busy = ExitStack()
+        busy.enter_context(self.busy())
+        self._busy.append(busy)
+
+    def _exit(self, *args: Any) -> None:
+        if self._busy:
+            self._busy.pop().close()
+
+    def _end(self) -> None:
+        while self._busy:
+            self._exit()
+        if self._exchange is not None:
+            self._exchange.close()
+        self._exchange = None
+        self.save_freq = 0
+        if self._fitwatch_losses is not None:
+            self._fitwatch_losses.release(self)
+            self._fitwatch_losses = None
+
+    # Small things.
+
+    def _take_stops(self, stops: list[bool], where: str) -> None:
+        if any(stops) and not self._stops:
+            self._stops = True
+            params = getattr(self._callback_list, "params", None) or {}
+            if not stops[0] and params.get("verbose"):
+                rank = stops.index(True)
+                output.print_message(f"\nRank {rank} has stopped the training at {where}.")
+
+    def _rates(self) -> list[float]:
+        optimizer = getattr(self._model, "optimizer", None)
+        if optimizer is None or any(has_schedule(one) for one, _ in optimizers(optimizer)):
+            return []
+        return [rate_of(one) for one, _ in optimizers(optimizer)]
+
+    @property
+    def _callback_list(self) -> Any:
+        return self._list()
+
+    @property
+    def model(self) -> Any:
+        """The model, as a callback has it."""
+        return self._callback_list.model
+
+    @property
+    def _model(self) -> Any:
+        return trainer.model_of(self._callback_list)
+
+    def _callbacks(self) -> list[Any]:
+        return list(self._callback_list.callbacks)
+
+    def _sharing(self) -> list[Any]:
+        return [callback for callback in self._callbacks() if self.shares(callback)]
+
+
+class _Inside:
+    """Stands around the hook of batches, where nobody plans it."""
+
+    def __init__(self, agreement: Agreement) -> None:
+        self._fitwatch_failed = agreement.leave
+
+
+def join(callback_list: Any, model: Any) -> None:
+    """Has the processes of a training agree, if there are several, and this list decides."""
+    if agreement_of(callback_list) is not None:
+        return
+    ours = hasattr(callback_list, "_recorder")
+    if ours or any(map(callback_check.joins, callback_list.callbacks)):
+        world = distributed.world(model)
+        if world.store is not None:
+            callback_list._fitwatch_agreement = Agreement(callback_list, world)
+
+
+def agreement_of(callback_list: Any) -> Agreement | None:
+    """That of a callback list; None if one process trains alone."""
+    agreement: Agreement | None = getattr(callback_list, "_fitwatch_agreement", None)
+    return agreement

@@ -1,0 +1,197 @@
+"""`fitwatch.enable()` and what undoes it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, ClassVar
+
+from fitwatch._enable.after_import import AfterImport
+
+
+class _Patches:
+    """Attributes that were replaced, and what they were before."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Any, str, Any, Any]] = []
+
+    def apply(self, planned: list[tuple[Any, str, Any]]) -> None:
+        """Sets attributes."""
+        for owner, name, new in planned:
+            self._done.append((owner, name, vars(owner)[name], new))
+            setattr(owner, name, new)
+
+    def undo(self) -> None:
+        """Puts back what was there, but for what somebody else has replaced since."""
+        while self._done:
+            owner, name, old, new = self._done.pop()
+            if vars(owner).get(name) is new:
+                setattr(owner, name, old)
+
+
+class _State:
+    patches: _Patches | None = None
+    waiting: ClassVar[list[AfterImport]] = []
+
+
+def enable(max_lag: int = 16, *, validation_progress: bool = False) -> None:
+    """Makes every `fit()` a fitwatch one, from here on, in code that knows nothing of fitwatch.
+
+    `fit`, `evaluate` and `predict` build the compiled `CallbackList`, `keras.callbacks.X` is
+    fitwatch's X wherever there is one (in `tf.keras.callbacks` too), Ctrl-C ends a run after the
+    current batch with everything in order, and after any exception the callbacks' files are
+    complete. Callbacks that were made before go on working, the slow way.
+
+    It may be called before Keras is imported, and does not import it. A second call only sets
+    the arguments. In a thread other than the main one, Ctrl-C stays as it is.
+
+    Args:
+        max_lag: Batches (0 or more) that a decision which depends on batch values may come late
+            where the device runs ahead of the program; 0 waits for every batch, as Keras does.
+            Default 16.
+        validation_progress: Whether the progress bar shows the validation inside `fit()` too, over
+            the line of the epoch while it lasts. Default False: nothing is seen of it, as in Keras.
+
+    Raises:
+        ValueError: `max_lag` is negative, or not whole; or `validation_progress` is neither True
+            nor False.
+        TypeError: `max_lag` is no number.
+        RuntimeError: This version of Keras is not supported; nothing has been changed. Raised by
+            `import keras`, if that comes later.
+
+    Example:
+        >>> import fitwatch, keras
+        >>> fitwatch.enable()
+        >>> keras.callbacks.TensorBoard.__module__
+        'fitwatch.callbacks.tensorboard'
+        >>> fitwatch.disable()
+        >>> keras.callbacks.TensorBoard.__module__
+        'keras.src.callbacks.tensorboard'
+    """
+    from fitwatch import _check
+    from fitwatch._enable import settings
+
+    max_lag = _check.count("max_lag", max_lag)
+    validation_progress = _check.flag("validation_progress", validation_progress)
+    if not _in_force():
+        if "keras" in sys.modules:
+            _patch()
+        else:
+            _State.waiting.append(AfterImport("keras", _patch))
+    settings.max_lag = max_lag
+    settings.validation_progress = validation_progress
+
+
+def disable() -> None:
+    """Puts back everything that `enable()` has changed. Runs that are going on are not touched.
+
+    Attributes that other code has replaced since are left alone. The arguments have their defaults
+    again.
+
+    Example:
+        >>> import fitwatch, keras
+        >>> fitwatch.enable()
+        >>> fitwatch.disable()
+        >>> keras.callbacks.History.__module__
+        'keras.src.callbacks.history'
+    """
+    from fitwatch._enable import settings
+
+    settings.max_lag = settings.DEFAULT_MAX_LAG
+    settings.validation_progress = False
+    while _State.waiting:
+        _State.waiting.pop().cancel()
+    if _State.patches is not None:
+        _State.patches.undo()
+        _State.patches = None
+
+
+@contextmanager
+def enabled(max_lag: int = 16, *, validation_progress: bool = False) -> Iterator[None]:
+    """`enable()` for a block; what was in force before is so afterwards.
+
+    Args:
+        max_lag: Batches, as in `enable()`. Default 16.
+        validation_progress: As in `enable()`. Default False.
+
+    Returns:
+        A context manager, which gives None.
+
+    Raises:
+        ValueError: As `enable()`, when the block begins.
+        TypeError: Likewise.
+        RuntimeError: Likewise.
+
+    Example:
+        >>> import fitwatch, keras
+        >>> with fitwatch.enabled():
+        ...     keras.callbacks.TensorBoard.__module__
+        'fitwatch.callbacks.tensorboard'
+        >>> keras.callbacks.TensorBoard.__module__
+        'keras.src.callbacks.tensorboard'
+    """
+    from fitwatch._enable import settings
+
+    was_enabled = _in_force()
+    before = settings.max_lag, settings.validation_progress
+    enable(max_lag, validation_progress=validation_progress)
+    try:
+        yield
+    finally:
+        if was_enabled:
+            settings.max_lag, settings.validation_progress = before
+        else:
+            disable()
+
+
+def _in_force() -> bool:
+    return _State.patches is not None or bool(_State.waiting)
+
+
+def _patch() -> None:
+    """Replaces the names, once Keras is there."""
+    from fitwatch import callbacks
+    from fitwatch._enable import fit_scope
+    from fitwatch._enable.trainer_list import TrainerList
+    from fitwatch._keras import patch_points, stock
+
+    while _State.waiting:
+        _State.waiting.pop().cancel()
+    seams = patch_points.seams()  # raises before anything is changed
+    classes = {
+        getattr(callbacks, name): stock.STOCK[name]
+        for name in callbacks.__all__
+        if name in stock.STOCK
+        and getattr(callbacks, name) is not stock.STOCK[name]
+        # Ours has methods of its own, which would pass by what other code has put into Keras's.
+        # A list finds that by itself.
+        and (name == "CallbackList" or stock.is_as_keras_has_it(stock.STOCK[name]))
+    }
+    planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", TrainerList)]
+    # Keras leaves its own frames out of the traceback of a callback's error: ours go with them.
+    hides = seams.tracebacks
+    for trainer, method in seams.methods:
+        guarded = fit_scope.guarded(vars(trainer)[method], method)
+        filtered = guarded if hides is None else hides.filter_traceback(guarded)
+        planned.append((trainer, method, filtered))
+    if hides is not None:
+        planned.append((hides, "_EXCLUDED_PATHS", (*hides._EXCLUDED_PATHS, stock.OURS)))
+    patches = _Patches()
+
+    def patch_namespace(name: str) -> None:
+        module = sys.modules[name]
+        patches.apply(
+            [
+                (module, ours.__name__, ours)
+                for ours, theirs in classes.items()
+                if getattr(module, ours.__name__, None) is theirs
+            ]
+        )
+
+    patches.apply(planned)
+    for name in patch_points.NAMESPACES:
+        if name in sys.modules:
+            patch_namespace(name)
+        else:
+            _State.waiting.append(AfterImport(name, partial(patch_namespace, name)))
+    _State.patches = patches

@@ -1,0 +1,167 @@
+"""The logs of a batch."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import keras
+
+from fitwatch._engine import readers
+
+_MISSING = object()
+
+
+class Logs(dict[str, Any]):
+    """A dict whose values are converted to Python floats when they are asked for.
+
+    What lies in the dict beneath is what the training step returned, until somebody reads it. Every
+    way to read it that Python has goes through a method that is defined here: `dict(logs)` and
+    `**logs` take their short cut past `__getitem__` only where `__iter__` is dict's own.
+
+    The compiled core fills it. `_writes` tells it how often somebody has written to it since.
+    """
+
+    _writes = 0
+    # What a callback has put in stays as it is.
+    _written: frozenset[Any] = frozenset()
+
+    def __getitem__(self, key: Any) -> Any:
+        value = super().__getitem__(key)
+        if type(value) is float or key in self._written:
+            return value
+        value = readers.reader().read(value)
+        super().__setitem__(key, value)
+        return value
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value of `key`, or `default`."""
+        return self[key] if key in self else default  # noqa: SIM401 (this is `get`)
+
+    def values(self) -> Any:
+        """All values."""
+        self._read_all()
+        return super().values()
+
+    def items(self) -> Any:
+        """All pairs of key and value."""
+        self._read_all()
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """The same as a plain dict."""
+        return dict(self.items())
+
+    def __iter__(self) -> Iterator[str]:
+        return super().__iter__()
+
+    def __eq__(self, other: object) -> bool:
+        return self.copy() == (other.copy() if isinstance(other, Logs) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        return repr(self.copy())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # A copy is a plain dict: it outlives the batch, and may go where no fitwatch is.
+        return dict, (self.copy(),)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._write(key)
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        super().__delitem__(key)
+        self._write()
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """The value of `key`, which is set to `default` first if it is missing."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Takes all values of a mapping, of pairs, or of keywords."""
+        new: Mapping[Any, Any] = dict(*args, **kwargs)
+        self._write(*new)
+        super().update(new)
+
+    def pop(self, key: Any, default: Any = _MISSING) -> Any:
+        """Removes `key`; its value, or `default`."""
+        if key not in self and default is not _MISSING:
+            return default
+        value = self[key]
+        del self[key]
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Removes the last pair, and gives it back."""
+        self._read_all()
+        pair = super().popitem()
+        self._write()
+        return pair
+
+    def clear(self) -> None:
+        """Removes all."""
+        super().clear()
+        self._write()
+
+    def _write(self, *keys: Any) -> None:
+        self._writes += 1
+        self._written |= set(keys)
+
+    def _read_all(self) -> None:
+        for key in list(self):
+            self[key]
+
+
+@cache
+def register_trees() -> None:
+    """Makes logs a dict for functions on trees too, where these know types one by one."""
+
+    def take_apart(logs: Any) -> Any:
+        return tuple(logs.values()), tuple(logs)
+
+    def put_together(names: Any, values: Any) -> Any:
+        return dict(zip(names, values, strict=True))
+
+    if "jax" in sys.modules:
+        sys.modules["jax"].tree_util.register_pytree_node(Logs, take_apart, put_together)
+    # What keras.tree is made of.
+    if keras.config.backend() == "torch":
+        from torch.utils import _pytree
+
+        _pytree.register_pytree_node(
+            Logs,
+            lambda logs: (list(logs.values()), list(logs)),
+            lambda values, names: put_together(names, values),
+        )
+    elif "optree" in sys.modules:
+        sys.modules["optree"].register_pytree_node(
+            Logs, take_apart, put_together, namespace="keras"
+        )
+
+
+def flatten(logs: Any) -> dict[Any, Any]:
+    """Logs in the order in which Keras hands them on: by name, nested dicts in their place."""
+    flat: dict[Any, Any] = {}
+    for name, value in sorted((logs or {}).items()):
+        if isinstance(value, dict):
+            flat.update(flatten(value))
+        else:
+            flat[name] = value
+    return flat

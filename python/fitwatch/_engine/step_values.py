@@ -1,0 +1,244 @@
+"""The loss that each batch really had.
+
+`logs["loss"]` in Keras's batch hooks is the mean over the epoch so far, and with
+`steps_per_execution=N` a hook comes once in N batches. The loss itself passes by inside the train
+step, on its way to the loss tracker. So while somebody wants it, `fit()` has a second train
+function, made as Keras makes its own, around a step that also hands out what the tracker was given.
+The model, its variables and logs know nothing of it, and the first one is put back in the end.
+"""
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import keras
+
+from fitwatch._keras import trainer
+from fitwatch._warn import warn
+
+# Under this name the loss leaves the train step among the logs, out of which it is taken at once.
+KEY = "fitwatch: the loss of the batch"
+
+Function = Callable[..., Any]
+
+
+class Given(NamedTuple):
+    """What the loss tracker was given."""
+
+    loss: Any
+    weight: Any
+
+
+class User(NamedTuple):
+    """A callback that wants losses."""
+
+    frame: int
+    """That of its `fit()`."""
+    gone: list["weakref.finalize[Any, Any]"]
+    """What ends the use where nobody tells."""
+
+
+class BatchLoss:
+    """The losses of the batches that the last call of a model's train function has trained.
+
+    Args:
+        model: A compiled model in a `fit()`.
+    """
+
+    steps: int
+    """Batches that a call trains. The last call of an epoch may have fewer."""
+
+    exact = True
+    """False once a step's loss could not be taken; from then on there are no values."""
+
+    trained = 0
+    """Batches whose losses were taken in this `fit()`."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = weakref.ref(model)
+        # What a call of the train function has left.
+        self._taken: list[Any] = []
+        self.steps = int(model.steps_per_execution)
+        self._name = type(model).__name__
+        self._original = model.train_function
+        self._train_step = model.train_step
+        self._tracker = trainer.loss_tracker(model)
+        self._users: dict[int, User] = {}
+        # The `fit()` that is watched, and those around it with what their last calls left.
+        self._frame: int | None = None
+        self._outer: list[tuple[int | None, list[Any]]] = []
+        self._caught = threading.local()
+        self._lock = threading.Lock()
+        self._stepping = 0
+        self._replaced = ExitStack()
+        self._quiet = True
+        self._reported = False
+        try:
+            if self._tracker is None:
+                raise ValueError("it has no loss tracker")
+            make = self._build(model)
+        except Exception as error:
+            self._reason = f"{type(error).__name__}: {error}"
+            self.exact = False
+            make = self._original
+        else:
+            self._reason = "its train_step does not hand one loss to Keras's loss tracker"
+
+        original, taken, caller = self._original, self._taken, sys._getframe
+
+        def train_function(*args: Any) -> Any:
+            # Only from the `fit()` that is watched: a callback may train batches of its own.
+            if id(caller(1)) != self._frame:
+                return original(*args)
+            taken.clear()
+            result = make(*args)
+            if not taken or not self.exact:
+                self._give_up()
+            self.trained += len(taken)
+            return result
+
+        train_function._fitwatch_batch_loss = self  # type: ignore[attr-defined]
+        self._function = train_function
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """In order, as numbers or as the backend has them; none if they could not be taken."""
+        model = self._model()
+        if model is None or not self._users:
+            return ()
+        if model.train_function is not self._function:
+            self._reason = "its train function was made anew in the middle of an epoch"
+            self._give_up()
+        return self._taken
+
+    def stands_for(self, function: Any) -> bool:
+        """Whether it takes the place of a train function."""
+        return bool(self._original == function)
+
+    def begin(self, callback: Any, model: Any, fit: trainer.Fit, *, quiet: bool) -> None:
+        """Takes the place of the model's train function in a `fit()`."""
+        if fit.frame != self._frame:
+            self._outer.append((self._frame, self._taken.copy()))
+            self._frame = fit.frame
+            self._taken.clear()
+            self.trained, self._quiet, self._reported = 0, True, False
+        self._quiet = self._quiet and quiet
+        # Nobody tells of an exception in a stock list.
+        gone = [
+            weakref.finalize(owner, _expire, weakref.ref(self), id(callback), weakref.ref(model))
+            for owner in fit.owners
+        ]
+        for one in gone:
+            one.atexit = False
+        before = self._users.get(id(callback))
+        self._users[id(callback)] = User(fit.frame, gone)
+        for one in [] if before is None else before.gone:
+            one.detach()
+        model.train_function = self._function
+
+    def release(self, callback: Any) -> None:
+        """Ends the use of one callback; with the last one, the model has its own function back."""
+        model = trainer.model_of(callback)
+        self.leave(callback)
+        if not self._users and model is not None:
+            self.restore(model)
+
+    def restore(self, model: Any) -> None:
+        """Puts the model's own train function back."""
+        if model.train_function is self._function:
+            model.train_function = self._original
+
+    def leave(self, callback: Any) -> None:
+        """Ends the use of one callback; with the last one of a `fit()`, that of the fit."""
+        user = self._users.pop(id(callback), None)
+        for one in [] if user is None else user.gone:
+            one.detach()
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Goes back to the `fit()` around one that nobody watches any more."""
+        watched = {user.frame for user in self._users.values()}
+        while self._outer and self._frame not in watched:
+            self._frame, self._taken[:] = self._outer.pop()
+
+    def _give_up(self) -> None:
+        """Warns, once in a fit, that there are no losses of batches."""
+        self.exact = False
+        self._taken.clear()
+        if not self._reported and not self._quiet:
+            self._reported = True
+            warn(
+                f"fitwatch: the loss of each batch of this {self._name} cannot be taken: "
+                f"{self._reason}. Keras's running mean takes its place."
+            )
+
+    def _build(self, model: Any) -> Function:
+        """A train function that leaves values in `_taken`."""
+        raise NotImplementedError(f"the backend {keras.config.backend()!r} is not known")
+
+    def _step(self, *args: Any) -> Any:
+        """The model's train step, which also hands out what the loss tracker was given."""
+        with self._catching() as given:
+            result = self._train_step(*args)
+        # JAX's steps give logs and state.
+        logs = result[0] if isinstance(result, tuple) else result
+        if len(given) != 1 or not isinstance(logs, dict) or not self._is_usable(given[0], args):
+            self.exact = False
+            return result
+        logs = self._hand_out(logs, self._handed_out(given[0]))
+        return (logs, *result[1:]) if isinstance(result, tuple) else logs
+
+    def _is_usable(self, given: Given, args: Any) -> bool:
+        """Whether the loss is one number, of the step itself and not of a computation inside."""
+        return keras.ops.is_tensor(given.loss) and len(given.loss.shape) == 0
+
+    def _hand_out(self, logs: dict[str, Any], loss: Any) -> dict[str, Any]:
+        """The logs that leave the step with the loss."""
+        return {**logs, KEY: loss}
+
+    def _handed_out(self, given: Given) -> Any:
+        return keras.ops.cast(given.loss, self._tracker.dtype)
+
+    @contextmanager
+    def _catching(self) -> Iterator[list[Given]]:
+        """Collects what the loss tracker is given by this thread.
+
+        TensorFlow runs the steps of several devices in turn, in a thread each.
+        """
+        given: list[Given] = []
+        tracker, update = self._tracker, self._tracker.update_state
+
+        def update_state(*args: Any, **kwargs: Any) -> Any:
+            caught = getattr(self._caught, "given", None)
+            if caught is not None:
+                known = {**dict(zip(("values", "sample_weight"), args, strict=False)), **kwargs}
+                caught.append(Given(known.get("values"), known.get("sample_weight")))
+            return update(*args, **kwargs)
+
+        with self._lock:
+            self._stepping += 1
+            if self._stepping == 1:
+                self._replaced.enter_context(trainer.replaced(tracker, update_state=update_state))
+        before = getattr(self._caught, "given", None)
+        self._caught.given = given
+        try:
+            yield given
+        finally:
+            self._caught.given = before
+            with self._lock:
+                self._stepping -= 1
+                if not self._stepping:
+                    self._replaced.close()
+
+
+def _expire(losses: "weakref.ref[BatchLoss]", user: int, model: "weakref.ref[Any]") -> None:
+    """A `fit()` is gone without a word."""
+    alive, trained = losses(), model()
+    if alive is not None:
+        alive._users.pop(user, None)
+        alive.look_around()
+        if trained is not None and not alive._users:
+            alive.restore(trained)

@@ -1,0 +1,40 @@
+"""What a backend's numbers are: how they compare, and how they become Python's."""
+
+from typing import Any
+
+import keras
+
+
+def comparison() -> tuple[bool, bool] | None:
+    """How this backend compares Python floats: `(in double precision, subnormals are zero)`.
+
+    Found out by asking it. None for a float type narrower than float32, which the core does not
+    know.
+    """
+    double = _less(1.0, 1.0 + 1e-12)
+    if not double and not _less(1.0, 1.0 + 1e-6):
+        return None
+    subnormal = 1e-310 if double else 1e-40
+    return double, not _less(0.0, subnormal)
+
+
+def to_number(value: Any) -> Any:
+    """A value of the logs as a float; one that is none as a NumPy array, or else as it is.
+
+    The rule of Keras's `pythonify_logs`, but for an interrupt, which passes.
+    """
+    try:
+        if keras.ops.is_tensor(value):
+            value = keras.ops.convert_to_numpy(value)
+        return float(value)
+    except Exception:
+        return value
+
+
+def trace_of(value: Any) -> Any:
+    """The trace of JAX that a value is a part of; None for one that is a number already."""
+    return getattr(value, "_trace", None)
+
+
+def _less(a: float, b: float) -> bool:
+    return bool(keras.ops.less(a, b))

@@ -1,0 +1,64 @@
+"""Learning rates of a model's optimizers."""
+
+from typing import Any
+
+import keras
+
+from fitwatch._keras import trainer
+from fitwatch._keras.optimizer import build_optimizer, has_schedule
+from fitwatch._warn import warn
+
+
+def optimizers(optimizer: Any) -> list[tuple[Any, str]]:
+    """The optimizers that have a rate each, with the name that logs and messages carry for it.
+
+    Those inside a `MultiOptimizer` have names; a single one has none.
+    """
+    if hasattr(optimizer, "optimizers"):
+        return [(inner, inner.name) for inner in optimizer.optimizers]
+    return [(optimizer, "")]
+
+
+def rate_of(optimizer: Any) -> float:
+    """The learning rate."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def first_rate(model: Any) -> float | None:
+    """The learning rate of a model's optimizer, or of the first of several; None without one."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return None
+    return next((rate_of(inner) for inner, _ in optimizers(optimizer)), None)
+
+
+def announce(callback: Any, batch: int, before: float | None, after: float | None) -> None:
+    """Tells those in the list who keep a record that the rate has changed before a batch."""
+    for companion in callback._fitwatch_companions():
+        if hasattr(type(companion), "_fitwatch_note_rate"):
+            companion._fitwatch_note_rate(batch, before, after)
+
+
+def log_rates(logs: dict[str, Any], optimizer: Any) -> None:
+    """Adds the learning rates to the logs of an epoch."""
+    for inner, name in optimizers(optimizer):
+        logs[f"learning_rate_{name}" if name else "learning_rate"] = rate_of(inner)
+
+
+def prepare(callback: Any) -> None:
+    """Called when training begins: warns if the rate of an optimizer cannot be set.
+
+    On some backends Keras makes the optimizers inside a `MultiOptimizer` with the first step only:
+    they are made now, so that the first epoch has its rate too.
+    """
+    model = trainer.model_of(callback)
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return
+    if hasattr(optimizer, "optimizers") and not getattr(optimizer, "built", True) and model.built:
+        build_optimizer(model)
+    if any(has_schedule(inner) for inner, _ in optimizers(optimizer)):
+        warn(
+            f"{type(callback).__name__}: the optimizer was made with a LearningRateSchedule: its "
+            "learning rate cannot be set, and trying to will raise a TypeError."
+        )

@@ -1,0 +1,40 @@
+"""Private names of Keras's optimizers."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import keras
+
+
+def has_schedule(optimizer: Any) -> bool:
+    """Whether an optimizer has a `LearningRateSchedule`, and so a rate that cannot be set."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # under loss scaling
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(getattr(inner, "_learning_rate", None), schedule)
+
+
+def build_optimizer(model: Any) -> None:
+    """Makes the optimizer's variables, as the first step of the training would."""
+    strategy = getattr(model, "distribute_strategy", None)  # of TensorFlow
+    with nullcontext() if strategy is None else strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+
+
+def averaged_variables(model: Any) -> list[tuple[Any, Any]]:
+    """The trained variables whose optimizer keeps an average of them, each with its average."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # under loss scaling
+    pairs: list[tuple[Any, Any]] = []
+    for inner in getattr(optimizer, "optimizers", [optimizer]):
+        averages = getattr(inner, "_model_variables_moving_average", [])
+        pairs += zip(inner._trainable_variables, averages, strict=False)
+    return pairs
+
+
+def has_averages_in(callback: Any) -> bool:
+    """Whether a SwapEMAWeights has put the averages in the place of the trained weights."""
+    return bool(callback._ema_weights_in_model)
+
+
+def set_averages_in(callback: Any, value: bool) -> None:
+    """Tells a SwapEMAWeights what the model has."""
+    callback._ema_weights_in_model = value

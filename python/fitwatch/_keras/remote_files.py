@@ -1,0 +1,35 @@
+"""Files at remote paths, which Keras opens by TensorFlow."""
+
+from fitwatch._keras.version import unsupported
+
+
+def require_remote(path: str) -> None:
+    """Sees to it that Keras can open a remote path.
+
+    Raises:
+        ValueError: TensorFlow is missing.
+    """
+    try:
+        from keras.src.utils.module_utils import gfile
+    except ImportError as error:
+        raise unsupported("keras.src.utils.module_utils.gfile") from error
+    if not gfile.available:
+        raise ValueError(f"the remote path {path!r} needs TensorFlow, which is not installed.")
+
+
+def read_remote(path: str) -> bytes:
+    """What is in a remote file; nothing if there is none."""
+    from keras.src.utils import file_utils
+
+    if not file_utils.exists(path):
+        return b""
+    with file_utils.File(path, "rb") as file:
+        return bytes(file.read())
+
+
+def write_remote(path: str, content: bytes) -> None:
+    """Makes a remote file, in the place of an old one."""
+    from keras.src.utils import file_utils
+
+    with file_utils.File(path, "wb") as file:
+        file.write(content)

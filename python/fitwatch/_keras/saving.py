@@ -1,0 +1,229 @@
+"""The private seams of Keras's saving, as `_keras` has all the others."""
+
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch._keras.hdf5_file import HeldFile
+
+try:
+    from keras.src.saving import saving_lib
+except ImportError as error:
+    from fitwatch._keras.version import unsupported
+
+    raise unsupported("keras.src.saving.saving_lib") from error
+
+
+# Puts something else into a file that is open for writing: an `h5py.File` or a `zipfile.ZipFile`.
+More = Callable[[Any], None]
+
+
+class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
+    """What a model puts into its `.weights.h5` file, copied to the memory of the host.
+
+    Keras's own store writes each value as it comes. This one keeps a copy of it, which later steps
+    of the training do not change, until `write` hands them all to Keras's store, in their order.
+
+    Args:
+        memory: One that is not needed any more: its memory is used again, since to get as much
+            anew takes longer than to copy the values.
+    """
+
+    def __init__(self, memory: "Captured | None" = None) -> None:
+        # Not Keras's: there is no file.
+        self.mode = "w"
+        self.archive = None
+        self._groups: list[tuple[str, dict[str, Any] | None, dict[str, Any]]] = []
+        self._free = {} if memory is None else memory._arrays()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def make(self, path: str, metadata: dict[str, Any] | None = None) -> "Captured":
+        """Begins a group of values."""
+        self._groups.append((path, metadata, {}))
+        return self
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        value = _on_host(value)
+        copy = self._free.pop((len(self._groups), key), None)
+        if copy is None or copy.shape != value.shape or copy.dtype != value.dtype:
+            copy = np.empty_like(value)
+        np.copyto(copy, value)
+        self._values[key] = copy
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def keys(self) -> Any:
+        """The names of the group's values."""
+        return self._values.keys()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return self._groups[-1][2]
+
+    def _arrays(self) -> dict[tuple[int, str], Any]:
+        return {
+            (number, key): array
+            for number, (_, _, values) in enumerate(self._groups, 1)
+            for key, array in values.items()
+        }
+
+    def write(self, path: str, more: More | None = None) -> None:
+        """Writes the file that Keras's store would have written."""
+        with weights_file(path) as store:
+            for group, metadata, values in self._groups:
+                entry = store.make(group, metadata=metadata)
+                for key, value in values.items():
+                    entry[key] = value
+            if more is not None:
+                more(store.h5_file)
+
+
+@contextmanager
+def weights_file(path: str) -> Iterator[Any]:
+    """Opens a new `.weights.h5` file as Keras does, and gives Keras's store of it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with closing(HeldFile(path)) as file, closing(saving_lib.H5IOStore(file, mode="w")) as store:
+        yield store
+
+
+def save_weights(model: Any, path: str, more: More | None = None) -> None:
+    """Does what `model.save_weights(path)` does; a full disk is an error, and no more.
+
+    Args:
+        model: A built model.
+        path: Where to: a `.weights.h5` file.
+        more: Called with the `h5py.File`, to put something else into it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if has_own_save(model):
+        import h5py
+
+        model.save_weights(path, overwrite=True)
+        if more is not None:
+            with h5py.File(path, "a") as file:
+                more(file)
+        return
+    with weights_file(path) as store:
+        _capture(model, store, None)
+        if more is not None:
+            more(store.h5_file)
+
+
+def has_own_save(model: Any) -> bool:
+    """Whether a model saves itself in a way of its own."""
+    return any(
+        name in vars(model) or getattr(type(model), name, None) is not getattr(keras.Model, name)
+        for name in ("save", "save_weights")
+    )
+
+
+class WeightsSnapshot:
+    """A model's weights as they are now, to be saved by another thread.
+
+    Args:
+        model: A built model.
+        memory: A snapshot that is not needed any more.
+    """
+
+    def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
+        self.weights: Captured = Captured(None if memory is None else memory.weights)
+        _capture(model, self.weights, None)
+
+    def write(self, path: str, more: More | None = None) -> None:
+        """Writes what `model.save_weights(path)` would have written, and `more`."""
+        self.weights.write(path, more)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class ModelSnapshot:
+    """A whole model as it is now, to be saved by another thread.
+
+    Args:
+        model: A built model.
+        memory: A snapshot that is not needed any more.
+    """
+
+    def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
+        self._config, self._metadata = saving_lib._serialize_model_as_json(model)
+        self.weights: Captured = Captured(None if memory is None else memory.weights)
+        self._assets = saving_lib.DiskIOStore(saving_lib._ASSETS_DIRNAME, mode="w")
+        try:
+            _capture(model, self.weights, self._assets)
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, path: str, more: More | None = None) -> None:
+        """Writes what `model.save(path)` would have written, and `more`."""
+        weights = os.path.join(os.path.dirname(path), saving_lib._VARS_FNAME_H5)
+        self.weights.write(weights)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(saving_lib._METADATA_FILENAME, self._metadata)
+            archive.writestr(saving_lib._CONFIG_FILENAME, self._config)
+            # In pieces: one would take the memory of all, and each waits for the interpreter.
+            entry = zipfile.ZipInfo(saving_lib._VARS_FNAME_H5, time.localtime()[:6])
+            entry.external_attr = 0o600 << 16
+            entry.file_size = os.path.getsize(weights)
+            with open(weights, "rb") as source, archive.open(entry, "w") as target:
+                shutil.copyfileobj(source, target, 1 << 24)
+            saving_lib._write_to_zip_recursively(
+                archive, self._assets.working_dir, saving_lib._ASSETS_DIRNAME
+            )
+            if more is not None:
+                more(archive)
+
+    def close(self) -> None:
+        """Removes what was kept on disk."""
+        self._assets.close()
+
+
+Snapshot = WeightsSnapshot | ModelSnapshot
+
+
+def _on_host(value: Any) -> Any:
+    """A value as a NumPy array, without copying it where that can be avoided."""
+    if keras.config.backend() == "tensorflow" and hasattr(value, "value"):
+        try:
+            return np.asarray(memoryview(value.value.read_value()))
+        except (AttributeError, TypeError, ValueError, BufferError):
+            pass  # of a type that NumPy does not know, or not of this machine alone
+    return saving_lib.backend.convert_to_numpy(value)
+
+
+def _capture(model: Any, weights: Any, assets: Any) -> None:
+    saving_lib._save_state(
+        model,
+        weights_store=weights,
+        assets_store=assets,
+        inner_path="",
+        visited_saveables=set(),
+    )

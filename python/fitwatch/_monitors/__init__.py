@@ -1,0 +1,1 @@
+"""What callbacks with a monitored metric share."""

@@ -1,0 +1,18 @@
+"""Old names of modules, which pickles that earlier versions have made still hold."""
+
+import sys
+
+from fitwatch._checkpoint import backup_dir, due_saves
+from fitwatch._monitors import specs
+from fitwatch._sinks import loss_record
+
+# `fitwatch.callbacks` imports this module, and an import of `fitwatch.callbacks.X` imports that
+# package first: what it puts in here is found.
+sys.modules.update(
+    {
+        "fitwatch.callbacks._backup_folder": backup_dir,
+        "fitwatch.callbacks._due_saves": due_saves,
+        "fitwatch.callbacks._loss_record": loss_record,
+        "fitwatch.callbacks._metrics": specs,
+    }
+)

@@ -1,0 +1,174 @@
+"""The CSV file of one run of CSVLogger."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fitwatch import _core, _files
+from fitwatch._keras import backend
+from fitwatch._warn import warn
+
+
+class Table:
+    """A CSV file with a few fixed columns, and a column for every metric that turns up.
+
+    A file that cannot be written is reported once: a log must not end the training.
+
+    Args:
+        path: Where it lies.
+        remote: The file there, if only Keras's own file layer can open it.
+        separator: One character.
+        append: Whether to go on with a file that is there.
+        keep: How many of its rows to go on with; None for all, if it goes on.
+        fixed: The columns that are no metrics.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: With `append`, the file has no header with the first of the fixed columns.
+
+    Attributes:
+        file: The core's part.
+        metrics: The metrics to write, in order; None for all.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        remote: _files.RemoteFile | None,
+        *,
+        separator: str,
+        append: bool,
+        keep: int | None,
+        fixed: list[str],
+    ) -> None:
+        self._path = path
+        self._remote = remote
+        self._fixed = fixed
+        # What was warned of.
+        self._said: set[str] = set()
+        # Whether columns could not be added in this epoch.
+        self._narrow = False
+        self.metrics: list[str] | None = None
+        goes_on = append or keep is not None
+        try:
+            self.file = self._open(separator, keep) if goes_on else self._create(separator)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise OSError(error.errno, f"filename: {error.strerror}", error.filename) from error
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the metrics that have columns."""
+        return [name for name in self.file.columns if name not in self._fixed]
+
+    def write(self, row: dict[str, Any], logs: dict[Any, Any]) -> None:
+        """Adds a row, and columns where they are needed.
+
+        Args:
+            row: The values of fixed columns.
+            logs: The metrics.
+        """
+        values = {_text(name): value for name, value in logs.items()}
+        for name in values.keys() & set(self._fixed):
+            self._say_once(
+                "name",
+                f"the metric {name!r} is left out: a column of that name has the number of the "
+                f"{name}.",
+            )
+        columns = self.file.columns
+        metrics = sorted(values.keys() - set(self._fixed))
+        if self.metrics is not None:
+            metrics = [name for name in self.metrics if name not in self._fixed]
+        elif not columns and not any(name.startswith("val_") for name in metrics):
+            # As Keras has it: there may be a validation later.
+            metrics += [f"val_{name}" for name in metrics]
+        self._add_columns([name for name in [*self._fixed, *metrics] if name not in columns])
+        row = row | {name: values[name] for name in metrics if name in values}
+        try:
+            self.file.add_row({name: _text(value) for name, value in row.items()})
+        except OSError as error:
+            self.report(error)
+
+    def flush(self, *, publish: bool) -> None:
+        """Hands everything to the operating system; with `publish`, a remote file goes there."""
+        self._narrow = self._narrow and not publish
+        try:
+            self.file.flush()
+            if publish and self._remote is not None:
+                self._remote.publish()
+        except OSError as error:
+            self.report(error)
+
+    def sync(self) -> int:
+        """Writes everything to the disk, and gives the number of rows."""
+        try:
+            self.file.sync()
+        except OSError as error:
+            self.report(error)
+        return self.file.rows
+
+    def report(self, error: OSError) -> None:
+        """Says once that the file cannot be written."""
+        self._say_once("file", f"{self._path!r} cannot be written, and training goes on: {error}")
+
+    def _local(self, *, keep: bool) -> str:
+        if self._remote is not None:
+            return self._remote.open(keep=keep)
+        folder = os.path.dirname(self._path)
+        _core.clean(folder or ".")
+        # One that is there may be one that nobody can write to: what counts is the file.
+        if not os.path.isdir(folder or "."):
+            _files.ensure_writable_folder("filename", folder)
+        return self._path
+
+    def _create(self, separator: str) -> _core.CsvFile:
+        return _core.CsvFile(self._local(keep=False), separator)
+
+    def _open(self, separator: str, keep: int | None) -> _core.CsvFile:
+        file, torn = _core.CsvFile.append(self._local(keep=True), separator, self._fixed[0], keep)
+        if keep is not None and file.rows < keep:
+            self._say_once(
+                "rows", f"{self._path!r} has {file.rows} rows, and the backup knows of {keep}."
+            )
+        if torn is not None:
+            text, kept = torn
+            what = "has its end again" if kept else "was taken out"
+            self._say_once(
+                "torn", f"the last line of {self._path!r} was cut short, and {what}: {text!r}"
+            )
+        return file
+
+    def _add_columns(self, names: list[str]) -> None:
+        if not names or self._narrow:
+            return
+        try:
+            self.file.add_columns(names)
+        except OSError as error:
+            # It takes as much space again as the file has: not to be tried for every row.
+            self._narrow = True
+            self.report(error)
+
+    def _say_once(self, subject: str, message: str) -> None:
+        if subject not in self._said:
+            self._said.add(subject)
+            warn(f"CSVLogger: {message}")
+
+
+def _text(value: Any) -> str:
+    """A value as Keras writes it in a field."""
+    if value is None:
+        return ""
+    if getattr(value, "shape", None) == () and not isinstance(value, (np.ndarray, np.generic)):
+        value = backend.to_number(value)  # a tensor
+    scalar = isinstance(value, np.ndarray) and value.ndim == 0
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, Iterable) and not scalar:
+        text = f'"[{", ".join(map(str, value))}]"'
+    else:
+        text = str(value)
+    # What is no valid Unicode (half a pair) cannot be in the file as it is.
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,193 @@
+"""The event files of one run of TensorBoard."""
+
+import glob
+import os
+import socket
+import time
+import zlib
+from typing import Any
+
+from fitwatch import _core, _files
+from fitwatch._sinks.listened_file import ListenedFile, is_listened_to
+from fitwatch._sinks.tf_summary import SummaryWriter
+from fitwatch._warn import warn
+
+EventFile = _core.EventFile | ListenedFile
+
+
+class EventFiles:
+    """One event file in each sub-folder of `log_dir`, made when it is first written to.
+
+    A file that cannot be made or written is reported once: a log must not end the training.
+
+    Args:
+        log_dir: The folder of the run.
+        run: A name for the run, which its files have in their names; None for none.
+        writes: False where another process writes: then there are no files.
+    """
+
+    def __init__(self, log_dir: str, run: str | None = None, *, writes: bool = True) -> None:
+        self._log_dir = log_dir
+        self.writes = writes
+        self._run = run
+        self._open: dict[str, EventFile] = {}
+        self._writers: dict[str, SummaryWriter] = {}
+        self._failed: set[str] = set()
+        self._not_scalar: set[str] = set()
+        self._told = False
+
+    def begin(self, folder: str) -> None:
+        """Makes the file in a sub-folder, if this process writes.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if self.writes:
+            self.open(folder)
+
+    def open(self, folder: str) -> EventFile:
+        """The open file in a sub-folder; a new one at first.
+
+        It is one that TensorFlow writes where a tool listens to TensorFlow's functions.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        file = self._open.get(folder)
+        if file is None:
+            path = os.path.join(self._log_dir, folder)
+            if is_listened_to():
+                file = ListenedFile(path, self._run, self._tell)
+            else:
+                file = _core.EventFile(path, socket.gethostname(), self._run)
+            self._open[folder] = file
+        return file
+
+    def summary_writer(self, folder: str) -> SummaryWriter:
+        """A writer of TensorFlow's, whose events go into the file in a sub-folder."""
+        writer = self._writers.get(folder)
+        if writer is None:
+            writer = self._writers[folder] = SummaryWriter(lambda: self.open(folder), self._tell)
+        return writer
+
+    def add_scalar(self, folder: str, tag: str, value: Any, step: int) -> None:
+        """Adds a value; one that is no scalar is reported once for its tag and left out."""
+        file = self._file(folder)
+        if file is None:
+            return
+        try:
+            file.add_scalar(tag, value, step)
+        except (TypeError, ValueError, OverflowError, RuntimeError):  # whatever float() raises
+            if tag not in self._not_scalar:
+                self._not_scalar.add(tag)
+                warn(f"TensorBoard: {tag!r} is left out: no scalar: {value!r}")
+
+    def add_event(self, folder: str, event: bytes) -> None:
+        """Adds an encoded event."""
+        file = self._file(folder)
+        if file is not None:
+            file.add_event(event)
+
+    def nudge(self) -> None:
+        """Has everything written now, and waits for nothing."""
+        for writer in self._writers.values():
+            writer.flush()
+        for file in self._open.values():
+            file.nudge()
+
+    def flush(self) -> None:
+        """Hands everything to the operating system."""
+        for writer in self._writers.values():
+            writer.flush()
+        for file in self._open.values():
+            file.flush()
+
+    def close(self) -> None:
+        """Flushes and closes the files; what is written later goes to new ones."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def mark(self) -> dict[str, Any]:
+        """How far all files of the run have come, this process's and those before it."""
+        self.flush()
+        sizes = {name: os.path.getsize(os.path.join(self._log_dir, name)) for name in self._all()}
+        return {"time": int(time.time()), "files": sizes}
+
+    def cut(self, mark: dict[str, Any]) -> None:
+        """Takes out what was written since: of files of the run that no process has open.
+
+        Args:
+            mark: What `mark` gave in a process that is dead.
+        """
+        if not self.writes:
+            return
+        own = {str(file.path) for file in self._open.values()}
+        for name in self._all():
+            path = os.path.join(self._log_dir, name)
+            if os.path.abspath(path) in {os.path.abspath(one) for one in own}:
+                continue
+            size = mark["files"].get(name)
+            try:
+                if size is not None:
+                    _shorten(path, size)
+                elif size is None and _second(name) >= mark["time"]:
+                    os.unlink(path)
+            except OSError as error:
+                warn(f"TensorBoard: points that were written since the backup stay: {error}")
+
+    def _all(self) -> list[str]:
+        """The files of the run, relative to `log_dir`."""
+        if self._run is None:
+            return []
+        pattern = os.path.join("*", f"events.out.tfevents.*.fitwatch.{self._run}.*")
+        return sorted(glob.glob(pattern, root_dir=self._log_dir))
+
+    def _file(self, folder: str) -> EventFile | None:
+        """The file in a sub-folder; None where it cannot be made, which is reported once."""
+        if not self.writes or folder in self._failed:
+            return None
+        try:
+            return self.open(folder)
+        except OSError as error:
+            self._failed.add(folder)
+            warn(
+                f"TensorBoard: an event file cannot be made, and training goes on without: {error}"
+            )
+            return None
+
+    def _tell(self, error: Exception) -> None:
+        """Reports once that TensorFlow's writers cannot write."""
+        if not self._told:
+            self._told = True
+            warn(f"TensorBoard: tf.summary cannot be written: {error}")
+
+    def is_listened_to(self, folder: str) -> bool:
+        """Whether the file in a sub-folder is one that TensorFlow writes."""
+        return isinstance(self._file(folder), ListenedFile)
+
+
+def _shorten(path: str, size: int) -> None:
+    if f".{os.getpid()}.fitwatch." not in os.path.basename(path):
+        if os.path.getsize(path) > size:
+            os.truncate(path, size)
+        return
+    # A fit of this process that has failed may not have written all yet: into the old file, then.
+    with _files.replacing(path) as beside, open(path, "rb") as old, open(beside, "xb") as new:
+        new.write(old.read(size))
+
+
+def _second(name: str) -> int:
+    """When an event file was made, by its name."""
+    return int(os.path.basename(name).split(".")[3])
+
+
+def run_name(callbacks: list[Any]) -> str | None:
+    """A name of a run that can be taken up again, the same each time; None for any other run."""
+    for callback in callbacks:
+        if hasattr(type(callback), "_fitwatch_found"):  # a BackupAndRestore of ours
+            return f"{zlib.crc32(os.path.abspath(callback.backup_dir).encode()):08x}"
+    return None

@@ -1,0 +1,257 @@
+"""What `LossHistory` records of a run."""
+
+import base64
+import copy
+import importlib.util
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitwatch import _core, _files
+from fitwatch._checkpoint.stateful import optional_whole, to_json, whole
+
+FORMAT = 1
+
+
+class LossRecord:
+    """The losses of a run, and what happened between them.
+
+    Batches are counted from 0 and across epochs.
+
+    Args:
+        capacity: How many of the last losses are kept; None for all.
+    """
+
+    def __init__(self, capacity: int | None) -> None:
+        self.series = _core.Series(capacity)
+        # First batch and the batch behind the last (None while it runs), by epoch.
+        self.epochs: dict[int, tuple[int, int | None]] = {}
+        # Batch and value of each validation.
+        self.validation: list[tuple[int, float]] = []
+        # Batch, rate before and rate after, of each reduction of the learning rate.
+        self.rate_drops: list[tuple[int, float, float]] = []
+        self.kind = "logs"
+
+    def losses(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+        """Those of the batches that are kept, as an array that cannot be written to."""
+        end = len(self.series) if stop is None else stop
+        return np.frombuffer(self.series.tobytes(start, end), dtype=np.float32)
+
+    def span(self, epoch: int) -> tuple[int, int]:
+        """The first batch of an epoch, and the batch behind its last.
+
+        Raises:
+            IndexError: The epoch was not trained.
+        """
+        if epoch not in self.epochs:
+            known = f"{min(self.epochs)} to {max(self.epochs)}" if self.epochs else "none yet"
+            raise IndexError(f"no epoch {epoch!r}; there are: {known}.")
+        start, stop = self.epochs[epoch]
+        return start, len(self.series) if stop is None else stop
+
+    def end_epoch(self, epoch: int, validation: float | None) -> None:
+        """Notes that an epoch has ended, and what its validation gave."""
+        start, _ = self.epochs.get(epoch, (0, None))
+        self.epochs[epoch] = (start, len(self.series))
+        if validation is not None and len(self.series):
+            self.validation.append((len(self.series) - 1, validation))
+
+    def best(self) -> tuple[int, int, float] | None:
+        """The best epoch, its last batch and its value: the validation's, or else the mean loss."""
+        if self.validation:
+            ends = {stop - 1: epoch for epoch, (_, stop) in self.epochs.items() if stop is not None}
+            values = [(ends.get(batch), batch, value) for batch, value in self.validation]
+        else:
+            values = [
+                (epoch, stop - 1, self._epoch_loss(start, stop))
+                for epoch, (start, stop) in self.epochs.items()
+                if stop is not None and max(start, self.series.first) < stop
+            ]
+        known = [(epoch, batch, value) for epoch, batch, value in values if epoch is not None]
+        return min(
+            (one for one in known if math.isfinite(one[2])), key=lambda one: one[2], default=None
+        )
+
+    def _epoch_loss(self, start: int, stop: int) -> float:
+        losses = self.losses(start, stop)
+        # A running mean ends with that of the whole epoch.
+        return float(losses.mean(dtype=np.float64) if self.kind == "batch" else losses[-1])
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`."""
+        if importlib.util.find_spec("pandas") is None:
+            raise ImportError("to_pandas() needs pandas: pip install pandas")
+        import pandas as pd
+
+        first, last = self.series.first, len(self.series)
+        index = pd.RangeIndex(first, last, name="batch")
+        epochs = np.full(last - first, -1, dtype=np.int32)
+        for epoch, (start, stop) in self.epochs.items():
+            behind = last if stop is None else stop
+            epochs[max(start - first, 0) : max(behind - first, 0)] = epoch
+        return pd.DataFrame({"epoch": epochs, "loss": self.losses()}, index=index)
+
+    def save(self, path: str) -> None:
+        """Writes everything into an `.npz` file."""
+        epochs = [
+            (epoch, start, -1 if stop is None else stop)
+            for epoch, (start, stop) in self.epochs.items()
+        ]
+        arrays: dict[str, Any] = {
+            "format": np.array(FORMAT),
+            "kind": np.array(self.kind),
+            "losses": self.losses(),
+            "first": np.array(self.series.first),
+            "capacity": np.array(-1 if self.series.capacity is None else self.series.capacity),
+            "epochs": np.array(epochs, dtype=np.int64).reshape(-1, 3),
+            "validation": np.array(self.validation, dtype=np.float64).reshape(-1, 2),
+            "rate_drops": np.array(self.rate_drops, dtype=np.float64).reshape(-1, 3),
+        }
+        _files.write_whole(path, lambda file: np.savez(file, **arrays))
+
+    @classmethod
+    def load(cls, path: str) -> "LossRecord":
+        """Reads what `save` wrote.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is none of `save`.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            known = arrays["format"].item()
+            if known == FORMAT:
+                return cls._of(arrays)
+        except OSError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path!r} is no file of LossHistory.save(): {error!r}.") from None
+        raise ValueError(f"{path!r} has format {known!r}; this fitwatch knows format {FORMAT}.")
+
+    @classmethod
+    def _of(cls, arrays: dict[str, Any]) -> "LossRecord":
+        capacity = int(arrays["capacity"])
+        record = cls(None if capacity < 0 else capacity)
+        losses = arrays["losses"].astype(np.float32, casting="no")
+        record.series.__setstate__((int(arrays["first"]), losses.tobytes()))
+        record.kind = str(arrays["kind"])
+        record.epochs = {
+            int(epoch): (int(start), None if stop < 0 else int(stop))
+            for epoch, start, stop in arrays["epochs"]
+        }
+        record.validation = [(int(at), float(value)) for at, value in arrays["validation"]]
+        record.rate_drops = [
+            (int(at), float(before), float(after)) for at, before, after in arrays["rate_drops"]
+        ]
+        return record
+
+    def curve(self, epoch: int | None) -> Any:
+        """What a picture of an epoch, or of the whole run, shows."""
+        from fitwatch._view.plot import Curve
+
+        if epoch is None:
+            return Curve(
+                self.losses(),
+                running=self.kind == "running",
+                first=self.series.first,
+                epochs=[(epoch, start) for epoch, (start, _) in sorted(self.epochs.items())],
+                validation=self.validation,
+                rate_drops=self.rate_drops,
+                best=self.best() if len(self.epochs) > 1 else None,
+            )
+        start, stop = self.span(epoch)
+        if start < stop <= self.series.first:
+            raise IndexError(f"the losses of epoch {epoch} are forgotten: see capacity.")
+        within = range(start + 1, stop)  # a rate that came down before the epoch is none of it
+        return Curve(
+            self.losses(start, stop),
+            running=self.kind == "running",
+            first=max(start, self.series.first) - start,
+            validation=[(at - start, value) for at, value in self.validation if at == stop - 1],
+            rate_drops=[(at - start, old, new) for at, old, new in self.rate_drops if at in within],
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as values that JSON knows."""
+        losses = self.series.tobytes(self.series.first, len(self.series))
+        return {
+            "kind": self.kind,
+            "first": self.series.first,
+            "losses": base64.b64encode(losses).decode(),
+            "epochs": to_json([[epoch, *span] for epoch, span in self.epochs.items()]),
+            "validation": to_json(self.validation),
+            "rate_drops": to_json(self.rate_drops),
+        }
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Sets what `READERS` have read of a state."""
+        self.kind = values["kind"]
+        self.series.__setstate__((values["first"], values["losses"]))
+        self.epochs = dict(values["epochs"])
+        self.validation = list(values["validation"])
+        self.rate_drops = list(values["rate_drops"])
+
+    def __copy__(self) -> "LossRecord":
+        twin = type(self).__new__(type(self))
+        twin.__dict__ = {name: copy.copy(value) for name, value in vars(self).items()}
+        return twin
+
+
+# What reads the parts of a state back.
+
+
+def _kind(value: Any) -> str:
+    """What is recorded."""
+    if value not in ("batch", "running", "logs"):
+        raise ValueError("'batch', 'running' or 'logs'")
+    return str(value)
+
+
+def _losses(value: Any) -> bytes:
+    """Base64 of float32 values."""
+    try:
+        losses = base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        losses = b"?"
+    if len(losses) % 4:
+        raise ValueError("base64 of float32 values")
+    return losses
+
+
+def _epochs(value: Any) -> dict[int, tuple[int, int | None]]:
+    """A list with an epoch, its first batch and the batch behind its last in each item."""
+    try:
+        return {whole(epoch): (whole(start), optional_whole(stop)) for epoch, start, stop in value}
+    except (TypeError, ValueError):
+        raise ValueError("a list of epochs, first batches and last ones") from None
+
+
+def _points(width: int) -> Any:
+    def points(value: Any) -> list[tuple[Any, ...]]:
+        """A list with a batch and numbers in each item."""
+        try:
+            return [(whole(batch), *map(float, rest)) for batch, *rest in _sized(value, width)]
+        except (TypeError, ValueError):
+            raise ValueError(f"a list of batches with {width - 1} numbers each") from None
+
+    return points
+
+
+def _sized(value: Any, width: int) -> Any:
+    if any(len(item) != width for item in value):
+        raise ValueError
+    return value
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "kind": _kind,
+    "first": whole,
+    "losses": _losses,
+    "epochs": _epochs,
+    "validation": _points(2),
+    "rate_drops": _points(3),
+}
