@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from fitwatch._view import downsample, plot
-from fitwatch._view.plot import Curve
+from fitwatch._view.curve import Curve
 
 # Whoever plots in a training loop must not be warned.
 pytestmark = pytest.mark.filterwarnings("error")

@@ -15,36 +15,15 @@ Example:
     (0, 1)
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any, NamedTuple
-
-import keras
 
 from fitwatch import _check
 from fitwatch._distributed.exchange import ProcessError
-from fitwatch._distributed.stores import JaxStore, Store, TorchStore
+from fitwatch._distributed.world import world
 from fitwatch._enable import settings
 
 __all__ = ["ProcessError", "alone", "configure", "rank", "world_size"]
-
-
-class World(NamedTuple):
-    """The processes that train a model together."""
-
-    rank: int
-    """This one's number, from 0."""
-    size: int
-    """How many there are."""
-    store: Store | None
-    """Where they leave messages for each other; None if there is nobody to talk to."""
-    averages: bool
-    """Whether each has logs of its own data, so that values have to be averaged."""
-
-
-_ALONE = World(0, 1, None, averages=False)
 
 
 def rank() -> int:
@@ -105,22 +84,6 @@ def configure(*, deadline: float | None = None, agree_every: int | None = None) 
     settings.deadline = seconds
 
 
-def world(model: Any = None) -> World:
-    """The processes that train together.
-
-    Args:
-        model: The model, which knows about it on TensorFlow.
-    """
-    backend = keras.config.backend()
-    if settings.alone:
-        return _ALONE
-    if backend == "jax":
-        return _jax_world()
-    if backend == "torch":
-        return _torch_world()
-    return _tensorflow_world(model) if backend == "tensorflow" else _ALONE
-
-
 @contextmanager
 def alone() -> Iterator[None]:
     """A block in which this process trains for itself: a model of its own, that nobody shares.
@@ -142,52 +105,3 @@ def alone() -> Iterator[None]:
         yield
     finally:
         settings.alone = before
-
-
-def is_writer(model: Any = None) -> bool:
-    """Whether this process writes the files: the only one, or rank 0."""
-    return world(model).rank == 0
-
-
-def _jax_world() -> World:
-    # Without a distribution that spans them, each process trains a model of its own.
-    distribution = keras.distribution.distribution()
-    if distribution is None:
-        return _ALONE
-    import jax
-
-    members = _members(distribution)
-    if len(members) == 1 or jax.process_index() not in members:
-        return _ALONE
-    return World(members.index(jax.process_index()), len(members), JaxStore(), averages=False)
-
-
-@lru_cache(maxsize=4)
-def _members(distribution: Any) -> list[int]:
-    """The processes that a distribution of Keras has devices of."""
-    devices = distribution.device_mesh.backend_mesh.devices.flat
-    return sorted({device.process_index for device in devices})
-
-
-def _torch_world() -> World:
-    from torch import distributed
-
-    if not distributed.is_available() or not distributed.is_initialized():
-        return _ALONE
-    size = distributed.get_world_size()
-    return World(distributed.get_rank(), size, TorchStore(), averages=True) if size > 1 else _ALONE
-
-
-def _tensorflow_world(model: Any) -> World:
-    # Keras does not train there. In a loop of somebody's own there is one writer, at least.
-    strategy = getattr(model, "distribute_strategy", None)
-    tf = sys.modules.get("tensorflow")
-    if tf is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return _ALONE
-    resolver = strategy.cluster_resolver
-    if resolver.task_type not in ("chief", "worker"):
-        return _ALONE
-    cluster = resolver.cluster_spec().as_dict()
-    chiefs, workers = len(cluster.get("chief", ())), len(cluster.get("worker", ()))
-    number = resolver.task_id + (chiefs if resolver.task_type == "worker" else 0)
-    return World(number, chiefs + workers, None, averages=True)

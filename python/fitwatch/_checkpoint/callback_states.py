@@ -1,11 +1,10 @@
 """The states of a list of callbacks: taken for a backup, and given back."""
 
 import json
-from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 from fitwatch._checkpoint.stateful import Stateful, from_json, to_json
+from fitwatch._engine.naming import named
 from fitwatch._keras import stock
 from fitwatch._warn import warn
 
@@ -110,16 +109,6 @@ class Companions:
             else:
                 for one in stock.state_names(callback):
                     setattr(callback, one, from_json(state[one]))
-
-
-def named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Names for callbacks by which they are found again, in another process too."""
-    seen: Counter[str] = Counter()
-    for callback in callbacks:
-        monitor = getattr(callback, "monitor", None)
-        name = type(callback).__name__ + (f"({monitor})" if isinstance(monitor, str) else "")
-        seen[name] += 1
-        yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback
 
 
 def has_state(callback: Any, *, history: bool) -> bool:

@@ -7,7 +7,7 @@ from fitwatch import _core, _files
 from fitwatch._checkpoint.due_saves import DueSaves
 from fitwatch._checkpoint.retention import KeptFiles
 from fitwatch._distributed.coordinator import Agreement
-from fitwatch._monitors.missing_metric import missing
+from fitwatch._engine.missing_metric import missing
 from fitwatch._warn import warn
 
 

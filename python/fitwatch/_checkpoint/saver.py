@@ -15,8 +15,9 @@ from fitwatch._checkpoint.best_in_file import Best
 from fitwatch._checkpoint.due_saves import DueSaves
 from fitwatch._checkpoint.retention import KeptFiles
 from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._distributed.output import print_message
 from fitwatch._distributed.rank_aware import Agreeing
-from fitwatch._keras import backend, output, trainer
+from fitwatch._keras import backend, trainer
 
 Done = Callable[[BaseException | None], None]
 
@@ -211,7 +212,7 @@ class Saves(Agreeing):
             self._fitwatch_kept = self._fitwatch_no_files(self.max_to_keep)
         admitted = self._fitwatch_kept.admits(value)
         if not admitted and self.verbose > 0:
-            output.print_message(
+            print_message(
                 f"\nEpoch {epoch + 1}: {self.monitor} is not among the best {self.max_to_keep}"
             )
         if self._fitwatch_is_unjudged(logs) and not self._fitwatch_may_replace(filepath):

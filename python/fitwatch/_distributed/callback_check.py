@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from fitwatch._checkpoint.callback_states import named
+from fitwatch._engine.naming import named
 from fitwatch._engine.plan import ALIASES
 from fitwatch._keras import stock
 

@@ -6,17 +6,20 @@ from typing import Any
 
 import keras
 
-from fitwatch import _core, distributed
-from fitwatch._checkpoint.callback_states import named
+from fitwatch import _core
 from fitwatch._distributed import callback_check
 from fitwatch._distributed.averages import AgreedValues
 from fitwatch._distributed.exchange import Exchange
+from fitwatch._distributed.output import print_message
+from fitwatch._distributed.world import World
+from fitwatch._distributed.world import world as find_world
 from fitwatch._enable import settings
 from fitwatch._engine.hooks_around import surround
+from fitwatch._engine.naming import named
 from fitwatch._engine.plan import Form
 from fitwatch._engine.step_backends import watch
 from fitwatch._engine.step_values import BatchLoss
-from fitwatch._keras import output, trainer
+from fitwatch._keras import trainer
 from fitwatch._keras.learning_rate import optimizers, rate_of
 from fitwatch._keras.optimizer import has_schedule
 
@@ -38,7 +41,7 @@ class Agreement:
     # What `watch` asks of who wants the losses of batches.
     _fitwatch_losses: BatchLoss | None = None
 
-    def __init__(self, callback_list: Any, world: distributed.World) -> None:
+    def __init__(self, callback_list: Any, world: World) -> None:
         self._list = weakref.ref(callback_list)
         self._world = world
         self._exchange: Exchange | None = None
@@ -320,7 +323,7 @@ class Agreement:
             params = getattr(self._callback_list, "params", None) or {}
             if not stops[0] and params.get("verbose"):
                 rank = stops.index(True)
-                output.print_message(f"\nRank {rank} has stopped the training at {where}.")
+                print_message(f"\nRank {rank} has stopped the training at {where}.")
 
     def _rates(self) -> list[float]:
         optimizer = getattr(self._model, "optimizer", None)
@@ -361,7 +364,7 @@ def join(callback_list: Any, model: Any) -> None:
         return
     ours = hasattr(callback_list, "_recorder")
     if ours or any(map(callback_check.joins, callback_list.callbacks)):
-        world = distributed.world(model)
+        world = find_world(model)
         if world.store is not None:
             callback_list._fitwatch_agreement = Agreement(callback_list, world)
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from fitwatch import distributed
 from fitwatch._distributed import coordinator
 from fitwatch._distributed.coordinator import Agreement
+from fitwatch._distributed.world import is_writer
 from fitwatch._keras import trainer
 
 
@@ -22,7 +22,7 @@ class Together:
     def set_model(self, model: Any) -> None:
         """Takes the model."""
         super().set_model(model)  # type: ignore[misc]
-        self._fitwatch_is_silent = not distributed.is_writer(model)
+        self._fitwatch_is_silent = not is_writer(model)
 
     def _fitwatch_agreement(self) -> Agreement | None:
         """How the processes of this training agree; None if it is one."""

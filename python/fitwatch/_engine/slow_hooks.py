@@ -1,6 +1,6 @@
 """The report on callbacks that slow the training down."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -48,13 +48,17 @@ def _message(kind: type, share: float, slow: bool) -> str | None:
 @cache
 def _better() -> list[tuple[type, str]]:
     """Keras's classes for which there is a compiled one, and its name."""
-    from fitwatch import callbacks  # which imports this module
-
-    ours = {name: getattr(callbacks, name) for name in callbacks.__all__}
     return [
-        (stock, name)
-        for name, cls in ours.items()
-        if issubclass(cls, Compiled)
-        for stock in cls.__mro__[1:]
-        if stock.__name__ == name
+        (theirs, cls.__name__)
+        for cls in _descendants(Compiled)
+        if cls.__module__.startswith("fitwatch.callbacks.")
+        for theirs in cls.__mro__[1:]
+        if theirs.__name__ == cls.__name__
     ]
+
+
+def _descendants(cls: type) -> Iterator[type]:
+    children: list[type] = cls.__subclasses__()
+    for child in children:
+        yield child
+        yield from _descendants(child)

@@ -3,15 +3,8 @@
 from fitwatch._keras.version import unsupported
 
 
-def print_message(message: str, line_break: bool = True) -> None:
-    """Prints the way Keras's own callbacks do: to stdout, or to the log if it is off.
-
-    Of several processes that train together, rank 0 prints.
-    """
-    from fitwatch.distributed import is_writer
-
-    if not is_writer():
-        return
+def print_message(message: str, *, line_break: bool) -> None:
+    """Prints to stdout, or to the log where Keras logs instead."""
     try:
         from keras.src.utils.io_utils import print_msg
     except ImportError as error:

@@ -9,9 +9,9 @@ import keras
 
 from fitwatch._checkpoint.stateful import Stateful
 from fitwatch._engine.attachment import Base
+from fitwatch._engine.missing_metric import missing
 from fitwatch._engine.nested import set_state
 from fitwatch._keras import backend, stock
-from fitwatch._monitors.missing_metric import missing
 from fitwatch._warn import warn
 
 T = TypeVar("T")

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from fitwatch._checkpoint.callback_states import has_method
+from fitwatch._keras.stock import STOCK
 from fitwatch._warn import warn
-from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 
 
 class Guarded:
@@ -59,5 +60,10 @@ def _is_finite_here(weight: Any) -> bool:
     return bool(np.all(np.isfinite(keras.ops.convert_to_numpy(weight))))
 
 
-def _watchers(callback: Any) -> list[TerminateOnNaN]:
-    return [c for c in callback._fitwatch_companions() if issubclass(type(c), TerminateOnNaN)]
+def _watchers(callback: Any) -> list[Any]:
+    """The callbacks of the list that are fitwatch's TerminateOnNaN."""
+    return [
+        one
+        for one in callback._fitwatch_companions()
+        if issubclass(type(one), STOCK["TerminateOnNaN"]) and has_method(one, "has_seen_nan")
+    ]

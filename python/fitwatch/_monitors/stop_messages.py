@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fitwatch._keras import output
+from fitwatch._distributed.output import print_message
 
 
 class Ending:
@@ -34,7 +34,7 @@ class Ending:
                 super().on_train_end(logs)  # type: ignore[misc]
             return
         if self._fitwatch_stop_reason is not None and self.verbose > 0:
-            output.print_message(
+            print_message(
                 f"{self._fitwatch_stopped_at}: early stopping, {self._fitwatch_stop_reason}"
             )
         self._fitwatch_restore()
@@ -46,5 +46,5 @@ class Ending:
             best = f"the end of the best epoch: {self.best_epoch + 1}."
             if self._fitwatch_unit == "batch":
                 best = f"the best batch: {self._fitwatch_best_at}."
-            output.print_message(f"Restoring model weights from {best}")
+            print_message(f"Restoring model weights from {best}")
         self.model.set_weights(self.best_weights)

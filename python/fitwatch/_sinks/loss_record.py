@@ -149,32 +149,6 @@ class LossRecord:
         ]
         return record
 
-    def curve(self, epoch: int | None) -> Any:
-        """What a picture of an epoch, or of the whole run, shows."""
-        from fitwatch._view.plot import Curve
-
-        if epoch is None:
-            return Curve(
-                self.losses(),
-                running=self.kind == "running",
-                first=self.series.first,
-                epochs=[(epoch, start) for epoch, (start, _) in sorted(self.epochs.items())],
-                validation=self.validation,
-                rate_drops=self.rate_drops,
-                best=self.best() if len(self.epochs) > 1 else None,
-            )
-        start, stop = self.span(epoch)
-        if start < stop <= self.series.first:
-            raise IndexError(f"the losses of epoch {epoch} are forgotten: see capacity.")
-        within = range(start + 1, stop)  # a rate that came down before the epoch is none of it
-        return Curve(
-            self.losses(start, stop),
-            running=self.kind == "running",
-            first=max(start, self.series.first) - start,
-            validation=[(at - start, value) for at, value in self.validation if at == stop - 1],
-            rate_drops=[(at - start, old, new) for at, old, new in self.rate_drops if at in within],
-        )
-
     def state(self) -> dict[str, Any]:
         """Everything, as values that JSON knows."""
         losses = self.series.tobytes(self.series.first, len(self.series))

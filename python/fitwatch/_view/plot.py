@@ -3,7 +3,6 @@
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from fitwatch._view.curve import Curve
 from fitwatch._view.downsample import BINS, Bins, sample, smooth
 
 SMOOTHED_FROM = 50  # fewer losses than that are seen well enough as they are
@@ -21,19 +21,6 @@ BORDERS = 25  # epoch borders at most
 
 # Told apart by the colour-blind; in grey, markers tell them apart.
 BLUE, VERMILION, YELLOW, GREY = "#0072B2", "#D55E00", "#F0E442", "#808080"
-
-
-@dataclass(frozen=True)
-class Curve:
-    """What is drawn."""
-
-    losses: NDArray[np.float32]  # one for each batch
-    first: int = 0  # number of the first of them, where older ones were forgotten
-    epochs: Sequence[tuple[int, int]] = ()  # numbers of each epoch and its first batch, ascending
-    validation: Sequence[tuple[int, float]] = ()  # the batch where it was measured, and the value
-    rate_drops: Sequence[tuple[int, float, float]] = ()  # batch, learning rate before and after
-    best: tuple[int, int, float] | None = None  # the best epoch, its batch and value
-    running: bool = False  # whether the losses are means over the epoch so far
 
 
 def save_curve(path: str, curve: Curve, *, title: str, xlabel: str, ylabel: str) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 
 from fitwatch import _check, _core
 from fitwatch._checkpoint.stateful import Stateful, whole
+from fitwatch._distributed.output import print_message
 from fitwatch._distributed.rank_aware import Agreeing
 from fitwatch._engine.attachment import Base
 from fitwatch._engine.plan import Idle, compiled
-from fitwatch._keras import backend, learning_rate, output, trainer
+from fitwatch._keras import backend, learning_rate, trainer
 
 
 class LearningRateScheduler(
@@ -147,7 +148,7 @@ class LearningRateScheduler(
         if self.verbose > 0:
             whose = f"{name} " if name else ""
             said = f"{where}: LearningRateScheduler setting {whose}learning rate to {rate}."
-            output.print_message(f"\n{said}")
+            print_message(f"\n{said}")
 
     def _fitwatch_is_needed(self) -> bool:
         return True

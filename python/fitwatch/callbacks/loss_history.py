@@ -235,9 +235,10 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             >>> LossHistory().save_plot(tempfile.mkdtemp() + "/run.png")
         """
         from fitwatch._view import plot
+        from fitwatch._view.curve import curve_of
 
         self._note_kind()
-        curve = self._record.curve(epoch)
+        curve = curve_of(self._record, epoch)
         title = self.title
         if title is None:
             title = "Loss" if epoch is None else "Loss in epoch {epoch}"

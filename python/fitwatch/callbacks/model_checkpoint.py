@@ -11,8 +11,8 @@ from fitwatch._checkpoint.best_in_file import KeepsBest
 from fitwatch._checkpoint.save_decisions import SaveDecisions
 from fitwatch._checkpoint.saver import Done, Saves, last_path
 from fitwatch._checkpoint.stateful import optional_number, optional_whole, whole
+from fitwatch._distributed.output import print_message
 from fitwatch._engine.plan import compiled
-from fitwatch._keras import output
 from fitwatch._monitors.metric import CoreAttribute, Monitor
 from fitwatch._monitors.nan_guard import Guarded
 
@@ -333,7 +333,7 @@ class ModelCheckpoint(  # type: ignore[misc]
                 undo()
                 error.add_note(f"{type(self).__name__}: {filepath!r} was not saved.")
             elif self.verbose > 0:
-                output.print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
+                print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
 
         return done
 

@@ -6,11 +6,12 @@ from typing import Any
 import keras
 
 from fitwatch import _core
+from fitwatch._distributed.output import print_message
 from fitwatch._enable import settings
 from fitwatch._engine.attachment import Base
 from fitwatch._engine.nested import set_state
 from fitwatch._engine.plan import compiled
-from fitwatch._keras import output, stock, trainer
+from fitwatch._keras import stock, trainer
 from fitwatch._sinks.progress_bar import ProgressBar
 
 
@@ -156,4 +157,4 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
 
 
 def _print(text: str) -> None:
-    output.print_message(text, line_break=False)
+    print_message(text, line_break=False)

@@ -7,7 +7,8 @@ import keras
 from fitwatch import _check, _core
 from fitwatch._checkpoint.stateful import integer, mean, optional_number, whole
 from fitwatch._core import Decision
-from fitwatch._keras import backend, learning_rate, output
+from fitwatch._distributed.output import print_message
+from fitwatch._keras import backend, learning_rate
 from fitwatch._monitors.batch_unit import ByBatch
 from fitwatch._monitors.metric import CoreAttribute, Monitor
 
@@ -204,9 +205,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         if self.verbose > 0:
             whose = f" {name}" if name else ""
             where = self._fitwatch_where_reduced or f"Epoch {epoch + 1}"
-            output.print_message(
-                f"\n{where}: ReduceLROnPlateau reducing{whose} learning rate to {rate}."
-            )
+            print_message(f"\n{where}: ReduceLROnPlateau reducing{whose} learning rate to {rate}.")
         return True
 
     # The state.

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import keras
 
-from fitwatch import _check, _core, _files, distributed
+from fitwatch import _check, _core, _files
 from fitwatch._checkpoint.sharded import refuse_scattered
 from fitwatch._checkpoint.stateful import Stateful, whole
+from fitwatch._distributed.world import is_writer
 from fitwatch._engine.attachment import Base
 from fitwatch._engine.nested import set_state
 from fitwatch._engine.plan import Form, compiled
@@ -229,7 +230,7 @@ class TensorBoard(
         self._fitwatch_files.close()
         while self._user_summaries:
             self._pop_writer()
-        self._fitwatch_is_silent = not distributed.is_writer(model)
+        self._fitwatch_is_silent = not is_writer(model)
         self._new_files()
         if not self._fitwatch_is_silent:
             _files.ensure_writable_folder("log_dir", self.log_dir)

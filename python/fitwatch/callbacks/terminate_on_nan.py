@@ -7,11 +7,11 @@ import keras
 import numpy as np
 
 from fitwatch import _check, _core
+from fitwatch._distributed.output import print_message
 from fitwatch._distributed.rank_aware import Agreeing
 from fitwatch._engine.attachment import Base
+from fitwatch._engine.missing_metric import missing
 from fitwatch._engine.plan import compiled
-from fitwatch._keras import output
-from fitwatch._monitors.missing_metric import missing
 from fitwatch._warn import warn
 
 
@@ -124,7 +124,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: i
             )
         if not reported:
             place = f"{where[0].upper()}{where[1:]}"
-            output.print_message(f"{place}: Invalid {name}, terminating training")
+            print_message(f"{place}: Invalid {name}, terminating training")
         self._fitwatch_stop_training()
 
     def _fitwatch_counts_inside(self) -> bool:

@@ -1,0 +1,51 @@
+"""What a picture of a run shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitwatch._sinks.loss_record import LossRecord
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is drawn."""
+
+    losses: NDArray[np.float32]  # one for each batch
+    first: int = 0  # number of the first of them, where older ones were forgotten
+    epochs: Sequence[tuple[int, int]] = ()  # numbers of each epoch and its first batch, ascending
+    validation: Sequence[tuple[int, float]] = ()  # the batch where it was measured, and the value
+    rate_drops: Sequence[tuple[int, float, float]] = ()  # batch, learning rate before and after
+    best: tuple[int, int, float] | None = None  # the best epoch, its batch and value
+    running: bool = False  # whether the losses are means over the epoch so far
+
+
+def curve_of(record: LossRecord, epoch: int | None) -> Curve:
+    """The curve of an epoch, or of the whole run.
+
+    Raises:
+        IndexError: The epoch was not trained, or its losses are forgotten.
+    """
+    if epoch is None:
+        return Curve(
+            record.losses(),
+            running=record.kind == "running",
+            first=record.series.first,
+            epochs=[(epoch, start) for epoch, (start, _) in sorted(record.epochs.items())],
+            validation=record.validation,
+            rate_drops=record.rate_drops,
+            best=record.best() if len(record.epochs) > 1 else None,
+        )
+    start, stop = record.span(epoch)
+    if start < stop <= record.series.first:
+        raise IndexError(f"the losses of epoch {epoch} are forgotten: see capacity.")
+    within = range(start + 1, stop)  # a rate that came down before the epoch is none of it
+    return Curve(
+        record.losses(start, stop),
+        running=record.kind == "running",
+        first=max(start, record.series.first) - start,
+        validation=[(at - start, value) for at, value in record.validation if at == stop - 1],
+        rate_drops=[(at - start, old, new) for at, old, new in record.rate_drops if at in within],
+    )
