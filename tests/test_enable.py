@@ -108,7 +108,7 @@ def test_a_fit_that_a_tool_has_replaced_before(make_model, data, monkeypatch, tm
         board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
         with pytest.raises(Exception, match="the disk is gone"):
             model.fit(batches(), steps_per_epoch=4, verbose=0, callbacks=[board])
-        assert not board._fitting  # which only what is around the whole fit can tell it
+        assert not board._fitwatch.nested.fitting  # which only what is around the whole fit can tell it
 
     monkeypatch.setattr(keras.Model, "fit", fit, raising=False)
     model = make_model()
@@ -303,7 +303,7 @@ def test_the_data_fails(make_model, data, tmp_path):
         with pytest.raises(Exception, match="the disk is gone"):
             model.fit(batches(), steps_per_epoch=4, verbose=0, callbacks=[board])
         assert len(read(tmp_path / "train")["batch_loss"][2]) in (2, 3)
-        assert not board._fitting
+        assert not board._fitwatch.nested.fitting
         other = make_model()
         other.evaluate(*data, verbose=0, callbacks=[board])
         assert board._model is other

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import keras
 
 from fitwatch._checkpoint.due_saves import DueSaves
-from fitwatch._distributed.coordinator import Agreement
+from fitwatch._distributed import rank_aware
+from fitwatch._engine.attachment import Attachment
 
 # Keras looks at no entry of an archive, and no group of an HDF5 file, that is named like this.
 _NAME = "__fitwatch__"
@@ -92,9 +93,8 @@ class KeepsBest:
     monitor_op: Any
     best: Any
     _set_monitor_op: Callable[[], None]
+    _fitwatch: Attachment
     _fitwatch_due: DueSaves
-    _fitwatch_is_silent: bool
-    _fitwatch_agreement: Callable[[], Agreement | None]
 
     # Whether it does; and the value that training has begun with.
     _fitwatch_best_in_file = False
@@ -104,9 +104,9 @@ class KeepsBest:
         """Takes the best value from the file that is there, as rank 0 finds it."""
         monitor, found = str(self.monitor), None
         # One that this callback has saved without a value says nothing.
-        if not self._fitwatch_is_silent and not self._fitwatch_due.is_own(self.filepath):
+        if not self._fitwatch.is_silent and not self._fitwatch_due.is_own(self.filepath):
             found = read(self.filepath, monitor)
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         if agreement is not None and agreement.shares(self):
             told = agreement.chiefs(f"the best value in {self.filepath}", found)
             found = None if told is None else Best(*told)

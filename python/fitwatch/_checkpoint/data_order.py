@@ -11,6 +11,7 @@ import numpy as np
 
 from fitwatch._checkpoint.resumable_data import Resumable
 from fitwatch._keras import data
+from fitwatch._keras.frames import fit_of
 
 
 class DataOrder:
@@ -29,9 +30,10 @@ class DataOrder:
     """
 
     def __init__(self, model: Any) -> None:
-        iterator = data.epoch_iterator(model)
-        if iterator is None:
+        fit = fit_of(model)
+        if fit is None or fit.epoch_iterator is None:
             raise ValueError("BackupAndRestore(exact=True) is for fit(); in a loop, leave it out.")
+        iterator = fit.epoch_iterator
         source = data.source(iterator)
         on_tensorflow = keras.config.backend() == "tensorflow"
         self._data = source.data if isinstance(source.data, Resumable) else None

@@ -12,7 +12,7 @@ from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.resumed_stop import NO_MORE, is_over
 from fitwatch._checkpoint.sharded import refuse_scattered
 from fitwatch._checkpoint.training_state import TrainingState
-from fitwatch._distributed.coordinator import Agreement
+from fitwatch._distributed import rank_aware
 from fitwatch._distributed.rank_aware import Agreeing
 from fitwatch._keras import stock, trainer
 
@@ -31,10 +31,7 @@ class Resumes(Agreeing):
     _model: Any
     _current_epoch: int
     _load_model: Callable[[], None]
-    _fitwatch_companions: Callable[[], list[Any]]
     _fitwatch_is_remote: Callable[[], bool]
-    _fitwatch_is_silent: bool
-    _fitwatch_agreement: Callable[[], Agreement | None]
     _fitwatch_core: _core.Checkpoint
     _fitwatch_folder: BackupFolder
     _fitwatch_due: bool
@@ -52,7 +49,7 @@ class Resumes(Agreeing):
 
     def _fitwatch_before_training(self, logs: Any = None) -> None:
         """Finds the backup, and gives the callbacks their states before they begin."""
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         if agreement is not None:
             agreement.begin()  # all have ended what was before
         self._fitwatch_end()
@@ -62,7 +59,7 @@ class Resumes(Agreeing):
         self._fitwatch_found = None
         if self.exact:
             theirs = stock.STOCK["BackupAndRestore"]
-            others = [c for c in self._fitwatch_companions() if issubclass(type(c), theirs)]
+            others = [c for c in self._fitwatch.siblings() if issubclass(type(c), theirs)]
             if len(others) > 1:
                 raise ValueError(
                     "BackupAndRestore(exact=True) must be the only one in its list: which of "
@@ -72,7 +69,7 @@ class Resumes(Agreeing):
         if self._fitwatch_is_remote():
             self._load_model()
             return
-        if not self._fitwatch_is_silent:
+        if not self._fitwatch.is_silent:
             _files.ensure_writable_ancestor("backup_dir", self.backup_dir)
         if not self.model.built:
             raise ValueError(
@@ -82,7 +79,7 @@ class Resumes(Agreeing):
         refuse_scattered(self, self.model)
         self._fitwatch_folder = BackupFolder(self)
         found = self._fitwatch_found = self._fitwatch_folder.find()
-        if agreement := self._fitwatch_agreement():
+        if agreement := rank_aware.agreement(self):
             per_rank.agree_on_backup(agreement, self.backup_dir, found)
         if found is not None:
             self._fitwatch_check(found)
@@ -93,7 +90,7 @@ class Resumes(Agreeing):
         elif found.backup is not None:
             states = found.backup.state["callbacks"]
             self._fitwatch_companion_states().begin(states, found.backup.arrays)
-            if found.was_stopped and is_over(self._fitwatch_companions(), found.has_ended):
+            if found.was_stopped and is_over(self._fitwatch.siblings(), found.has_ended):
                 trainer.set_initial_epoch(self.model, NO_MORE)
 
     def _fitwatch_check(self, found: Found) -> None:
@@ -139,7 +136,7 @@ class Resumes(Agreeing):
                 order.go_on(exact, epoch, trained)
                 if trained:
                     TrainingState(self.model).load_metrics(backup)
-                    per_rank.load_metrics(self._fitwatch_agreement(), self.model, backup)
+                    per_rank.load_metrics(rank_aware.agreement(self), self.model, backup)
                     self._fitwatch_core.last_batch = trained - 1
                 return
         if order is not None:
@@ -149,11 +146,11 @@ class Resumes(Agreeing):
         """Where this process was in its data; None if that is not known."""
         if backup is None or not self.exact:
             return None
-        return per_rank.exact(self._fitwatch_agreement(), backup)
+        return per_rank.exact(rank_aware.agreement(self), backup)
 
     def _fitwatch_failed(self, error: BaseException) -> None:
         """An exception goes through a hook of the list."""
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         if agreement is not None:
             agreement.leave(error)
         if not self._fitwatch_began:
@@ -172,4 +169,4 @@ class Resumes(Agreeing):
             trainer.set_initial_epoch(trainer.model_of(self), None)
 
     def _fitwatch_companion_states(self) -> Companions:
-        return Companions(self._fitwatch_companions(), history=self.exact)
+        return Companions(self._fitwatch.siblings(), history=self.exact)

@@ -6,7 +6,7 @@ from typing import Any
 from fitwatch import _core, _files
 from fitwatch._checkpoint.due_saves import DueSaves
 from fitwatch._checkpoint.retention import KeptFiles
-from fitwatch._distributed.coordinator import Agreement
+from fitwatch._distributed import rank_aware
 from fitwatch._engine.missing_metric import missing
 from fitwatch._warn import warn
 
@@ -30,7 +30,6 @@ class SaveDecisions:
     _checkpoint_exists: Callable[[str], Any]
     _get_file_path: Callable[[int, int | None, Any], str]
     _overridden: Callable[[str], bool]
-    _fitwatch_agreement: Callable[[], Agreement | None]
     _fitwatch_kept: KeptFiles | None
 
     _fitwatch_due: DueSaves
@@ -42,7 +41,7 @@ class SaveDecisions:
 
     def _fitwatch_agreed_inside(self, logs: Any) -> Any:
         """The logs of a batch, with averages where each process has values of its own."""
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         # Seconds have not passed in all of them at the same batch: those of rank 0 count.
         if agreement is None or self._fitwatch_interval is not None:
             return logs
@@ -60,7 +59,7 @@ class SaveDecisions:
 
     def _fitwatch_take_put_off(self, epoch: int) -> bool:
         put_off, self._fitwatch_due.is_put_off = self._fitwatch_due.is_put_off, False
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         if self._fitwatch_interval is None or agreement is None or not agreement.shares(self):
             return put_off
         # By the clock of rank 0.

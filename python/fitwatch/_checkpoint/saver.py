@@ -4,7 +4,7 @@ import copy
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -15,9 +15,11 @@ from fitwatch._checkpoint.best_in_file import Best
 from fitwatch._checkpoint.due_saves import DueSaves
 from fitwatch._checkpoint.retention import KeptFiles
 from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._distributed import rank_aware
 from fitwatch._distributed.output import print_message
 from fitwatch._distributed.rank_aware import Agreeing
 from fitwatch._keras import backend, trainer
+from fitwatch._keras.frames import fit_of
 
 Done = Callable[[BaseException | None], None]
 
@@ -41,8 +43,6 @@ class Saves(Agreeing):
     _fitwatch_is_unjudged: Callable[[Any], bool]
     _fitwatch_may_replace: Callable[[str], bool]
     _fitwatch_loaded: dict[str, Any] | None
-    _fitwatch_is_silent: bool
-    _fitwatch_saving: Callable[[], AbstractContextManager[None]]
 
     max_to_keep: int | None
     save_on_background: bool
@@ -98,7 +98,7 @@ class Saves(Agreeing):
         self._fitwatch_saver.settle()
         if self._fitwatch_kept is not None:
             self._fitwatch_kept.forget_missing()
-        fit = trainer.fit_of(trainer.model_of(self))
+        fit = fit_of(trainer.model_of(self))
         self._fitwatch_due.begin(validates=None if fit is None else fit.validates)
         super().on_train_begin(logs)  # type: ignore[misc]
         refuse_scattered(self, self._model)
@@ -112,7 +112,7 @@ class Saves(Agreeing):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Takes up the index of files, if this is no new run."""
         super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
-        if self.max_to_keep is None or self._fitwatch_kept is not None or self._fitwatch_is_silent:
+        if self.max_to_keep is None or self._fitwatch_kept is not None or self._fitwatch.is_silent:
             return
         self._fitwatch_kept = self._fitwatch_no_files(self.max_to_keep)
         if self._fitwatch_goes_on or epoch > 0:
@@ -168,7 +168,7 @@ class Saves(Agreeing):
     @contextmanager
     def _fitwatch_saving_here(self) -> Iterator[None]:
         refuse_scattered(self, self.model)  # which was not built when training began, perhaps
-        with self._fitwatch_saving():
+        with rank_aware.saving(self):
             yield
 
     def _fitwatch_save_file(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fitwatch._engine.attachment import Attachment
 from fitwatch._keras import backend
 
 VERSION = 1
@@ -24,6 +25,7 @@ class Stateful:
     _fitwatch_state: ClassVar[dict[str, Callable[[Any], Any]]] = {}
     # Those that states of earlier versions do not have.
     _fitwatch_added: ClassVar[frozenset[str]] = frozenset()
+    _fitwatch: Attachment
     _fitwatch_loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -32,7 +34,7 @@ class Stateful:
         Returns:
             A dict that `json` can write: a copy, with a class name and a version.
         """
-        self._fitwatch_drain()  # type: ignore[attr-defined]
+        self._fitwatch.drain()
         return {"class": self._fitwatch_class(), "version": VERSION, **self._fitwatch_take()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -49,7 +51,7 @@ class Stateful:
             ValueError: It is no state of this class, or of another version, or damaged. Nothing has
                 been changed then.
         """
-        self._fitwatch_drain()  # type: ignore[attr-defined]
+        self._fitwatch.drain()
         values = self._fitwatch_checked(state)
         self._fitwatch_set(values)
         self._fitwatch_loaded = values

@@ -1,71 +1,61 @@
-"""What callbacks do where several processes train together."""
+"""What callbacks do where several processes train together; each function takes the callback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from fitwatch._distributed import coordinator
-from fitwatch._distributed.coordinator import Agreement
-from fitwatch._distributed.world import is_writer
+from fitwatch._distributed.coordinator import Agreement, agreement_of
+from fitwatch._engine.attachment import Attachment
 from fitwatch._keras import trainer
 
 
-class Together:
-    """Mixin for a Keras callback: what processes agree on, and who writes."""
+def agreement(callback: Any) -> Agreement | None:
+    """How the processes of this training agree; None if it is one."""
+    callback_list = callback._fitwatch.callback_list
+    return None if callback_list is None else agreement_of(callback_list)
 
-    _model: Any
-    verbose: Any
-    _fitwatch_run: Any
-    # Whether this process writes nothing, found out when training begins.
-    _fitwatch_is_silent = False
 
-    def set_model(self, model: Any) -> None:
-        """Takes the model."""
-        super().set_model(model)  # type: ignore[misc]
-        self._fitwatch_is_silent = not is_writer(model)
+def agreed(callback: Any, logs: Any) -> Any:
+    """The logs of an epoch, with averages where each process has values of its own."""
+    agreeing = agreement(callback)
+    return logs if agreeing is None else agreeing.agreed(callback, logs or {})
 
-    def _fitwatch_agreement(self) -> Agreement | None:
-        """How the processes of this training agree; None if it is one."""
-        run = self._fitwatch_run
-        callback_list = None if run is None else run.callback_list
-        return None if callback_list is None else coordinator.agreement_of(callback_list)
 
-    def _fitwatch_agreed(self, logs: Any) -> Any:
-        """The logs of an epoch, with averages where each process has values of its own."""
-        agreement = self._fitwatch_agreement()
-        return logs if agreement is None else agreement.agreed(self, logs or {})
+def stop_training(callback: Any) -> None:
+    """Ends the training; inside an epoch, when all processes have agreed on it."""
+    agreeing = agreement(callback)
+    if agreeing is None:
+        trainer.model_of(callback).stop_training = True
+    else:
+        agreeing.stop()
 
-    def _fitwatch_stop_training(self) -> None:
-        """Ends the training; inside an epoch, when all processes have agreed on it."""
-        agreement = self._fitwatch_agreement()
-        if agreement is None:
-            trainer.model_of(self).stop_training = True
-        else:
-            agreement.stop()
 
-    @contextmanager
-    def _fitwatch_saving(self) -> Iterator[None]:
-        """While this process saves the model by itself: the others wait for it, and it for none."""
-        agreement = self._fitwatch_agreement()
-        with trainer.undistributed(), nullcontext() if agreement is None else agreement.busy():
-            yield
+@contextmanager
+def saving(callback: Any) -> Iterator[None]:
+    """While this process saves the model by itself: the others wait for it, and it for none."""
+    agreeing = agreement(callback)
+    with trainer.undistributed(), nullcontext() if agreeing is None else agreeing.busy():
+        yield
 
-    @contextmanager
-    def _fitwatch_quietly(self) -> Iterator[None]:
-        """Keeps Keras's own code from printing where rank 0 does."""
-        if not self._fitwatch_is_silent:
-            yield
-            return
-        verbose = self.verbose
-        self.verbose = 0
-        try:
-            yield
-        finally:
-            self.verbose = verbose
+
+@contextmanager
+def quietly(callback: Any) -> Iterator[None]:
+    """Keeps Keras's own code from printing where rank 0 does."""
+    if not callback._fitwatch.is_silent:
+        yield
+        return
+    verbose = callback.verbose
+    callback.verbose = 0
+    try:
+        yield
+    finally:
+        callback.verbose = verbose
 
 
 class Agreeing:
     """Mixin for a callback that decides, and has to decide the same in all processes."""
+
+    _fitwatch: Attachment
 
     def _fitwatch_is_needed(self) -> bool:
         """Whether each process has to have it: it changes the model."""

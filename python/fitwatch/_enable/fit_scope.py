@@ -1,111 +1,165 @@
-"""What lies around a `fit()`, `evaluate()` or `predict()` while `fitwatch.enable()` is in force.
+"""One run of `fit()`, `evaluate()` or `predict()`, or of a loop that calls hooks by hand.
 
-No callback is told of an exception that comes from the data or from the training step, and Keras
-swallows Ctrl-C where it converts logs. Both need something around the whole call.
+While `fitwatch.enable()` is in force, a scope lies around the whole call: no callback is told of an
+exception that comes from the data or from the training step, and Keras swallows Ctrl-C where it
+converts logs. Elsewhere a scope is found by the frames, when a callback gets its model.
 """
 
 import functools
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
+
+from fitwatch._keras.frames import is_fitting
 
 _local = threading.local()
 
 
-def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A trainer's method, with an end that comes whatever happens."""
-
-    @functools.wraps(method)
-    def call(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-        runs = _runs()
-        if runs and runs[-1].hands_on(name, model):
-            return method(model, *args, **kwargs)
-        run = Run(name, model)
-        runs.append(run)
-        try:
-            result = method(model, *args, **kwargs)
-        except BaseException as error:
-            run.abandon(interrupted=isinstance(error, KeyboardInterrupt))
-            raise
-        finally:
-            runs.remove(run)
-            run.close()
-        if run.interrupted and not runs:
-            raise KeyboardInterrupt  # it came after the last batch
-        return result
-
-    return call
-
-
-def attach(callback_list: Any) -> None:
-    """Tells the run that is going on, if any, which callback list it has."""
-    runs = _runs()
-    if runs and not any(callback_list in run.lists for run in runs):
-        runs[-1].attach(callback_list)
-
-
-def _runs() -> list["Run"]:
-    """The runs of this thread: one may be nested in another."""
-    try:
-        runs: list[Run] = _local.runs
-    except AttributeError:
-        runs = _local.runs = []
-    return runs
-
-
-class Run:
-    """One call of a trainer's method.
+class FitScope:
+    """One run.
 
     Args:
-        method: Its name.
-        model: The model.
+        method: The trainer's method, `"fit"`, `"evaluate"` or `"predict"`; None for a loop.
+        model: The model, where the scope lies around the call; else None.
     """
 
-    def __init__(self, method: str, model: Any) -> None:
+    def __init__(self, method: str | None, model: Any = None) -> None:
+        self.interrupted = False
         self._method = method
         self._model = model
-        self.interrupted = False
-        self.lists: list[Any] = []
+        self._thread = threading.get_ident()
+        # The list whose callbacks have joined, and those whose run has begun.
+        self._joined: weakref.ref[Any] | None = None
+        self._begun: list[Any] = []
+        self._has_ended = False
         self._previous: Any = None
+
+    @property
+    def callback_list(self) -> Any:
+        """The list whose callbacks have joined; None once it is gone."""
+        return None if self._joined is None else self._joined()
+
+    def is_of(self, callback_list: Any) -> bool:
+        """Whether it is a run of that list in this thread."""
+        return self.callback_list is callback_list and self._thread == threading.get_ident()
+
+    def is_fitting(self) -> bool:
+        """Whether its `fit()` is still going on; one that an exception has ended is not."""
+        callback_list = self.callback_list
+        running = callback_list is not None and not self._has_ended
+        return running and is_fitting(self._thread, callback_list)
 
     def hands_on(self, method: str, model: Any) -> bool:
         """Whether a call is a part of this run: that of a tool's `Model.fit` to the trainer's."""
-        return not self.lists and self._method == method and self._model is model
+        return not self._begun and self._method == method and self._model is model
 
-    def attach(self, callback_list: Any) -> None:
-        """Takes a callback list; from now on Ctrl-C ends the run after the current batch."""
-        self.lists.append(callback_list)
-        if any(run.interrupted for run in _runs()):
+    def can_be_of(self, method: str | None, callback_list: Any) -> bool:
+        """Whether it is the run of a list that has just got its model."""
+        if self._method != method:
+            return False
+        known = self._joined is not None or self._begun
+        return not known or self.callback_list is callback_list or callback_list in self._begun
+
+    def join(self, callback_list: Any) -> None:
+        """A callback of a list has joined."""
+        self._joined = weakref.ref(callback_list)
+
+    def begin(self, callback_list: Any) -> None:
+        """A list begins its run; from now on Ctrl-C ends the run after the current batch."""
+        self._begun.append(callback_list)
+        if any(scope.interrupted for scope in _scopes()):
             callback_list._recorder.interrupted = True
         on_main_thread = threading.current_thread() is threading.main_thread()
         if on_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
 
+    def has_begun(self, callback_list: Any) -> bool:
+        """Whether a list has begun its run."""
+        return callback_list in self._begun
+
     def abandon(self, *, interrupted: bool) -> None:
         """Ends what the callbacks had begun. Never raises."""
-        for callback_list in self.lists:
+        for callback_list in self._begun:
             callback_list._abandon(fit=self._method == "fit", interrupted=interrupted)
 
     def close(self) -> None:
-        """Puts back the signal handler that was there before."""
-        # Unless somebody has put another one in its place.
+        """Ends the scope, and puts back the signal handler that was there before."""
+        self._has_ended = True
+        self._begun.clear()
+        self._model = None
+        self._restore_handler()
+
+    def _restore_handler(self) -> None:
+        # Unless other code has put another one in its place.
         if self._previous is not None and signal.getsignal(signal.SIGINT) == self._on_interrupt:
             signal.signal(signal.SIGINT, self._previous)
         self._previous = None
 
     def _on_interrupt(self, number: int, frame: Any) -> None:
-        # The second press; or the run is over, and somebody has kept the handler.
+        # The second press; or the run is over, and other code has kept the handler.
         if self.interrupted or self._previous is None:
-            self.close()
+            self._restore_handler()
             signal.default_int_handler(number, frame)
         self.interrupted = True
-        for run in _runs():
-            for callback_list in run.lists:
+        for scope in _scopes():
+            for callback_list in scope._begun:
                 callback_list._recorder.interrupted = True
         print(
             "\nfitwatch: ending after this batch; press Ctrl-C again to end at once.",
             file=sys.stderr,
             flush=True,
         )
+
+
+def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A trainer's method with a scope around it, which ends whatever happens."""
+
+    @functools.wraps(method)
+    def call(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        scopes = _scopes()
+        if scopes and scopes[-1].hands_on(name, model):
+            return method(model, *args, **kwargs)
+        scope = FitScope(name, model)
+        scopes.append(scope)
+        try:
+            result = method(model, *args, **kwargs)
+        except BaseException as error:
+            scope.abandon(interrupted=isinstance(error, KeyboardInterrupt))
+            raise
+        finally:
+            scopes.remove(scope)
+            scope.close()
+        if scope.interrupted and not scopes:
+            raise KeyboardInterrupt  # it came after the last batch
+        return result
+
+    return call
+
+
+def begin(callback_list: Any) -> None:
+    """A compiled list begins a run: the scope around it is told, if there is one."""
+    scopes = _scopes()
+    if scopes and not any(scope.has_begun(callback_list) for scope in scopes):
+        scopes[-1].begin(callback_list)
+
+
+def join(method: str | None, callback_list: Any) -> FitScope:
+    """The scope of a run, for a callback of the list: that around the call, or a new one."""
+    scopes = _scopes()
+    scope = scopes[-1] if scopes and scopes[-1].can_be_of(method, callback_list) else None
+    if scope is None:
+        scope = FitScope(method)
+    scope.join(callback_list)
+    return scope
+
+
+def _scopes() -> list[FitScope]:
+    """The scopes around calls of this thread: one may be nested in another."""
+    try:
+        scopes: list[FitScope] = _local.scopes
+    except AttributeError:
+        scopes = _local.scopes = []
+    return scopes

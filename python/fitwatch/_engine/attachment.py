@@ -1,10 +1,122 @@
-"""What every callback of fitwatch has."""
+"""What every callback of fitwatch has: its one private attribute, `callback._fitwatch`."""
 
-from fitwatch._distributed.rank_aware import Together
-from fitwatch._engine.list_membership import Owned
+import copy
+from typing import Any
+
+from fitwatch import _core
+from fitwatch._enable.fit_scope import FitScope
 from fitwatch._engine.nested import Nested
-from fitwatch._engine.plan import Compiled
 
 
-class Base(Compiled, Together, Owned, Nested):
-    """Mixin, in front of a class of Keras: compiled hooks, ranks, one list and run at a time."""
+class Part:
+    """Something that a callback does besides the hooks of its class.
+
+    A part is handed the callback with each call and keeps no reference to it. Every method does
+    nothing by default.
+    """
+
+    def train_begin(self, callback: Any) -> None:
+        """Called when `fit()` begins, after the callback's own hook."""
+
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
+        """Called when an epoch begins, before the hook of Keras's class."""
+
+    def train_end(self, callback: Any) -> None:
+        """Called when `fit()` ends, after the hook of Keras's class."""
+
+    def flush(self, callback: Any) -> None:
+        """Called when an exception goes through a callback list: nothing may get lost."""
+
+    def close(self, callback: Any, *, interrupted: bool) -> None:
+        """Called when a `fit()` ends without `on_train_end`, by Ctrl-C or another exception."""
+
+
+class Attachment(Part):
+    """Ties a callback to the run that it is in, and has its parts.
+
+    The callback itself is its first part: a class that has more to do derives from this one.
+
+    Attributes:
+        recorder: What brings rows from the core, some batches late; None outside compiled lists.
+        scope: The run; None before the first one.
+        is_silent: Whether this process writes nothing, found out when the callback gets its model.
+        nested: The run around an evaluation inside it.
+        parts: What the callback does besides its own hooks, in order.
+    """
+
+    recorder: _core.Recorder | None = None
+    scope: FitScope | None = None
+    is_silent = False
+    parts: tuple[Part, ...] = ()
+
+    def __init__(self) -> None:
+        self.nested = Nested()
+
+    def attach(self, recorder: _core.Recorder) -> bool:
+        """Takes rows from a recorder; False if there is one already.
+
+        Rows of two callback lists would come in the wrong order.
+        """
+        if self.recorder is None:
+            self.recorder = recorder
+        return self.recorder is recorder
+
+    def detach(self) -> None:
+        """Takes no more rows."""
+        self.drain()
+        self.recorder = None
+
+    def drain(self) -> None:
+        """Brings everything up to date; called before a tracked attribute is read or written."""
+        if self.recorder is not None:
+            self.recorder.settle()
+
+    @property
+    def callback_list(self) -> Any:
+        """The list that the callback is in; None outside of one."""
+        return None if self.scope is None else self.scope.callback_list
+
+    def siblings(self) -> list[Any]:
+        """The callbacks of the list that the callback is in; itself too."""
+        callback_list = self.callback_list
+        return [] if callback_list is None else list(callback_list.callbacks)
+
+    def flush_all(self, callback: Any) -> None:
+        """Flushes the callback and its parts."""
+        for part in (self, *self.parts):
+            part.flush(callback)
+
+    def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
+        """Called when a run ends without its `on_*_end`.
+
+        Args:
+            callback: The callback.
+            fit: Whether the run is a `fit()`, and no `evaluate()` or `predict()`.
+            interrupted: Whether Ctrl-C has ended it, and no other exception.
+        """
+        self.detach()
+        self.nested.abandon(callback, fit=fit)
+        for part in (*self.parts, self):
+            if fit:
+                part.close(callback, interrupted=interrupted)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy belongs to no run.
+        bound = ("recorder", "scope", "nested", "is_silent")
+        return {name: value for name, value in vars(self).items() if name not in bound}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.nested = Nested()
+
+    def twin(self) -> "Attachment":
+        """What a copy of the callback has: it shares nothing that changes."""
+        return copy.copy(self)
+
+
+def set_state(instance: Any, state: Any) -> None:
+    """What `__setstate__` does by default, for a state of `object.__getstate__`."""
+    attributes, slots = state if isinstance(state, tuple) else (state, {})
+    instance.__dict__.update(attributes or {})
+    for name, value in slots.items():
+        setattr(instance, name, value)

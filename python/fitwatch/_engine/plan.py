@@ -1,7 +1,6 @@
 """Which hooks of which callbacks have to be called, and which the core does by itself."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -51,73 +50,19 @@ def form_of(callback: Any, hook: Any) -> str | None:
     return _FORMS.get(hook.__func__) if stock.is_library_code(hook.__func__) else None
 
 
-class Compiled:
-    """Mixin for callbacks whose rows come from the core, some batches late.
+def is_idle(callback: Any) -> bool:
+    """Whether the batch hooks of a callback have nothing to do, and no subclass has one of its own.
 
-    The names begin with `_fitwatch`, since subclasses of Keras's callbacks have names of their own.
+    Keras's own list hands batch hooks to other threads on JAX and torch, so that nothing waits for
+    the device; a callback that has one is in the way of that, unless it is `async_safe`.
     """
-
-    _fitwatch_recorder: _core.Recorder | None = None
-
-    def _fitwatch_attach(self, recorder: _core.Recorder) -> bool:
-        """Takes rows from a recorder; False if there is one already.
-
-        Rows of two callback lists would come in the wrong order.
-        """
-        if self._fitwatch_recorder is None:
-            self._fitwatch_recorder = recorder
-        return self._fitwatch_recorder is recorder
-
-    def _fitwatch_detach(self) -> None:
-        self._fitwatch_drain()
-        self._fitwatch_recorder = None
-
-    def _fitwatch_drain(self) -> None:
-        """Brings everything up to date; called before a tracked attribute is read or written."""
-        if self._fitwatch_recorder is not None:
-            self._fitwatch_recorder.settle()
-
-    def _fitwatch_flush(self) -> None:
-        """Called when an exception goes through a callback list: nothing may get lost."""
-
-    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
-        """Called when a run ends without its `on_*_end`.
-
-        Args:
-            fit: Whether the run is a `fit()`, and no `evaluate()` or `predict()`.
-            interrupted: Whether Ctrl-C has ended it, and no other exception.
-        """
-        self._fitwatch_detach()
-        abandon = getattr(super(), "_fitwatch_abandon", None)
-        if abandon is not None:
-            abandon(fit=fit, interrupted=interrupted)
-
-    def __getstate__(self) -> Any:
-        self._fitwatch_drain()
-        state = super().__getstate__()
-        attributes, slots = state if isinstance(state, tuple) else (state, {})
-        # A copy belongs to no callback list.
-        bound = ("_fitwatch_recorder", "_fitwatch_run", "_fitwatch_losses", "_fitwatch_batches")
-        return {k: v for k, v in (attributes or {}).items() if k not in bound}, slots
-
-
-class Idle:
-    """Mixin for a `Compiled` callback whose batch hooks have something to do only where asked.
-
-    Keras's own list hands batch hooks to other threads on JAX and torch, so that nobody waits for
-    the device; a callback that has one is in the way of that, unless it says that it is safe.
-    """
-
-    @cached_property  # so that a subclass may set it
-    def async_safe(self) -> bool:
-        """Whether the batch hooks have nothing to do, and no subclass has any of its own."""
-        kinds = ("on_batch_end", *(f"on_{kind}_batch_end" for kind in ("train", "test", "predict")))
-        own = [name for name in kinds if not stock.is_default(self, name)]
-        forms = {name: form_of(self, getattr(self, name)) for name in own}
-        return all(
-            form is not None and not has_more(self, name) and getattr(self, form)(None) is None
-            for name, form in forms.items()
-        )
+    kinds = ("on_batch_end", *(f"on_{kind}_batch_end" for kind in ("train", "test", "predict")))
+    own = [name for name in kinds if not stock.is_default(callback, name)]
+    forms = {name: form_of(callback, getattr(callback, name)) for name in own}
+    return all(
+        form is not None and not has_more(callback, name) and getattr(callback, form)(None) is None
+        for name, form in forms.items()
+    )
 
 
 def has_more(callback: Any, hook: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from fitwatch._core import Item
 from fitwatch._engine.step_values import KEY, BatchLoss, Given
 from fitwatch._keras import backend, trainer
+from fitwatch._keras.frames import fit_of
 
 # The loss and the values of the logs in one array.
 PACKED = f"{KEY}, and its logs:"
@@ -31,7 +32,7 @@ def watch(callback: Any, *, quiet: bool = False) -> "BatchLoss | None":
         Where they are found: the same for all callbacks of a model. None if no `fit()` is calling.
     """
     model = trainer.model_of(callback)
-    fit = None if model is None else trainer.fit_of(model)
+    fit = None if model is None else fit_of(model)
     if fit is None:
         return None
     function = model.train_function

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import keras
 
 from fitwatch._keras import trainer
+from fitwatch._keras.frames import Fit
 from fitwatch._warn import warn
 
 # Under this name the loss leaves the train step among the logs, out of which it is taken at once.
@@ -118,7 +119,7 @@ class BatchLoss:
         """Whether it takes the place of a train function."""
         return bool(self._original == function)
 
-    def begin(self, callback: Any, model: Any, fit: trainer.Fit, *, quiet: bool) -> None:
+    def begin(self, callback: Any, model: Any, fit: Fit, *, quiet: bool) -> None:
         """Takes the place of the model's train function in a `fit()`."""
         if fit.frame != self._frame:
             self._outer.append((self._frame, self._taken.copy()))

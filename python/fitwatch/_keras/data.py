@@ -1,15 +1,11 @@
 """The private seams of how Keras's `fit()` reads its data, as `_keras` has all the others."""
 
-import sys
 import zlib
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-
-from fitwatch._keras import trainer
 
 
 class Source(NamedTuple):
@@ -29,16 +25,6 @@ class Source(NamedTuple):
     """Devices that share the batches."""
     marks: dict[str, Any]
     """What tells these data from others, for JSON: sizes, and a checksum of some samples."""
-
-
-def epoch_iterator(model: Any) -> Any:
-    """What gives the `fit()` of this model that is calling its batches; None if there is none."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if trainer.trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
-            return frame.f_locals.get("epoch_iterator")
-        frame = frame.f_back
-    return None
 
 
 def source(iterator: Any) -> Source:

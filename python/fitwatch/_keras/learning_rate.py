@@ -34,7 +34,7 @@ def first_rate(model: Any) -> float | None:
 
 def announce(callback: Any, batch: int, before: float | None, after: float | None) -> None:
     """Tells those in the list who keep a record that the rate has changed before a batch."""
-    for companion in callback._fitwatch_companions():
+    for companion in callback._fitwatch.siblings():
         if hasattr(type(companion), "_fitwatch_note_rate"):
             companion._fitwatch_note_rate(batch, before, after)
 

@@ -1,10 +1,8 @@
 """Private names of Keras's trainers and models."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -20,14 +18,6 @@ def model_of(callback: Any) -> Any:
     data-parallel model.
     """
     return callback.model if keras.config.backend() == "torch" else callback._model
-
-
-def trainer_method(frame: FrameType) -> str | None:
-    """The name of the trainer's method that a frame belongs to: fit, evaluate or predict."""
-    name = frame.f_code.co_name
-    if name not in ("fit", "evaluate", "predict"):
-        return None
-    return name if frame.f_globals.get("__name__", "").startswith("keras.") else None
 
 
 def set_initial_epoch(model: Any, epoch: int | None) -> None:
@@ -87,30 +77,6 @@ def validation_steps(model: Any) -> int | None:
 def loss_tracker(model: Any) -> Any:
     """The metric that a train step hands the loss of its batch to; None if there is none."""
     return getattr(model, "_loss_tracker", None)
-
-
-class Fit(NamedTuple):
-    """A `fit()` that is going on."""
-
-    frame: int
-    """The identity of its frame."""
-    owners: list[Any]
-    """What goes when it does: as a rule the first one, as soon as it ends."""
-    validates: bool
-    """Whether it has data to validate with; `validation_split` has given it some by now."""
-
-
-def fit_of(model: Any) -> Fit | None:
-    """The `fit()` of this model that is calling; None if it is a loop of somebody's own."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
-            local = frame.f_locals
-            found = [local.get(name) for name in ("callbacks", "epoch_iterator")]
-            owners = [owner for owner in found if owner is not None]
-            return Fit(id(frame), owners, local.get("validation_data") is not None)
-        frame = frame.f_back
-    return None
 
 
 def is_own_function(function: Any) -> bool:

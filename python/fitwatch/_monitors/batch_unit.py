@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
 from fitwatch import _core
 from fitwatch._core import Decision
+from fitwatch._distributed import rank_aware
 from fitwatch._distributed.averages import mean, number
-from fitwatch._distributed.coordinator import Agreement
 from fitwatch._distributed.rank_aware import Agreeing
-from fitwatch._engine.plan import Idle, compiled
+from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._engine.step_backends import watch
 from fitwatch._engine.step_user import OwnLosses
 from fitwatch._keras import trainer
@@ -19,7 +21,7 @@ from fitwatch._keras import trainer
 Values = tuple[list[float], list[float | None]]
 
 
-class ByBatch(Idle, Agreeing, OwnLosses):
+class ByBatch(Agreeing, OwnLosses):
     """Mixin for a `Monitor`: what it does with batches, if it does anything.
 
     The core has the values of every batch and decides; what it decided comes to `_fitwatch_act`.
@@ -32,14 +34,12 @@ class ByBatch(Idle, Agreeing, OwnLosses):
     # What a `Monitor` has.
     monitor_op: Any
     _fitwatch_core: Any
-    _fitwatch_attach: Callable[[_core.Recorder], bool]
-    _fitwatch_detach: Callable[[], None]
-    _fitwatch_drain: Callable[[], None]
+    _fitwatch: Attachment
     _report_missing: Callable[..., None]
     _require_core: Callable[[], None]
-    _fitwatch_agreement: Callable[[], Agreement | None]
     _set_monitor_op: Callable[[], None]
 
+    async_safe = cached_property(is_idle)  # so that a subclass may set it
     _fitwatch_batches: _core.Watch | None = None
     # The number of the epoch's first batch.
     _fitwatch_first = 0
@@ -67,7 +67,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
         Args:
             prompt: Whether something is done about the weights when a batch is the best one.
         """
-        self._fitwatch_detach()
+        self._fitwatch.detach()
         self._fitwatch_first, self._fitwatch_before = 0, (0, 0.0)
         self._fitwatch_batches = None
         if self._fitwatch_is_idle():
@@ -83,7 +83,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
             prompt and by_batch,
             self._fitwatch_max_time,
         )
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         self._fitwatch_batches.holds = agreement is not None and agreement.shares(self)
 
     def _fitwatch_take_losses(self) -> None:
@@ -95,7 +95,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
         """Notes where the epoch begins."""
         super().on_epoch_begin(epoch, logs)
         if self._fitwatch_batches is not None:
-            self._fitwatch_drain()
+            self._fitwatch.drain()
             self._fitwatch_batches.epoch = epoch
             self._fitwatch_batches.losses = self._fitwatch_losses
             self._fitwatch_first = self._fitwatch_batches.seen - self._fitwatch_trained
@@ -108,7 +108,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
         batches = self._fitwatch_batches
         if batches is None:
             return
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         if self._fitwatch_unit == "batch":
             self._fitwatch_observe(batches, logs or {})
         if batches.time_is_over and not batches.holds:
@@ -141,7 +141,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         if self._fitwatch_is_idle():
             return None
-        if self._fitwatch_batches is None or not self._fitwatch_attach(recorder):
+        if self._fitwatch_batches is None or not self._fitwatch.attach(recorder):
             return NotImplemented
         if self._fitwatch_unit == "batch":
             self._fitwatch_prepare()
@@ -269,7 +269,7 @@ class ByBatch(Idle, Agreeing, OwnLosses):
             self._fitwatch_batches.elapsed = seconds
 
     def __getstate__(self) -> Any:
-        state: Any = super().__getstate__()  # a pair, as `Compiled` has it
+        state: Any = super().__getstate__()  # a pair
         if self._fitwatch_batches is not None:
             # A copy is outside the fit.
             state[0]["_fitwatch_before"] = (self._fitwatch_seen, self._fitwatch_elapsed)

@@ -8,9 +8,8 @@ from typing import Any, Generic, TypeVar, overload
 import keras
 
 from fitwatch._checkpoint.stateful import Stateful
-from fitwatch._engine.attachment import Base
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.missing_metric import missing
-from fitwatch._engine.nested import set_state
 from fitwatch._keras import backend, stock
 from fitwatch._warn import warn
 
@@ -45,14 +44,14 @@ class CoreAttribute(Generic[T]):
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        instance._fitwatch_drain()
+        instance._fitwatch.drain()
         if self.name in instance._foreign:
             return instance._foreign[self.name]
         value = getattr(instance._fitwatch_core, self.core_name)
         return int(value) if self.name in instance._given_as_int else value
 
     def __set__(self, instance: Any, value: Any) -> None:
-        instance._fitwatch_drain()
+        instance._fitwatch.drain()
         instance._foreign.pop(self.name, None)
         if self._as_given:
             exact = type(value) is int and abs(value) < 2**53
@@ -74,7 +73,7 @@ class CoreAttribute(Generic[T]):
             instance._foreign[self.name] = value
 
 
-class Monitor(Stateful, Base):
+class Monitor(Stateful, FitwatchCallback):
     """Mixin for Keras's monitor callbacks: the core keeps the numbers and judges the values.
 
     The core decides where that gives Keras's own answer: the value is a Python float, as all logs
@@ -104,9 +103,7 @@ class Monitor(Stateful, Base):
     best = CoreAttribute[Any](plain=True)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        # Not in __init__: a subclass may assign attributes before it calls that of its base.
-        new = super().__new__
-        self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
+        self = super().__new__(cls, *args, **kwargs)
         self._fitwatch_core = cls._core_type()
         self._foreign = {}
         return self
@@ -186,8 +183,7 @@ class Monitor(Stateful, Base):
         super().on_train_begin(logs)
 
     def __setstate__(self, state: Any) -> None:
-        set_state(self, state)
-        # `copy.copy` hands over the original's own.
+        super().__setstate__(state)
         self._fitwatch_core = copy.copy(self._fitwatch_core)
         self._foreign = dict(self._foreign)
 

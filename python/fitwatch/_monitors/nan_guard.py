@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from fitwatch._checkpoint.callback_states import has_method
+from fitwatch._distributed import rank_aware
 from fitwatch._keras.stock import STOCK
 from fitwatch._warn import warn
 
@@ -37,7 +38,7 @@ class Guarded:
         """
         weights = self.model.trainable_variables if self._fitwatch_watched() else ()  # type: ignore[attr-defined]
         # One process alone computes nothing with the arrays of all.
-        test = _is_finite if self._fitwatch_agreement() is None else _is_finite_here  # type: ignore[attr-defined]
+        test = _is_finite if rank_aware.agreement(self) is None else _is_finite_here
         return self._fitwatch_withhold(not all(map(test, weights)))
 
     def _fitwatch_withhold(self, spoiled: bool) -> bool:
@@ -64,6 +65,6 @@ def _watchers(callback: Any) -> list[Any]:
     """The callbacks of the list that are fitwatch's TerminateOnNaN."""
     return [
         one
-        for one in callback._fitwatch_companions()
+        for one in callback._fitwatch.siblings()
         if issubclass(type(one), STOCK["TerminateOnNaN"]) and has_method(one, "has_seen_nan")
     ]

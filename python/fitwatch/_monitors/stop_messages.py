@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fitwatch._distributed import rank_aware
 from fitwatch._distributed.output import print_message
 
 
@@ -12,7 +13,6 @@ class Ending:
     """
 
     _fitwatch_unit: str
-    _fitwatch_quietly: Any
     verbose: int
     restore_best_weights: bool
     best_weights: Any
@@ -30,7 +30,7 @@ class Ending:
     def on_train_end(self, logs: Any = None) -> None:
         """Says why training was stopped, and restores the best weights."""
         if not self._fitwatch_own_words:
-            with self._fitwatch_quietly():
+            with rank_aware.quietly(self):
                 super().on_train_end(logs)  # type: ignore[misc]
             return
         if self._fitwatch_stop_reason is not None and self.verbose > 0:

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from fitwatch._distributed import rank_aware
 from fitwatch._sinks import projector, summary_events
 from fitwatch._sinks.event_files import EventFiles
 from fitwatch._warn import warn
@@ -17,7 +18,6 @@ class Snapshots:
     model: Any
     write_images: bool
     _fitwatch_files: EventFiles
-    _fitwatch_saving: Any
     _is_tracing: bool
     _model: Any
     _start_profiler: Any
@@ -64,7 +64,7 @@ class Snapshots:
             return
         labels = projector.labels(self.model, self.log_dir, self.embeddings_metadata)
         try:
-            with self._fitwatch_saving():
+            with rank_aware.saving(self):
                 super()._log_embeddings(epoch)  # type: ignore[misc]
             projector.write(self._train_dir, self.model, labels)
         except OSError as error:

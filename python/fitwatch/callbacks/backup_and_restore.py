@@ -20,15 +20,15 @@ from fitwatch._checkpoint.trained_weights import (
     trained_weights,
 )
 from fitwatch._checkpoint.training_state import TrainingState
-from fitwatch._engine.attachment import Base
+from fitwatch._distributed import rank_aware
+from fitwatch._distributed.callback import FitwatchCallback, begin_fit
 from fitwatch._engine.hooks_around import is_surrounded, surround
-from fitwatch._engine.nested import set_state
 from fitwatch._engine.plan import compiled
 from fitwatch._keras import trainer
 from fitwatch._monitors.nan_guard import Guarded
 
 
-class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
+class BackupAndRestore(Resumes, Guarded, FitwatchCallback, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
     """Backs the training up, and takes it up again where it was interrupted.
 
     Same arguments, files and messages as `keras.callbacks.BackupAndRestore`. A backup is one file,
@@ -164,7 +164,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
             self._fitwatch_before_training()
         self._fitwatch_looked = False
         self._fitwatch_withheld = False
-        self._fitwatch_begin_fit()
+        begin_fit(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes the epoch."""
@@ -173,8 +173,8 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         super().on_epoch_begin(epoch, logs)
 
     def _fitwatch_before_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        companions = self._fitwatch_companions()
-        if swappers(companions) and not self._fitwatch_is_silent:
+        companions = self._fitwatch.siblings()
+        if swappers(companions) and not self._fitwatch.is_silent:
             self._fitwatch_kept = keep_before_the_last_swap(companions, self.model, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -182,7 +182,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         self._current_epoch = epoch + 1
         self._last_batch_seen = self._fitwatch_trained = 0
         self._fitwatch_due_at_end = self._fitwatch_due_at_end or self.save_freq == "epoch"
-        self._fitwatch_logs = self._fitwatch_agreed(logs)
+        self._fitwatch_logs = rank_aware.agreed(self, logs)
         if not self._fitwatch_waits():
             self._fitwatch_after_epoch()
 
@@ -214,7 +214,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
         self._fitwatch_end()
-        if self._fitwatch_is_silent:
+        if self._fitwatch.is_silent:
             return
         spoiled = self._fitwatch_is_spoiled(logs)
         if self.delete_checkpoint and not spoiled:
@@ -239,19 +239,19 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         if found is None:
             return
         TrainingState(self.model).load(found.path, found.backup)
-        forget_swaps(self._fitwatch_companions())
-        per_rank.load_random(self._fitwatch_agreement(), self.model, found.backup)
+        forget_swaps(self._fitwatch.siblings())
+        per_rank.load_random(rank_aware.agreement(self), self.model, found.backup)
         self._fitwatch_is_resumed = True
         trainer.set_initial_epoch(self.model, found.epoch)
         self._fitwatch_set_epoch = True
 
     def _save_model(self) -> None:
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         ranks = per_rank.gather(agreement, self._fitwatch_order, self._model)
-        if self._fitwatch_is_silent or self._fitwatch_is_spoiled(self._fitwatch_logs):
+        if self._fitwatch.is_silent or self._fitwatch_is_spoiled(self._fitwatch_logs):
             return
-        trained = trained_weights(self._fitwatch_companions(), self.model, self._fitwatch_kept)
-        with self._fitwatch_saving(), trained:
+        trained = trained_weights(self._fitwatch.siblings(), self.model, self._fitwatch_kept)
+        with rank_aware.saving(self), trained:
             if self._fitwatch_is_remote():
                 super()._save_model()
                 return
@@ -270,7 +270,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         if not self._fitwatch_due:
             return
         self._fitwatch_due = False
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         if agreement is not None:
             agreement.settle_before_backup(self._last_batch_seen)
         order = self._fitwatch_order
@@ -342,7 +342,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
 
     def _fitwatch_list(self) -> Any:
         """The list that this callback is in; another callback may have it for itself."""
-        run = self._fitwatch_run
+        run = self._fitwatch.scope
         callback_list = None if run is None else run.callback_list
         is_in = callback_list is not None and any(c is self for c in callback_list.callbacks)
         return callback_list if is_in else None
@@ -351,7 +351,7 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         """Whether others have to see the batch or the epoch before there is a backup of it."""
         if not self._fitwatch_is_in_list():
             return False
-        companions = self._fitwatch_companions()
+        companions = self._fitwatch.siblings()
         behind = companions[next(n for n, c in enumerate(companions) if c is self) + 1 :]
         return any(has_state(callback, history=self.exact) for callback in behind)
 
@@ -362,6 +362,5 @@ class BackupAndRestore(Resumes, Guarded, Base, keras.callbacks.BackupAndRestore)
         return {name: value for name, value in attributes.items() if name not in own}, slots
 
     def __setstate__(self, state: Any) -> None:
-        set_state(self, state)
-        # `copy.copy` hands over the original's own.
+        super().__setstate__(state)
         self._fitwatch_core = copy.copy(self._fitwatch_core)

@@ -9,14 +9,13 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _core
+from fitwatch._distributed.callback import is_ours, refuse_twice, replacements
 from fitwatch._distributed.coordinator import agreement_of, join
 from fitwatch._enable import fit_scope, settings
 from fitwatch._engine import plan, readers, slow_hooks
 from fitwatch._engine.hooks_around import without_surroundings
 from fitwatch._engine.list_items import require_callback
-from fitwatch._engine.list_membership import refuse_twice
 from fitwatch._engine.logs import Logs, flatten, register_trees
-from fitwatch._engine.plan import Compiled
 from fitwatch._keras import stock, trainer
 from fitwatch._warn import warn
 from fitwatch.callbacks.history import History
@@ -215,7 +214,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             self._interrupted()
 
     def _begin(self, hook: str, logs: Any) -> None:
-        fit_scope.attach(self)
+        fit_scope.begin(self)
         with self._flushing():
             self._recorder.drain()
             getattr(super(), hook)(logs)
@@ -254,7 +253,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _failed(self) -> None:
         """An exception goes through: what has been seen so far must reach its files."""
-        ours = [callback for callback in self.callbacks if issubclass(type(callback), Compiled)]
+        ours = [callback for callback in self.callbacks if is_ours(callback)]
         _try(partial(self._recorder.settle, last=True))
         for callback in ours:
             _try(callback._fitwatch_flush)
@@ -271,14 +270,14 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _report(self) -> None:
         """Names the callbacks that slow the training down, each of them once."""
-        slow_hooks.report(self._recorder.shares(), self._reported)
+        slow_hooks.report(self._recorder.shares(), self._reported, replacements())
 
     def _abandon(self, *, fit: bool, interrupted: bool) -> None:
         """A run ends without its `on_*_end`. Never raises."""
         self._failed()
         self._in_begin_end_block_count = 0
         for callback in self.callbacks:
-            if issubclass(type(callback), Compiled):
+            if is_ours(callback):
                 _try(partial(callback._fitwatch_abandon, fit=fit, interrupted=interrupted))
 
     def __getstate__(self) -> Any:

@@ -1,17 +1,18 @@
 """CSVLogger."""
 
+from functools import cached_property
 from typing import Any
 
 import keras
 
 from fitwatch import _check, _core, _files
-from fitwatch._engine.attachment import Base
-from fitwatch._engine.plan import Idle, compiled
+from fitwatch._distributed.callback import FitwatchCallback, begin_fit
+from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._engine.step_user import OwnLosses
 from fitwatch._sinks.csv_table import Table
 
 
-class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: ignore[misc]
+class CSVLogger(OwnLosses, FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[misc]
     r"""Writes the logs of every epoch to a CSV file, and of batches where asked.
 
     Same arguments, columns and text as `keras.callbacks.CSVLogger`: `epoch`, then the metrics by
@@ -76,6 +77,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: igno
         'epoch,loss,val_loss\n0,0.5,NA\n'
     """
 
+    async_safe = cached_property(is_idle)  # so that a subclass may set it
     _fitwatch_table: Table | None = None
     _fitwatch_rows: _core.Rows | None = None
     # How many rows of the file a backup knows of, which this fit goes on from.
@@ -120,13 +122,13 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: igno
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the file."""
-        self._fitwatch_begin_fit()
-        self._fitwatch_detach()
+        begin_fit(self)
+        self._fitwatch.detach()
         self._fitwatch_close()
         by_batch = self.update_freq != "epoch"
         if by_batch:
             self._fitwatch_watch()
-        if self._fitwatch_is_silent:
+        if self._fitwatch.is_silent:
             return
         table = Table(
             self.filename,
@@ -151,7 +153,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: igno
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes the epoch, for the rows of its batches."""
         if self._fitwatch_rows is not None:
-            self._fitwatch_drain()
+            self._fitwatch.drain()
             self._fitwatch_rows.epoch = epoch
         super().on_epoch_begin(epoch, logs)
         if self._fitwatch_rows is not None:
@@ -172,7 +174,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: igno
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the row of the epoch, and hands everything to the operating system."""
-        if self._fitwatch_is_silent:
+        if self._fitwatch.is_silent:
             return
         if self._fitwatch_table is None:
             raise RuntimeError("CSVLogger: on_train_begin must be called before there are rows.")
@@ -201,16 +203,16 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: igno
             table.write({"epoch": rows.epoch, "batch": number}, {**known, **own})
 
     def _fitwatch_close(self) -> None:
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         self._fitwatch_flush()
         keys = self.keys if self._fitwatch_table else None
         self._fitwatch_table = self._fitwatch_rows = None
         self.keys = keys
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if self.update_freq == "epoch" or self._fitwatch_is_silent:
+        if self.update_freq == "epoch" or self._fitwatch.is_silent:
             return None
-        if self._fitwatch_rows is None or not self._fitwatch_attach(recorder):
+        if self._fitwatch_rows is None or not self._fitwatch.attach(recorder):
             return NotImplemented
         return self._fitwatch_rows, self._fitwatch_write_batch
 
@@ -222,7 +224,7 @@ class CSVLogger(Idle, OwnLosses, Base, keras.callbacks.CSVLogger):  # type: igno
         """How many rows there are, for a backup: they are on the disk then."""
         if self._fitwatch_table is None:
             return None
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         return self._fitwatch_table.sync()
 
     def _fitwatch_go_on(self, mark: int | None) -> None:

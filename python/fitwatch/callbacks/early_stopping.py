@@ -16,6 +16,7 @@ from fitwatch._checkpoint.stateful import (
     whole,
 )
 from fitwatch._core import Decision
+from fitwatch._distributed import rank_aware
 from fitwatch._keras import backend
 from fitwatch._monitors.batch_unit import ByBatch
 from fitwatch._monitors.metric import CoreAttribute, Monitor
@@ -187,7 +188,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
             return
         if self.monitor_op is None:
             self._set_monitor_op()
-        logs = self._fitwatch_agreed(logs)
+        logs = rank_aware.agreed(self, logs)
         if self._fitwatch_extended:
             self._require_core()
             values = [self._fitwatch_value(name, logs) for name in self._fitwatch_metrics()]
@@ -293,7 +294,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
         if self._fitwatch_stop_reason is None:
             self.stop_reason = self._fitwatch_stop_reason = why
             self._fitwatch_stopped_at = where
-        self._fitwatch_stop_training()
+        rank_aware.stop_training(self)
 
     def _fitwatch_is_needed(self) -> bool:
         return self.restore_best_weights
@@ -314,7 +315,7 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
         # Ctrl-C is a way to end the training; after an exception the weights are left as they are.
         # One process alone cannot set weights that are those of all.
-        if fit and interrupted and self._fitwatch_agreement() is None:
+        if fit and interrupted and rank_aware.agreement(self) is None:
             self._fitwatch_restore()
 
     # A training that was stopped, and is taken up again.

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import keras
 
 from fitwatch._checkpoint.stateful import Stateful, from_json, whole
-from fitwatch._engine.attachment import Base
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._keras import trainer
 
 
@@ -23,7 +23,7 @@ def _history(value: Any) -> dict[str, list[Any]]:
     return {name: from_json(values) for name, values in value.items()}
 
 
-class History(Stateful, Base, keras.callbacks.History):  # type: ignore[misc]
+class History(Stateful, FitwatchCallback, keras.callbacks.History):  # type: ignore[misc]
     """Keeps the logs of every epoch; `fit()` returns one.
 
     Same attributes as `keras.callbacks.History`. In a second `fit()` it goes on with `history` and

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 import keras
@@ -10,18 +11,18 @@ import numpy as np
 
 from fitwatch import _check, _core
 from fitwatch._checkpoint.stateful import Stateful, whole
+from fitwatch._distributed import rank_aware
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._distributed.output import print_message
 from fitwatch._distributed.rank_aware import Agreeing
-from fitwatch._engine.attachment import Base
-from fitwatch._engine.plan import Idle, compiled
+from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._keras import backend, learning_rate, trainer
 
 
 class LearningRateScheduler(
     Stateful,
-    Idle,
     Agreeing,
-    Base,
+    FitwatchCallback,
     keras.callbacks.LearningRateScheduler,  # type: ignore[misc]
 ):
     """Sets the learning rate by a function of the epoch, or of the batch.
@@ -63,6 +64,7 @@ class LearningRateScheduler(
         0.0005
     """
 
+    async_safe = cached_property(is_idle)  # so that a subclass may set it
     _fitwatch_state: ClassVar = {"step": whole}
     # The schedule, and whether it takes the rate.
     _fitwatch_form: tuple[Any, bool] | None = None
@@ -138,7 +140,7 @@ class LearningRateScheduler(
         if not hasattr(optimizer, "learning_rate"):
             raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
         rate = self._fitwatch_ask(epoch, learning_rate.rate_of(optimizer))
-        agreement = self._fitwatch_agreement()
+        agreement = rank_aware.agreement(self)
         if agreement is not None and agreement.shares(self):
             rate = agreement.chiefs(f"the learning rate of epoch {epoch}", float(rate))
         optimizer.learning_rate = rate

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from fitwatch import _check, _core, _files
 from fitwatch._checkpoint.stateful import Stateful
-from fitwatch._engine.attachment import Base
-from fitwatch._engine.nested import set_state
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
 from fitwatch._engine.step_user import OwnLosses
 from fitwatch._keras import backend, learning_rate, trainer
@@ -20,7 +19,7 @@ from fitwatch._sinks.loss_record import READERS, LossRecord
 from fitwatch._warn import warn
 
 
-class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type: ignore[misc]
+class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the loss that every batch really had, and plots it.
 
     The loss is the one that the train step hands to Keras's loss tracker: all outputs, added losses
@@ -114,7 +113,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     @property
     def losses(self) -> NDArray[np.float32]:
         """The losses that are kept, in order: a read-only copy, shape `(batches,)`."""
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         return self._record.losses()
 
     @property
@@ -136,7 +135,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         Raises:
             IndexError: The epoch was not trained.
         """
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         return self._record.losses(*self._record.span(epoch))
 
     def to_pandas(self) -> Any:
@@ -154,7 +153,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             >>> list(LossHistory().to_pandas())
             ['epoch', 'loss']
         """
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         return self._record.to_pandas()
 
     def save(self, path: Any) -> None:
@@ -252,7 +251,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        self._fitwatch_detach()
+        self._fitwatch.detach()
         self._start_over()
         self._fitwatch_watch()
         super().on_train_begin(logs)
@@ -276,7 +275,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keeps the losses of the batches that were trained."""
         super().on_train_batch_end(batch, logs)
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         losses = self._fitwatch_own_losses()
         for loss in losses:
             self._record.series.append(loss)
@@ -297,7 +296,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         self._plot_run()
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if not self._fitwatch_attach(recorder):
+        if not self._fitwatch.attach(recorder):
             return NotImplemented
         sink = _core.Losses(self._record.series, "loss", self._fitwatch_losses)
         return sink, self._keep_logged
@@ -323,12 +322,12 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
             self._report_missing(logs)
 
     def _note_kind(self) -> None:
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         losses = self._fitwatch_losses
         if losses is not None and (losses.trained or not losses.exact):
             inexact = self._fitwatch_inexact or not losses.exact
             self._record.kind = "running" if inexact else "batch"
-        elif self.loss == "running" and self._fitting:
+        elif self.loss == "running" and self._fitwatch.nested.fitting:
             self._record.kind = "running"
 
     def _look_at_rate(self) -> None:
@@ -342,7 +341,7 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
 
     def _fitwatch_plots(self) -> bool:
         """Whether there is a picture to make, and this process makes it."""
-        return self.plot is not None and not self._fitwatch_is_silent
+        return self.plot is not None and not self._fitwatch.is_silent
 
     def _plots_epochs(self) -> bool:
         own = self._fitwatch_plots()
@@ -388,6 +387,5 @@ class LossHistory(OwnLosses, Stateful, Base, keras.callbacks.Callback):  # type:
         return super().__getstate__()
 
     def __setstate__(self, state: Any) -> None:
-        set_state(self, state)
-        # `copy.copy` hands over the original's own.
+        super().__setstate__(state)
         self._record = copy.copy(self._record)

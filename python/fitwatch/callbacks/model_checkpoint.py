@@ -11,6 +11,7 @@ from fitwatch._checkpoint.best_in_file import KeepsBest
 from fitwatch._checkpoint.save_decisions import SaveDecisions
 from fitwatch._checkpoint.saver import Done, Saves, last_path
 from fitwatch._checkpoint.stateful import optional_number, optional_whole, whole
+from fitwatch._distributed import rank_aware
 from fitwatch._distributed.output import print_message
 from fitwatch._engine.plan import compiled
 from fitwatch._monitors.metric import CoreAttribute, Monitor
@@ -209,7 +210,7 @@ class ModelCheckpoint(  # type: ignore[misc]
         """Makes the folder, so that a path that cannot be written is known before training."""
         super().on_train_begin(logs)
         self._fields_checked = False
-        if not self._fitwatch_is_silent:
+        if not self._fitwatch.is_silent:
             _files.ensure_writable("filepath", self.filepath)
             if self.save_last:
                 _files.ensure_writable("save_last", last_path(self.filepath))
@@ -248,7 +249,7 @@ class ModelCheckpoint(  # type: ignore[misc]
             # The list plans with it when the next epoch begins.
             self._fitwatch_interval = _core.Interval(self.save_interval_seconds)
         if put_off or by_epoch:
-            self._save_model(epoch=epoch, batch=batch, logs=self._fitwatch_agreed(logs))
+            self._save_model(epoch=epoch, batch=batch, logs=rank_aware.agreed(self, logs))
         names = _files.fields("filepath", self.filepath) - {"epoch", "batch"}
         self._fitwatch_due.end_epoch({*names, *self._fitwatch_judged()}, logs or {})
         self._fitwatch_due.last_batch = None
@@ -270,7 +271,7 @@ class ModelCheckpoint(  # type: ignore[misc]
             self._fitwatch_due.is_put_off = True
             self._fitwatch_due.last_batch = batch
             self._fitwatch_see_batches()
-            if self.save_last and not self._fitwatch_is_silent:
+            if self.save_last and not self._fitwatch.is_silent:
                 self._fitwatch_save_guarded_last(self._current_epoch, logs)
             return
         if self.monitor_op is None and self._fitwatch_judged():
@@ -282,7 +283,7 @@ class ModelCheckpoint(  # type: ignore[misc]
         self._fitwatch_saver.settle(wait=False)
         logs = logs or {}
         to_come = self._fitwatch_fields_to_come(batch, logs)
-        if self._fitwatch_is_silent:
+        if self._fitwatch.is_silent:
             if not to_come:
                 self._fitwatch_follow(logs)
             return

@@ -6,16 +6,15 @@ from typing import Any
 import keras
 
 from fitwatch import _core
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._distributed.output import print_message
 from fitwatch._enable import settings
-from fitwatch._engine.attachment import Base
-from fitwatch._engine.nested import set_state
 from fitwatch._engine.plan import compiled
 from fitwatch._keras import stock, trainer
 from fitwatch._sinks.progress_bar import ProgressBar
 
 
-class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
+class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
     """Prints the metrics to stdout while training goes on.
 
     Same display as `keras.callbacks.ProgbarLogger` in a terminal and in a notebook. Under
@@ -54,7 +53,7 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
     def set_params(self, params: Any) -> None:
         """Takes the verbosity, which is 0 where another process prints."""
         super().set_params(params)
-        if self._fitwatch_is_silent:
+        if self._fitwatch.is_silent:
             self.verbose = 0
 
     @property
@@ -151,8 +150,7 @@ class ProgbarLogger(Base, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
         return {**attributes, "progbar": None}, slots
 
     def __setstate__(self, state: Any) -> None:
-        set_state(self, state)
-        # `copy.copy` hands over the original's own.
+        super().__setstate__(state)
         self._fitwatch_progress = copy.copy(self._fitwatch_progress)
 
 

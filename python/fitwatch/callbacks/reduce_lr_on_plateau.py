@@ -7,6 +7,7 @@ import keras
 from fitwatch import _check, _core
 from fitwatch._checkpoint.stateful import integer, mean, optional_number, whole
 from fitwatch._core import Decision
+from fitwatch._distributed import rank_aware
 from fitwatch._distributed.output import print_message
 from fitwatch._keras import backend, learning_rate
 from fitwatch._monitors.batch_unit import ByBatch
@@ -154,7 +155,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         learning_rate.log_rates(logs, self.model.optimizer)
         if self._fitwatch_unit == "batch":
             return
-        logs = self._fitwatch_agreed(logs)
+        logs = rank_aware.agreed(self, logs)
         current = logs.get(self.monitor)
         if self._fitwatch_extended:
             self._require_core()
@@ -164,7 +165,7 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         elif type(current) is float and self._core_decides():
             self._apply(self._fitwatch_core.update(current), epoch)
         else:
-            with self._fitwatch_quietly():
+            with rank_aware.quietly(self):
                 super().on_epoch_end(epoch, logs)
 
     def _fitwatch_is_needed(self) -> bool:

@@ -9,9 +9,8 @@ import keras
 from fitwatch import _check, _core, _files
 from fitwatch._checkpoint.sharded import refuse_scattered
 from fitwatch._checkpoint.stateful import Stateful, whole
+from fitwatch._distributed.callback import FitwatchCallback, enter
 from fitwatch._distributed.world import is_writer
-from fitwatch._engine.attachment import Base
-from fitwatch._engine.nested import set_state
 from fitwatch._engine.plan import Form, compiled
 from fitwatch._engine.step_user import OwnLosses
 from fitwatch._keras import tensorboard
@@ -27,7 +26,7 @@ class TensorBoard(
     Snapshots,
     SummaryWriters,
     Stateful,
-    Base,
+    FitwatchCallback,
     keras.callbacks.TensorBoard,  # type: ignore[misc]
 ):
     """Writes all that Keras's callback writes for TensorBoard, without TensorFlow.
@@ -165,11 +164,11 @@ class TensorBoard(
 
     def set_model(self, model: Any) -> None:
         """Takes the model, and writes its structure if `write_graph` asks for it."""
-        self._fitwatch_own(model)
-        if self._fitting:
+        enter(self, model)
+        if self._fitwatch.nested.fitting:
             # A nested evaluate(), which must find the files open, or the next fit after an
             # exception: the next `on_*_begin` tells.
-            self._replaced = (self._model, self.params)
+            self._fitwatch.nested.replace(self)
             self._model = model
             self._is_set_up = False
         else:
@@ -177,7 +176,7 @@ class TensorBoard(
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the training file, so that a folder that cannot be written is known now."""
-        self._fitwatch_detach()
+        self._fitwatch.detach()
         if not self._is_set_up:
             self._set_up(self._model)
         before = self._global_train_batch
@@ -230,13 +229,13 @@ class TensorBoard(
         self._fitwatch_files.close()
         while self._user_summaries:
             self._pop_writer()
-        self._fitwatch_is_silent = not is_writer(model)
+        self._fitwatch.is_silent = not is_writer(model)
         self._new_files()
-        if not self._fitwatch_is_silent:
+        if not self._fitwatch.is_silent:
             _files.ensure_writable_folder("log_dir", self.log_dir)
         super().set_model(model)
         self._is_set_up = True
-        if self._fitwatch_is_silent:
+        if self._fitwatch.is_silent:
             self._should_trace = False
         # Keras 3 makes no train function that could be written as a graph.
         self._should_write_train_graph = False
@@ -277,7 +276,7 @@ class TensorBoard(
     @compiled("_fitwatch_compile_train_end")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the batch's values, if it is time."""
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         losses = self._fitwatch_own_losses()
         # The first batch of the call is counted already.
         self._global_train_batch += max(len(losses) - 1, 0)
@@ -300,9 +299,9 @@ class TensorBoard(
     def _fitwatch_compile_train_end(self, recorder: _core.Recorder) -> Any:
         if self._should_trace or self._times_batches():
             return NotImplemented
-        if self.update_freq == "epoch" or self._fitwatch_is_silent:
+        if self.update_freq == "epoch" or self._fitwatch.is_silent:
             return None
-        if not self._fitwatch_attach(recorder):
+        if not self._fitwatch.attach(recorder):
             return NotImplemented
         file = self._fitwatch_files.open("train")
         if not isinstance(file, _core.EventFile):
@@ -358,7 +357,7 @@ class TensorBoard(
                 )
         self._fitwatch_files.nudge()
         self._pop_writer()
-        self._restore_outer()
+        self._fitwatch.nested.end_test(self)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the epoch's values, and what else is due."""
@@ -386,7 +385,7 @@ class TensorBoard(
 
     def _fitwatch_mark(self) -> Any:
         """How far the files have come, for a backup."""
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         return self._fitwatch_files.mark()
 
     def _fitwatch_go_on(self, mark: Any) -> None:
@@ -396,7 +395,7 @@ class TensorBoard(
 
     def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
         super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
-        if self._fitting:  # an evaluation inside a fit that goes on
+        if self._fitwatch.nested.fitting:  # an evaluation inside a fit that goes on
             while len(self._user_summaries) > 1:
                 self._pop_writer()
             return
@@ -407,8 +406,8 @@ class TensorBoard(
         self._fitwatch_files.close()
 
     def _new_files(self) -> None:
-        name = run_name(self._fitwatch_companions())
-        self._fitwatch_files = EventFiles(self.log_dir, name, writes=not self._fitwatch_is_silent)
+        name = run_name(self._fitwatch.siblings())
+        self._fitwatch_files = EventFiles(self.log_dir, name, writes=not self._fitwatch.is_silent)
         self._batch_tags: dict[str, str] = {}
         self._user_summaries: list[UserSummaries] = []
 
@@ -420,8 +419,7 @@ class TensorBoard(
         return {**attributes, **dict.fromkeys(opened)}, slots
 
     def __setstate__(self, state: Any) -> None:
-        set_state(self, state)
-        # `copy.copy` hands over the original's own.
+        super().__setstate__(state)
         self._train_batches = copy.copy(self._train_batches)
         self._test_batches = copy.copy(self._test_batches)
         self._new_files()

@@ -7,15 +7,16 @@ import keras
 import numpy as np
 
 from fitwatch import _check, _core
+from fitwatch._distributed import rank_aware
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._distributed.output import print_message
 from fitwatch._distributed.rank_aware import Agreeing
-from fitwatch._engine.attachment import Base
 from fitwatch._engine.missing_metric import missing
 from fitwatch._engine.plan import compiled
 from fitwatch._warn import warn
 
 
-class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: ignore[misc]
+class TerminateOnNaN(Agreeing, FitwatchCallback, keras.callbacks.TerminateOnNaN):  # type: ignore[misc]
     """Ends the training when the loss is NaN or infinite.
 
     Same arguments, decisions and messages as `keras.callbacks.TerminateOnNaN`. Under fitwatch's
@@ -60,7 +61,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: i
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        self._fitwatch_detach()
+        self._fitwatch.detach()
         self._fitwatch_spoiled = False
         self._fitwatch_unseen = frozenset(self.monitor) - {"loss"}
         super().on_train_begin(logs)
@@ -81,7 +82,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: i
         unseen, self._fitwatch_unseen = self._fitwatch_unseen, frozenset()
         for name in unseen - set(logs or {}):
             warn(missing(self, name, logs or {}))
-        agreed = self._fitwatch_agreed(logs)
+        agreed = rank_aware.agreed(self, logs)
         # In another process it may not have been finite.
         if self.monitor != ["loss"] or agreed is not logs:
             self._fitwatch_judge(f"epoch {epoch + 1}", agreed)
@@ -103,7 +104,7 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: i
             >>> TerminateOnNaN().has_seen_nan({"loss": float("inf")})
             True
         """
-        self._fitwatch_drain()
+        self._fitwatch.drain()
         return self._fitwatch_spoiled or self._fitwatch_bad(logs) is not None
 
     def _fitwatch_bad(self, logs: Any) -> str | None:
@@ -125,13 +126,13 @@ class TerminateOnNaN(Agreeing, Base, keras.callbacks.TerminateOnNaN):  # type: i
         if not reported:
             place = f"{where[0].upper()}{where[1:]}"
             print_message(f"{place}: Invalid {name}, terminating training")
-        self._fitwatch_stop_training()
+        rank_aware.stop_training(self)
 
     def _fitwatch_counts_inside(self) -> bool:
         return True
 
     def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
         # The core passes finite numbers over; the hook itself judges the others.
-        if not self._fitwatch_attach(recorder):
+        if not self._fitwatch.attach(recorder):
             return NotImplemented
         return _core.Finite(list(self.monitor)), self.on_batch_end

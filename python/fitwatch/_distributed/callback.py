@@ -1,0 +1,172 @@
+"""The base class of fitwatch's callbacks."""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, ClassVar
+
+from fitwatch._distributed.coordinator import join
+from fitwatch._distributed.world import is_writer
+from fitwatch._enable import fit_scope
+from fitwatch._engine.attachment import Attachment, set_state
+from fitwatch._keras.frames import calling_list
+
+
+class FitwatchCallback:
+    """Stands in front of a class of Keras's: an attachment, and the hooks that its parts take.
+
+    Differs from Keras: a callback stands in its list once, and in one `fit()` at a time. In Keras
+    the numbers of such a callback would be those of two runs mixed.
+    """
+
+    _fitwatch_type: ClassVar[type[Attachment]] = Attachment
+    _fitwatch: Any
+
+    # Defaults on the class, since a subclass may leave them out of a copy.
+    _model: Any = None
+    params: Any = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # Not in __init__: a subclass may assign attributes before it calls that of its base.
+        new = super().__new__
+        self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
+        self._fitwatch = cls._fitwatch_type()
+        return self
+
+    def set_model(self, model: Any) -> None:
+        """Takes the model.
+
+        Raises:
+            ValueError: The callback is in its list twice.
+            RuntimeError: Another `fit()` that is going on has it too.
+        """
+        enter(self, model)
+        self._fitwatch.nested.replace(self)
+        super().set_model(model)  # type: ignore[misc]
+        self._fitwatch.is_silent = not is_writer(model)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called when `fit()` begins."""
+        begin_fit(self)
+        super().on_train_begin(logs)  # type: ignore[misc]
+        for part in self._fitwatch.parts:
+            part.train_begin(self)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called when an epoch begins."""
+        for part in self._fitwatch.parts:
+            part.epoch_begin(self, epoch)
+        super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called when `fit()` ends."""
+        self._fitwatch.nested.end_fit()
+        super().on_train_end(logs)  # type: ignore[misc]
+        for part in self._fitwatch.parts:
+            part.train_end(self)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Called when an evaluation begins: the fit's own validation, or a nested one."""
+        self._fitwatch.nested.begin_test(self)
+        super().on_test_begin(logs)  # type: ignore[misc]
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Called when an evaluation ends."""
+        super().on_test_end(logs)  # type: ignore[misc]
+        self._fitwatch.nested.end_test(self)
+
+    def _fitwatch_flush(self) -> None:
+        self._fitwatch.flush_all(self)
+
+    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
+        self._fitwatch.abandon(self, fit=fit, interrupted=interrupted)
+
+    def __getstate__(self) -> Any:
+        self._fitwatch.drain()
+        state = super().__getstate__()
+        attributes, slots = state if isinstance(state, tuple) else (state, {})
+        bound = ("_fitwatch_losses", "_fitwatch_batches")
+        return {k: v for k, v in (attributes or {}).items() if k not in bound}, slots
+
+    def __setstate__(self, state: Any) -> None:
+        set_state(self, state)
+        # `copy.copy` hands over the original's own.
+        self._fitwatch = self._fitwatch.twin()
+
+
+def enter(callback: Any, model: Any) -> None:
+    """A callback of ours gets its model, or its `fit()` begins: finds the run that it is in.
+
+    Args:
+        callback: The callback.
+        model: The model that it gets; None when a `fit()` begins.
+
+    Raises:
+        ValueError: The callback is in its list twice.
+        RuntimeError: Another `fit()` that is going on has it too.
+    """
+    callback_list, method = calling_list()
+    if callback_list is None:
+        return
+    refuse_twice(callback, callback_list.callbacks)
+    if method in ("evaluate", "predict"):
+        return
+    attachment = callback._fitwatch
+    scope = attachment.scope
+    if scope is not None and not scope.is_of(callback_list) and scope.is_fitting():
+        if method == "fit":
+            raise RuntimeError(
+                f"this {type(callback).__name__} belongs to another fit() that is still going on; "
+                "make one for each."
+            )
+        return  # an evaluation inside that fit
+    attachment.scope = fit_scope.join(method, callback_list)
+    if model is not None:
+        join(callback_list, model)
+
+
+def begin_fit(callback: Any) -> None:
+    """The first thing in a callback's `on_train_begin`.
+
+    Raises:
+        ValueError: As `enter`.
+        RuntimeError: Likewise.
+    """
+    enter(callback, None)
+    callback._fitwatch.nested.begin_fit()
+
+
+def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
+    """Refuses a list that has a callback of ours twice.
+
+    Raises:
+        ValueError: It does.
+    """
+    if is_ours(callback) and sum(other is callback for other in callbacks) > 1:
+        raise ValueError(
+            f"the same {type(callback).__name__} is in the list of callbacks twice; make two of "
+            "them, or leave one out."
+        )
+
+
+def is_ours(callback: Any) -> bool:
+    """Whether a callback is one of fitwatch's. By its type: a mock claims to be anything."""
+    return issubclass(type(callback), FitwatchCallback)
+
+
+@cache
+def replacements() -> dict[type, str]:
+    """Keras's classes for which there is one of fitwatch's, and its name."""
+    return {
+        theirs: cls.__name__
+        for cls in _descendants(FitwatchCallback)
+        if cls.__module__.startswith("fitwatch.callbacks.")
+        for theirs in cls.__mro__[1:]
+        if theirs.__name__ == cls.__name__
+    }
+
+
+def _descendants(cls: type) -> Iterator[type]:
+    children: list[type] = cls.__subclasses__()
+    for child in children:
+        yield child
+        yield from _descendants(child)

@@ -1,0 +1,79 @@
+"""Which method of Keras's trainer is running, by the frames of the call stack.
+
+No hook tells a callback which list it is in, or whether `fit()` is calling: the frames do, and the
+local variables of `fit()`.
+"""
+
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+from fitwatch._keras.stock import OURS, STOCK
+
+
+class Fit(NamedTuple):
+    """A `fit()` that is running in this thread."""
+
+    frame: int
+    """The identity of its frame."""
+    owners: list[Any]
+    """What goes when it does: as a rule the first one, as soon as it ends."""
+    validates: bool
+    """Whether it has data to validate with; `validation_split` has given it some by now."""
+    epoch_iterator: Any
+    """What gives it its batches."""
+
+
+def fit_of(model: Any) -> Fit | None:
+    """The `fit()` of this model that is calling; None in a loop that calls hooks by hand."""
+    for frame in _outwards(sys._getframe(1)):
+        if _trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
+            local = frame.f_locals
+            iterator = local.get("epoch_iterator")
+            owners = [owner for owner in (local.get("callbacks"), iterator) if owner is not None]
+            return Fit(id(frame), owners, local.get("validation_data") is not None, iterator)
+    return None
+
+
+def calling_list() -> tuple[Any, str | None]:
+    """The callback list that is calling a callback's hook, and the trainer's method that runs it.
+
+    Returns:
+        The list, None where there is none; and `"fit"`, `"evaluate"`, `"predict"`, or None for a
+        loop that calls hooks by hand. The list is run by the first frame that is neither a method
+        of the list nor code of fitwatch.
+    """
+    callback_list = None
+    for frame in _outwards(sys._getframe(1)):
+        owner = frame.f_locals.get("self")
+        # By its type: asking an object that stands for another may raise.
+        if callback_list is None and issubclass(type(owner), STOCK["CallbackList"]):
+            callback_list = owner
+        ours = owner is callback_list or frame.f_code.co_filename.startswith(OURS)
+        if callback_list is not None and not ours:
+            return callback_list, _trainer_method(frame)
+    return callback_list, None
+
+
+def is_fitting(thread: int, callback_list: Any) -> bool:
+    """Whether a `fit()` with this list is running in a thread."""
+    return any(
+        _trainer_method(frame) == "fit"
+        and any(local is callback_list for local in frame.f_locals.values())
+        for frame in _outwards(sys._current_frames().get(thread))
+    )
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _trainer_method(frame: FrameType) -> str | None:
+    """The name of the trainer's method that a frame belongs to: fit, evaluate or predict."""
+    name = frame.f_code.co_name
+    if name not in ("fit", "evaluate", "predict"):
+        return None
+    return name if frame.f_globals.get("__name__", "").startswith("keras.") else None
