@@ -45,9 +45,9 @@ def save(saver, epoch):
 def watch(saver):
     """What is left for others while the thread writes, as a share, and the seconds it takes."""
     began = time.perf_counter()
-    busy = loop(lambda: not saver._fitwatch_saver.is_busy)
+    busy = loop(lambda: not saver._fitwatch.saver.background.is_busy)
     took = time.perf_counter() - began
-    saver._fitwatch_saver.settle()
+    saver._fitwatch.saver.background.settle()
     until = time.perf_counter() + 0.2
     return busy / loop(lambda: time.perf_counter() > until), took
 

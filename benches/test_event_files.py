@@ -139,7 +139,7 @@ def recorder(folder, value):
     def close():
         began = time.perf_counter()
         callback_list._recorder.settle()
-        board._fitwatch_files.flush()
+        board._fitwatch.files.flush()
         write.seconds += time.perf_counter() - began
 
     return write, close

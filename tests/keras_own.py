@@ -6,13 +6,15 @@ Usage: KERAS_BACKEND=tensorflow python tests/keras_own.py [pytest arguments]
 import importlib.util
 import sys
 from collections.abc import Iterable
+from functools import partial
 
 import keras
 import pytest
 from keras.src import callbacks as theirs
 
+from fitwatch import _core
 from fitwatch import callbacks as ours
-from fitwatch._monitors.metric import Monitor
+from fitwatch._monitors.metric import Monitor, MonitorAttachment
 
 REPLACED = [name for name in ours.__all__ if hasattr(theirs, name)]
 FILES = [
@@ -34,11 +36,7 @@ FILES = [
 class MonitorCallback(Monitor, theirs.MonitorCallback):
     """The shared part alone, as Keras tests it; any policy of the core will do."""
 
-    _core_type = ours.EarlyStopping._core_type
-
-    def __init__(self, *args, **kwargs):
-        self._fitwatch_core = self._core_type()
-        super().__init__(*args, **kwargs)
+    _fitwatch_type = partial(MonitorAttachment, _core.EarlyStopping())
 
 
 class Plugin:

@@ -261,7 +261,7 @@ def test_batches_are_counted_by_the_batch(make_model, data, tmp_path, steps):
 
     class Watches(BackupAndRestore):
         def _save_model(self):
-            saved.append(self._fitwatch_trained)
+            saved.append(self._fitwatch.trained)
             super()._save_model()
 
     model = make_model(steps_per_execution=steps)

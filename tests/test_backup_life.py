@@ -129,4 +129,4 @@ def test_best_weights_of_a_backup_are_those_of_one_fit(make_model, data, tmp_pat
     make_model().fit(*data, epochs=2, verbose=0, callbacks=[stopper, backup])
     assert stopper.best_weights is not None
     stopper.load_state_dict(stopper.state_dict())
-    assert stopper._fitwatch_loaded_weights is None
+    assert stopper._fitwatch.state.weights is None

@@ -192,8 +192,8 @@ def test_names_the_batch_within_its_epoch(capsys):
 def test_a_rate_at_its_minimum_starts_the_wait_over(monkeypatch):
     plateau = ReduceLROnPlateau("loss", unit="batch", patience=4, min_lr=1.0)
     asked = []
-    act = plateau._fitwatch_act
-    monkeypatch.setattr(plateau, "_fitwatch_act", lambda *a: (asked.append(a[-1]), act(*a)))
+    act = plateau._fitwatch.act
+    monkeypatch.setattr(plateau._fitwatch, "act", lambda *a: (asked.append(a[-1]), act(*a)))
     by_hand(plateau, [{"loss": 1.0}] * 14)
     assert asked == [4, 8, 12]
     assert plateau.reductions == []

@@ -225,7 +225,7 @@ def test_the_drop_is_drawn_where_the_rate_changed():
     model = dense(steps_per_execution=steps)
     callbacks = CallbackList([history, plateau], add_history=True, model=model, max_lag=0)
     model.fit(X, Y, batch_size=2, verbose=0, callbacks=callbacks)
-    drops = [batch for batch, _, _ in history._record.rate_drops]
+    drops = [batch for batch, _, _ in history._fitwatch.record.rate_drops]
     # After the call in which it was decided.
     assert drops == [batch // steps * steps + steps for batch in plateau.reductions]
 

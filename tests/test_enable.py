@@ -108,7 +108,8 @@ def test_a_fit_that_a_tool_has_replaced_before(make_model, data, monkeypatch, tm
         board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
         with pytest.raises(Exception, match="the disk is gone"):
             model.fit(batches(), steps_per_epoch=4, verbose=0, callbacks=[board])
-        assert not board._fitwatch.nested.fitting  # which only what is around the whole fit can tell it
+        # Which only what is around the whole fit can tell it.
+        assert not board._fitwatch.nested.fitting
 
     monkeypatch.setattr(keras.Model, "fit", fit, raising=False)
     model = make_model()

@@ -215,11 +215,11 @@ def test_a_plot_of_the_whole_run_at_the_end(tmp_path, monkeypatch):
 
 
 def test_the_best_epoch_without_validation_is_that_of_the_least_loss():
-    record = fed(LossHistory(), [[3.0, 2.0], [1.0, 9.0], [math.nan]])._record
+    record = fed(LossHistory(), [[3.0, 2.0], [1.0, 9.0], [math.nan]])._fitwatch.record
     assert record.best() == (0, 1, 2.0)  # what a loop logs is taken for a running mean
     record.kind = "batch"
     assert record.best() == (0, 1, 2.5)
-    assert LossHistory()._record.best() is None
+    assert LossHistory()._fitwatch.record.best() is None
 
 
 def test_drops_of_the_learning_rate_are_noted(make_model, data, tmp_path):
@@ -229,11 +229,11 @@ def test_drops_of_the_learning_rate_are_noted(make_model, data, tmp_path):
     history = LossHistory()
     scheduler = LearningRateScheduler(lambda epoch: rates[epoch])
     make_model().fit(*data, batch_size=10, epochs=4, verbose=0, callbacks=[scheduler, history])
-    ((batch, before, after),) = history._record.rate_drops
+    ((batch, before, after),) = history._fitwatch.record.rate_drops
     assert (batch, pytest.approx(before), pytest.approx(after)) == (12, 0.1, 0.01)
     plateau = ReduceLROnPlateau("loss", unit="batch", patience=3, min_delta=100)
     make_model().fit(*data, batch_size=10, epochs=2, verbose=0, callbacks=[plateau, history])
-    assert [batch - 1 for batch, _, _ in history._record.rate_drops] == plateau.reductions
+    assert [batch - 1 for batch, _, _ in history._fitwatch.record.rate_drops] == plateau.reductions
     assert len(plateau.reductions) == 3
     history.save_plot(tmp_path / "run.png")
 
@@ -241,14 +241,14 @@ def test_drops_of_the_learning_rate_are_noted(make_model, data, tmp_path):
 @pytest.mark.parametrize("capacity", [None, 4])
 def test_what_is_saved_is_loaded(tmp_path, capacity):
     history = fed(LossHistory(capacity=capacity), [[3.0, 2.0], [1.0], [2.0, 4.0]], [2.5, 1.5, 3.5])
-    history._record.rate_drops.append((3, 0.1, 0.01))
+    history._fitwatch.record.rate_drops.append((3, 0.1, 0.01))
     history.save(tmp_path / "run.npz")
     loaded = LossHistory.load(tmp_path / "run.npz")
     np.testing.assert_array_equal(loaded.losses, history.losses)
     assert loaded.epoch(2).tolist() == [2.0, 4.0]
     assert loaded.kind == history.kind == "logs"
     for name in ("epochs", "validation", "rate_drops"):
-        assert getattr(loaded._record, name) == getattr(history._record, name)
+        assert getattr(loaded._fitwatch.record, name) == getattr(history._fitwatch.record, name)
     assert loaded.capacity == capacity
     with np.load(tmp_path / "run.npz") as file:
         assert file["losses"].dtype == np.float32
@@ -310,9 +310,9 @@ def test_ten_million_batches_take_four_bytes_each():
 
     history = LossHistory()
     history.on_train_begin()
-    record = history._record
+    record = history._fitwatch.record
     record.series.__setstate__((0, np.arange(10**6, dtype=np.float32).tobytes()))
-    assert len(history.__reduce_ex__(4)[2][0]["_record"].series) == 10**6
+    assert len(history.__reduce_ex__(4)[2][0]["_fitwatch"].record.series) == 10**6
     tracemalloc.start()
     losses = history.losses
     _, peak = tracemalloc.get_traced_memory()

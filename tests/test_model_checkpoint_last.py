@@ -83,7 +83,7 @@ def test_a_save_at_the_end_of_an_epoch_begins_the_time_anew(make_model, tmp_path
     begun = []
     for epoch in range(4):
         saver.on_epoch_begin(epoch)
-        begun.append(saver._fitwatch_interval)
+        begun.append(saver._fitwatch.decisions.interval)
         saver.on_train_batch_end(0, {"loss": 1.0})
         saver.on_epoch_end(epoch, {"loss": 1.0})
     assert [one is begun[0] for one in begun] == [True, True, False, False]

@@ -203,7 +203,7 @@ def test_a_wrong_state_is_refused_and_nothing_is_changed(make, change, error, me
     with pytest.raises(error, match=f"^state .*{message}"):
         callback.load_state_dict(change(before))
     assert callback.state_dict() == before
-    assert callback._fitwatch_loaded is None
+    assert callback._fitwatch.state.loaded is None
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_a_scalar_event_has_the_bytes_that_tensorflow_writes(tmp_path):
     writer = tf.summary.create_file_writer(str(tmp_path / "theirs"))
     written = [("loss", 0.25, 3), ("потеря/шаг", -1e-40, 2**40), ("x" * 300, math.inf, 0)]
     for tag, value, step in written:
-        board._fitwatch_files.add_scalar("train", tag, value, step)
+        board._fitwatch.files.add_scalar("train", tag, value, step)
         with writer.as_default():
             tf.summary.scalar(tag, value, step)
     writer.close()

@@ -88,7 +88,7 @@ def test_a_live_reader_sees_every_histogram(make_model, data, tmp_path):
 
     class Polls(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            board._fitwatch_files.flush()
+            board._fitwatch.files.flush()
             events.Reload()
             (tag,) = (t for t in events.Tags()["tensors"] if t.endswith("kernel/histogram"))
             seen.append((len(events.Tensors(tag)), len(events.Tensors("epoch_loss"))))
@@ -154,7 +154,7 @@ def test_a_live_reader_sees_summaries_of_the_user_and_ours(make_model, data, tmp
 
     class Polls(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            board._fitwatch_files.flush()
+            board._fitwatch.files.flush()
             events.Reload()
             seen.append([len(events.Tensors(tag)) for tag in ("mine", "batch_loss", "epoch_loss")])
 
@@ -215,8 +215,8 @@ def test_a_full_disk_does_not_end_the_fit(make_model, data, tmp_path):
 
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
-                board._fitwatch_files.flush()
-                path = board._fitwatch_files.open("train").path
+                board._fitwatch.files.flush()
+                path = board._fitwatch.files.open("train").path
                 for descriptor in Path("/proc/self/fd").iterdir():
                     if os.path.realpath(descriptor) == str(path.resolve()):
                         full = os.open("/dev/full", os.O_WRONLY)
@@ -256,4 +256,4 @@ def test_copies_open_files_of_their_own(copied, tmp_path):
     assert twin.log_dir == board.log_dir
     twin.set_model(keras.Sequential())
     twin.on_train_begin()
-    assert twin._fitwatch_files.open("train").path != board._fitwatch_files.open("train").path
+    assert twin._fitwatch.files.open("train").path != board._fitwatch.files.open("train").path

@@ -69,10 +69,10 @@ def cannot_back_up(rank, folder):
     backup = callbacks.BackupAndRestore(f"{folder}/backup")
     if rank == 0:
 
-        def fails():
+        def fails(callback):
             raise OSError("the disk is full")
 
-        backup._fitwatch_take = fails
+        backup._fitwatch.take = fails
     return fit(rank, [backup, callbacks.EarlyStopping()], enabled=False, deadline=60)
 
 

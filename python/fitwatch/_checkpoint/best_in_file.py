@@ -2,15 +2,13 @@
 
 import json
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import keras
 
-from fitwatch._checkpoint.due_saves import DueSaves
 from fitwatch._distributed import rank_aware
-from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.attachment import Part
 
 # Keras looks at no entry of an archive, and no group of an HDF5 file, that is named like this.
 _NAME = "__fitwatch__"
@@ -67,16 +65,6 @@ def read(path: str, monitor: str) -> Best | None:
     return best
 
 
-def check_mode(path: str, best: Best, mode: str) -> None:
-    """Sees to it that a value was found in the same direction.
-
-    Raises:
-        ValueError: It was not.
-    """
-    if best.mode != mode:
-        raise _refuse(path, f"has a best {best.monitor!r} of mode={best.mode!r}, not of {mode!r}")
-
-
 def _refuse(path: str, why: str) -> ValueError:
     return ValueError(
         f"initial_value_threshold='file': {path!r} {why}. Give the value as a number, take another "
@@ -84,52 +72,68 @@ def _refuse(path: str, why: str) -> ValueError:
     )
 
 
-class KeepsBest:
-    """Mixin for a checkpoint: keeps the best value in the file, and begins with the one there."""
+class BestInFile(Part):
+    """Keeps the best value in the file of a checkpoint, and begins with the one there.
 
-    # What the callback has.
-    filepath: str
-    monitor: str | None
-    monitor_op: Any
-    best: Any
-    _set_monitor_op: Callable[[], None]
-    _fitwatch: Attachment
-    _fitwatch_due: DueSaves
+    Attributes:
+        is_wanted: Whether it does.
+    """
 
-    # Whether it does; and the value that training has begun with.
-    _fitwatch_best_in_file = False
-    _fitwatch_threshold: Best | None = None
+    is_wanted = False
+    # The value that training has begun with.
+    _threshold: Best | None = None
 
-    def _fitwatch_take_threshold(self) -> None:
-        """Takes the best value from the file that is there, as rank 0 finds it."""
-        monitor, found = str(self.monitor), None
-        # One that this callback has saved without a value says nothing.
-        if not self._fitwatch.is_silent and not self._fitwatch_due.is_own(self.filepath):
-            found = read(self.filepath, monitor)
-        agreement = rank_aware.agreement(self)
-        if agreement is not None and agreement.shares(self):
-            told = agreement.chiefs(f"the best value in {self.filepath}", found)
+    def begin(self, callback: Any, *, is_own: bool) -> None:
+        """Takes the best value from the file that is there, as rank 0 finds it.
+
+        Args:
+            callback: The checkpoint.
+            is_own: Whether the file was saved by this run, without a value: it says nothing then.
+
+        Raises:
+            ValueError: The file has no value, or one of another metric or mode.
+        """
+        found = None
+        if not callback._fitwatch.is_silent and not is_own:
+            found = read(callback.filepath, str(callback.monitor))
+        agreement = rank_aware.agreement(callback)
+        if agreement is not None and agreement.shares(callback):
+            told = agreement.chiefs(f"the best value in {callback.filepath}", found)
             found = None if told is None else Best(*told)
-        if self.monitor_op is None:
+        if callback.monitor_op is None:
             # Where the direction is not known yet, it is at the first decision.
             with suppress(ValueError):
-                self._set_monitor_op()
-        self._fitwatch_threshold = found
-        self._fitwatch_check_threshold()
-        self.best = None if found is None else found.value
+                callback._set_monitor_op()
+        self._threshold = found
+        self.check_mode(callback)
+        callback.best = None if found is None else found.value
 
-    def _fitwatch_check_threshold(self) -> None:
-        if self._fitwatch_threshold is not None and self.monitor_op is not None:
-            check_mode(self.filepath, self._fitwatch_threshold, self._fitwatch_mode())
+    def forget(self) -> None:
+        """Training begins without a value of a file."""
+        self._threshold = None
 
-    def _fitwatch_best_to_keep(self, value: float | None) -> Best | None:
-        """What is noted in the file that is about to be saved."""
-        if not self._fitwatch_best_in_file or value is None:
+    def check_mode(self, callback: Any) -> None:
+        """Sees to it that the value was found in the callback's direction, once that is known.
+
+        Raises:
+            ValueError: It was not.
+        """
+        best, mode = self._threshold, _mode(callback)
+        if best is not None and callback.monitor_op is not None and best.mode != mode:
+            raise _refuse(
+                callback.filepath,
+                f"has a best {best.monitor!r} of mode={best.mode!r}, not of {mode!r}",
+            )
+
+    def to_keep(self, callback: Any, value: float | None) -> Best | None:
+        """What is noted in the file that is about to be saved; None for nothing."""
+        if not self.is_wanted or value is None:
             return None
-        return Best(str(self.monitor), self._fitwatch_mode(), value)
+        return Best(str(callback.monitor), _mode(callback), value)
 
-    def _fitwatch_mode(self) -> str:
-        return "max" if self.monitor_op is keras.ops.greater else "min"
+
+def _mode(callback: Any) -> str:
+    return "max" if callback.monitor_op is keras.ops.greater else "min"
 
 
 def _from_archive(path: str) -> Any:

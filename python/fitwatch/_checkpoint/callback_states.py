@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from fitwatch._checkpoint.stateful import Stateful, from_json, to_json
+from fitwatch._checkpoint.run_state import run_state_of
+from fitwatch._checkpoint.state_values import from_json, to_json
 from fitwatch._engine.naming import named
 from fitwatch._keras import stock
 from fitwatch._warn import warn
@@ -35,18 +36,19 @@ class Companions:
             if not has_state(callback, history=self._history):
                 continue
             entry: dict[str, Any] = {}
-            if has_method(callback, "_fitwatch_mark"):
-                entry["mark"] = callback._fitwatch_mark()
+            own = run_state_of(callback)
+            if own is not None:
+                entry["mark"] = own.mark(callback)
             if _is_stock_history(callback):
                 entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
             elif has_method(callback, "state_dict"):
                 entry["state"] = _as_json(name, callback.state_dict())
             elif known := stock.state_names(callback):
                 entry["state"] = to_json({one: getattr(callback, one) for one in known})
-            if is_stateful(callback):
-                own = callback._fitwatch_arrays()
-                entry["arrays"] = [len(arrays), len(own)]
-                arrays.extend(own)
+            if own is not None:
+                kept = own.arrays(callback)
+                entry["arrays"] = [len(arrays), len(kept)]
+                arrays.extend(kept)
             states[name] = entry
         return states
 
@@ -61,17 +63,17 @@ class Companions:
             ValueError: A state is not one of its callback.
         """
         for name, callback in self._callbacks.items():
-            entry = states.get(name, {})
-            if is_stateful(callback) and "state" in entry:
+            entry, own = states.get(name, {}), run_state_of(callback)
+            if own is not None and "state" in entry:
                 if _is_history(callback) and not self._history:
                     continue
                 callback.load_state_dict(entry["state"])
                 start, count = entry["arrays"]
-                callback._fitwatch_load_arrays(arrays[start : start + count])
+                own.load_arrays(callback, arrays[start : start + count])
         for name, callback in self._callbacks.items():
-            mark = states.get(name, {}).get("mark")
-            if mark is not None and has_method(callback, "_fitwatch_go_on"):
-                callback._fitwatch_go_on(mark)
+            mark, own = states.get(name, {}).get("mark"), run_state_of(callback)
+            if mark is not None and own is not None:
+                own.go_on(callback, mark)
         for name in states.keys() - self._callbacks.keys():
             warn(
                 f"BackupAndRestore: the backup has a state of {name}, and there is no such "
@@ -81,11 +83,9 @@ class Companions:
     def forget(self) -> None:
         """Takes back what `begin` has given: the training has not begun."""
         for callback in self._callbacks.values():
-            if is_stateful(callback):
-                callback._fitwatch_loaded = None
-                callback._fitwatch_load_arrays([])
-            if has_method(callback, "_fitwatch_go_on"):
-                callback._fitwatch_go_on(None)
+            own = run_state_of(callback)
+            if own is not None:
+                own.forget(callback)
 
     def begin_first_epoch(self, states: dict[str, Any], trained: int) -> None:
         """Gives the others theirs, once all have begun: they may reset themselves when they do.
@@ -95,10 +95,11 @@ class Companions:
             trained: Batches of the epoch that were trained already.
         """
         for name, callback in self._callbacks.items():
-            if trained and is_stateful(callback):
-                callback._fitwatch_begin_inside(trained)
+            own = run_state_of(callback)
+            if trained and own is not None:
+                own.begin_inside(callback, trained)
             state = states.get(name, {}).get("state")
-            if state is None or is_stateful(callback):
+            if state is None or own is not None:
                 continue
             if _is_stock_history(callback):
                 if self._history:
@@ -116,7 +117,7 @@ def has_state(callback: Any, *, history: bool) -> bool:
     if _is_history(callback):
         return history
     own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
-    return own or has_method(callback, "_fitwatch_mark") or bool(stock.state_names(callback))
+    return own or run_state_of(callback) is not None or bool(stock.state_names(callback))
 
 
 # By the type: a mock says of itself that it is of any class, and has every attribute.
@@ -127,17 +128,12 @@ def has_method(callback: Any, name: str) -> bool:
     return callable(getattr(type(callback), name, None))
 
 
-def is_stateful(callback: Any) -> bool:
-    """Whether a callback is one of fitwatch's that has a state."""
-    return issubclass(type(callback), Stateful)
-
-
 def _is_history(callback: Any) -> bool:
     return issubclass(type(callback), stock.STOCK["History"])
 
 
 def _is_stock_history(callback: Any) -> bool:
-    return _is_history(callback) and not is_stateful(callback)
+    return _is_history(callback) and run_state_of(callback) is None
 
 
 def _as_json(name: str, state: Any) -> Any:

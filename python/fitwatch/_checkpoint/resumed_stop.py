@@ -2,10 +2,26 @@
 
 from typing import Any
 
+from fitwatch._engine.attachment import attachment_of
 from fitwatch._warn import warn
 
 # As an epoch to begin with: there is none left.
 NO_MORE = 2**31
+
+
+class Stops:
+    """Stands beside `Attachment` for a callback that stops trainings."""
+
+    def still_stops(self, callback: Any) -> str | None:
+        """Why a training whose state was loaded would be stopped at once; None if it would not."""
+        raise NotImplementedError
+
+    def had_stopped(self, callback: Any) -> bool:
+        """Whether it was this callback that has stopped the training."""
+        raise NotImplementedError
+
+    def forget_stop(self, callback: Any) -> None:
+        """Called when such a training goes on all the same."""
 
 
 def is_over(callbacks: list[Any], has_ended: bool) -> bool:
@@ -19,9 +35,13 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
         callbacks: All callbacks of the list, with the states of the backup.
         has_ended: Whether the training has come to its end.
     """
-    judges = [c for c in callbacks if hasattr(type(c), "_fitwatch_still_stops")]
-    for callback in judges:
-        reason = callback._fitwatch_still_stops()
+    judges: list[tuple[Any, Stops]] = []
+    for callback in callbacks:
+        own: Any = attachment_of(callback)
+        if isinstance(own, Stops):
+            judges.append((callback, own))
+    for callback, stops in judges:
+        reason = stops.still_stops(callback)
         if reason is not None:
             warn(
                 f"BackupAndRestore: {type(callback).__name__} has stopped this training, and would "
@@ -29,9 +49,9 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
                 "or delete the backup to begin anew."
             )
             return True
-    stopped = [callback for callback in judges if callback._fitwatch_had_stopped()]
-    for callback in stopped:
-        callback._fitwatch_forget_stop()
+    stopped = [(callback, stops) for callback, stops in judges if stops.had_stopped(callback)]
+    for callback, stops in stopped:
+        stops.forget_stop(callback)
     if stopped or has_ended:
         return False
     warn(

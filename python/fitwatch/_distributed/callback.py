@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from fitwatch._distributed.coordinator import join
 from fitwatch._distributed.world import is_writer
 from fitwatch._enable import fit_scope
+from fitwatch._engine import old_pickles
 from fitwatch._engine.attachment import Attachment, set_state
 from fitwatch._keras.frames import calling_list
 
@@ -48,21 +49,18 @@ class FitwatchCallback:
         """Called when `fit()` begins."""
         begin_fit(self)
         super().on_train_begin(logs)  # type: ignore[misc]
-        for part in self._fitwatch.parts:
+        for part in self._fitwatch.hooked():
             part.train_begin(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called when an epoch begins."""
-        for part in self._fitwatch.parts:
-            part.epoch_begin(self, epoch)
+        begin_epoch(self, epoch)
         super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called when `fit()` ends."""
-        self._fitwatch.nested.end_fit()
         super().on_train_end(logs)  # type: ignore[misc]
-        for part in self._fitwatch.parts:
-            part.train_end(self)
+        end_fit(self)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Called when an evaluation begins: the fit's own validation, or a nested one."""
@@ -81,14 +79,16 @@ class FitwatchCallback:
         self._fitwatch.abandon(self, fit=fit, interrupted=interrupted)
 
     def __getstate__(self) -> Any:
-        self._fitwatch.drain()
+        self._fitwatch.bring_up_to_date(self)
         state = super().__getstate__()
         attributes, slots = state if isinstance(state, tuple) else (state, {})
-        bound = ("_fitwatch_losses", "_fitwatch_batches")
-        return {k: v for k, v in (attributes or {}).items() if k not in bound}, slots
+        return dict(attributes or {}), slots
 
     def __setstate__(self, state: Any) -> None:
-        set_state(self, state)
+        attributes, slots = state if isinstance(state, tuple) else (state, {})
+        if "_fitwatch" not in (attributes or {}):
+            attributes = old_pickles.take(self._fitwatch, attributes or {})
+        set_state(self, (attributes, slots))
         # `copy.copy` hands over the original's own.
         self._fitwatch = self._fitwatch.twin()
 
@@ -133,6 +133,19 @@ def begin_fit(callback: Any) -> None:
     """
     enter(callback, None)
     callback._fitwatch.nested.begin_fit()
+
+
+def begin_epoch(callback: Any, epoch: int) -> None:
+    """The first thing in a callback's `on_epoch_begin`."""
+    for part in callback._fitwatch.hooked():
+        part.epoch_begin(callback, epoch)
+
+
+def end_fit(callback: Any) -> None:
+    """The last thing in a callback's `on_train_end`."""
+    callback._fitwatch.nested.end_fit()
+    for part in callback._fitwatch.hooked():
+        part.train_end(callback)
 
 
 def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:

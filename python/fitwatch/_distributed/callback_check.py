@@ -4,8 +4,11 @@ from typing import Any
 
 import keras
 
+from fitwatch._distributed.voter import Voter
+from fitwatch._engine.attachment import attachment_of
 from fitwatch._engine.naming import named
 from fitwatch._engine.plan import ALIASES
+from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import stock
 
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", *ALIASES.values())
@@ -19,11 +22,11 @@ def describe(callback_list: Any, agree_every: int) -> dict[str, Any]:
         agree_every: Batches between two agreements, as this process has it.
     """
     callbacks = list(callback_list.callbacks)
-    agreeing = {name: callback for name, callback in named(callbacks) if agrees(callback)}
+    agreeing = {name: callback for name, callback in named(callbacks) if voter_of(callback)}
     params = getattr(callback_list, "params", None) or {}
     return {
         "callbacks": list(agreeing),
-        "needed": [name for name, one in agreeing.items() if one._fitwatch_is_needed()],
+        "needed": [name for name, one in agreeing.items() if is_needed(one)],
         "inside": any(map(_may_stop_inside, callbacks)),
         "every": agree_every,
         "counts": {name: params.get(name) for name in ("epochs", "steps")},
@@ -70,25 +73,36 @@ def shared(answers: list[dict[str, Any]]) -> list[str]:
     return everywhere
 
 
-def agrees(callback: Any) -> bool:
-    """Whether a callback is one of fitwatch's that decide."""
-    return hasattr(type(callback), "_fitwatch_is_needed")
+def voter_of(callback: Any) -> Voter | None:
+    """What a callback of fitwatch's decides together with other processes; None for nothing."""
+    attachment = attachment_of(callback)
+    return attachment if isinstance(attachment, Voter) else None
+
+
+def is_needed(callback: Any) -> bool:
+    """Whether each process has to have a callback."""
+    voter = voter_of(callback)
+    return voter is not None and voter.is_needed(callback)
 
 
 def joins(callback: Any) -> bool:
     """Whether a stock list with such a callback has to agree with those of other processes."""
     # Train functions on JAX have to be the same.
-    losses = hasattr(type(callback), "_fitwatch_watch") and callback.loss == "batch"
-    return agrees(callback) or (losses and keras.config.backend() == "jax")
+    attachment = attachment_of(callback)
+    steps = () if attachment is None else attachment.parts
+    losses = any(isinstance(one, StepUser) and one.is_wanted(callback) for one in steps)
+    return voter_of(callback) is not None or (losses and keras.config.backend() == "jax")
 
 
 def has_own_batches(callback: Any) -> bool:
     """Whether code that is not fitwatch's, and may stop the training, is called for every batch."""
-    if issubclass(type(callback), stock.STOCK["TerminateOnNaN"]) and not agrees(callback):
+    if issubclass(type(callback), stock.STOCK["TerminateOnNaN"]) and voter_of(callback) is None:
         return True
     hooks = (getattr(getattr(callback, hook), "__func__", None) for hook in _BATCH_HOOKS)
     return not all(map(stock.is_library_code, hooks))
 
 
 def _may_stop_inside(callback: Any) -> bool:
-    return has_own_batches(callback) or (agrees(callback) and callback._fitwatch_counts_inside())
+    voter = voter_of(callback)
+    inside = voter is not None and voter.decides_within_epoch(callback)
+    return has_own_batches(callback) or inside

@@ -11,14 +11,14 @@ from fitwatch._distributed import callback_check
 from fitwatch._distributed.averages import AgreedValues
 from fitwatch._distributed.exchange import Exchange
 from fitwatch._distributed.output import print_message
+from fitwatch._distributed.voter import Voter
 from fitwatch._distributed.world import World
 from fitwatch._distributed.world import world as find_world
 from fitwatch._enable import settings
 from fitwatch._engine.hooks_around import surround
 from fitwatch._engine.naming import named
 from fitwatch._engine.plan import Form
-from fitwatch._engine.step_backends import watch
-from fitwatch._engine.step_values import BatchLoss
+from fitwatch._engine.step_user import StepUser, uses_steps
 from fitwatch._keras import trainer
 from fitwatch._keras.learning_rate import optimizers, rate_of
 from fitwatch._keras.optimizer import has_schedule
@@ -38,16 +38,14 @@ class Agreement:
         world: The processes.
     """
 
-    # What `watch` asks of who wants the losses of batches.
-    _fitwatch_losses: BatchLoss | None = None
-
     def __init__(self, callback_list: Any, world: World) -> None:
         self._list = weakref.ref(callback_list)
         self._world = world
         self._exchange: Exchange | None = None
         # What says that this process is busy: its hooks, its validation.
         self._busy: list[ExitStack] = []
-        self._inside = _Inside(self)
+        # Surrounds the end of a batch where no compiled list plans it.
+        self._inside = object()
         # Names of callbacks that all processes have, by their identity here.
         self._shared: dict[int, str] = {}
         # Batches between two agreements: `_core.Due` asks for it under this name.
@@ -60,6 +58,8 @@ class Agreement:
         # Whether this process wants to stop, before all have agreed; and whether they have.
         self._wants_to_stop = self._stops = False
         self._values = AgreedValues(self)
+        # Its own use of the losses of batches, where another process has one.
+        self._steps = _Steps()
         surround(
             callback_list,
             self,
@@ -76,6 +76,7 @@ class Agreement:
                 "on_test_end": self._exit,
                 "on_epoch_end": self._after_epoch_end,
             },
+            failed=self.leave,
         )
 
     @property
@@ -160,7 +161,7 @@ class Agreement:
         """The logs of an epoch, with averages where each process has values of its own."""
         if not self.shares(callback):
             return logs
-        names = {name for one in self._sharing() for name in one._fitwatch_judged()}
+        names = {name for one, voter in self._voters() for name in voter.monitored(one)}
         return self._values.of_epoch(self._epoch, names, logs)
 
     def agreed_inside(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +169,7 @@ class Agreement:
         if not self.shares(callback):
             return logs
         topic = f"a batch of epoch {self._epoch}, for {self._shared[id(callback)]}"
-        return self._values.of_batch(topic, callback._fitwatch_judged(), logs)
+        return self._values.of_batch(topic, _voter(callback).monitored(callback), logs)
 
     @property
     def averages(self) -> bool:
@@ -182,24 +183,19 @@ class Agreement:
         self._hold_back()
         if keras.config.backend() == "jax":
             # Train functions that differ would add up the numbers of one to others of another.
-            watched = any(
-                callback._fitwatch_losses is not None
-                for callback in self._callbacks()
-                if hasattr(type(callback), "_fitwatch_losses")
-            )
+            watched = any(map(uses_steps, self._callbacks()))
             if any(self.gather("the losses of batches", watched)):
-                self._fitwatch_losses = watch(self, quiet=True)
+                self._steps.begin(self._callback_list)
         hooked = hasattr(self._callback_list, "_recorder")  # ours, which plans it
         if self.save_freq and not hooked:
             after = {"on_train_batch_end": self._after_batch}
-            surround(self._callback_list, self._inside, after=after)
+            surround(self._callback_list, self._inside, after=after, failed=self.leave)
         self._exit()
 
     def _after_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
         self._hold_back()
-        if self._fitwatch_losses is not None:
-            self._fitwatch_losses = watch(self, quiet=True)
+        self._steps.epoch_begin(self._callback_list, epoch)
         self._is_inside = True
         self._exit()
 
@@ -241,16 +237,16 @@ class Agreement:
         recorder = getattr(self._callback_list, "_recorder", None)
         if recorder is not None:
             recorder.drain()
-        inside = [c for c in self._sharing() if hasattr(type(c), "_fitwatch_propose")]
-        proposals = {self._shared[id(c)]: c._fitwatch_propose(self.averages) for c in inside}
+        inside = self._voters()
+        proposals = {self._shared[id(one)]: v.propose(one, self.averages) for one, v in inside}
         message = {"stop": self._wants_to_stop, "proposals": proposals}
         answers = self.gather(where, message)
         self._is_inside = False
         try:
-            for callback in inside:
+            for callback, voter in inside:
                 name = self._shared[id(callback)]
                 said = [answer["proposals"].get(name) for answer in answers]
-                callback._fitwatch_conclude(said, batch, self.averages)
+                voter.apply(callback, said, batch, self.averages)
         finally:
             self._is_inside = True
         self._take_stops([answer["stop"] for answer in answers], where)
@@ -292,9 +288,6 @@ class Agreement:
             self._exchange.end()
         self._end()
 
-    def _fitwatch_failed(self, error: BaseException) -> None:
-        self.leave(error)
-
     def _enter(self, *args: Any) -> None:
         busy = ExitStack()
         busy.enter_context(self.busy())
@@ -311,9 +304,7 @@ class Agreement:
             self._exchange.close()
         self._exchange = None
         self.save_freq = 0
-        if self._fitwatch_losses is not None:
-            self._fitwatch_losses.release(self)
-            self._fitwatch_losses = None
+        self._steps.release(self._callback_list)
 
     # Small things.
 
@@ -336,26 +327,25 @@ class Agreement:
         return self._list()
 
     @property
-    def model(self) -> Any:
-        """The model, as a callback has it."""
-        return self._callback_list.model
-
-    @property
     def _model(self) -> Any:
         return trainer.model_of(self._callback_list)
 
     def _callbacks(self) -> list[Any]:
         return list(self._callback_list.callbacks)
 
-    def _sharing(self) -> list[Any]:
-        return [callback for callback in self._callbacks() if self.shares(callback)]
+    def _voters(self) -> list[tuple[Any, Voter]]:
+        """The callbacks that all processes have, and what they decide."""
+        return [(one, _voter(one)) for one in self._callbacks() if self.shares(one)]
 
 
-class _Inside:
-    """Stands around the hook of batches, where nobody plans it."""
+class _Steps(StepUser):
+    """Has every process train with the same function, whoever wants the losses of batches."""
 
-    def __init__(self, agreement: Agreement) -> None:
-        self._fitwatch_failed = agreement.leave
+    def is_wanted(self, callback: Any) -> bool:
+        return True
+
+    def is_quiet(self, callback: Any) -> bool:
+        return True
 
 
 def join(callback_list: Any, model: Any) -> None:
@@ -373,3 +363,10 @@ def agreement_of(callback_list: Any) -> Agreement | None:
     """That of a callback list; None if one process trains alone."""
     agreement: Agreement | None = getattr(callback_list, "_fitwatch_agreement", None)
     return agreement
+
+
+def _voter(callback: Any) -> Voter:
+    voter = callback_check.voter_of(callback)
+    if voter is None:
+        raise TypeError(f"{type(callback).__name__} decides nothing together with other processes")
+    return voter

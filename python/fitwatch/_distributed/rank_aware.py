@@ -5,7 +5,6 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from fitwatch._distributed.coordinator import Agreement, agreement_of
-from fitwatch._engine.attachment import Attachment
 from fitwatch._keras import trainer
 
 
@@ -50,21 +49,3 @@ def quietly(callback: Any) -> Iterator[None]:
         yield
     finally:
         callback.verbose = verbose
-
-
-class Agreeing:
-    """Mixin for a callback that decides, and has to decide the same in all processes."""
-
-    _fitwatch: Attachment
-
-    def _fitwatch_is_needed(self) -> bool:
-        """Whether each process has to have it: it changes the model."""
-        return False
-
-    def _fitwatch_judged(self) -> list[str]:
-        """The names of the metrics of an epoch that it judges."""
-        return []
-
-    def _fitwatch_counts_inside(self) -> bool:
-        """Whether it may decide inside an epoch."""
-        return False

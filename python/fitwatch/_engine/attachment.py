@@ -1,7 +1,7 @@
 """What every callback of fitwatch has: its one private attribute, `callback._fitwatch`."""
 
 import copy
-from typing import Any
+from typing import Any, Self
 
 from fitwatch import _core
 from fitwatch._enable.fit_scope import FitScope
@@ -34,23 +34,30 @@ class Part:
 class Attachment(Part):
     """Ties a callback to the run that it is in, and has its parts.
 
-    The callback itself is its first part: a class that has more to do derives from this one.
+    It is a part itself, the last one: a callback that has more to do has a class derived from this.
 
     Attributes:
         recorder: What brings rows from the core, some batches late; None outside compiled lists.
         scope: The run; None before the first one.
         is_silent: Whether this process writes nothing, found out when the callback gets its model.
         nested: The run around an evaluation inside it.
-        parts: What the callback does besides its own hooks, in order.
     """
 
     recorder: _core.Recorder | None = None
     scope: FitScope | None = None
     is_silent = False
-    parts: tuple[Part, ...] = ()
 
     def __init__(self) -> None:
         self.nested = Nested()
+
+    @property
+    def parts(self) -> list[Part]:
+        """What the callback does besides its own hooks: the attributes that are parts, in order."""
+        return [value for value in vars(self).values() if isinstance(value, Part)]
+
+    def hooked(self) -> list[Part]:
+        """Whose methods are called with the callback's hooks: the parts, and this one at last."""
+        return [*self.parts, self]
 
     def attach(self, recorder: _core.Recorder) -> bool:
         """Takes rows from a recorder; False if there is one already.
@@ -71,6 +78,10 @@ class Attachment(Part):
         if self.recorder is not None:
             self.recorder.settle()
 
+    def bring_up_to_date(self, callback: Any) -> None:
+        """Called before the callback is copied."""
+        self.drain()
+
     @property
     def callback_list(self) -> Any:
         """The list that the callback is in; None outside of one."""
@@ -83,7 +94,7 @@ class Attachment(Part):
 
     def flush_all(self, callback: Any) -> None:
         """Flushes the callback and its parts."""
-        for part in (self, *self.parts):
+        for part in self.hooked():
             part.flush(callback)
 
     def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
@@ -96,9 +107,8 @@ class Attachment(Part):
         """
         self.detach()
         self.nested.abandon(callback, fit=fit)
-        for part in (*self.parts, self):
-            if fit:
-                part.close(callback, interrupted=interrupted)
+        for part in self.hooked() if fit else ():
+            part.close(callback, interrupted=interrupted)
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy belongs to no run.
@@ -109,9 +119,25 @@ class Attachment(Part):
         vars(self).update(state)
         self.nested = Nested()
 
-    def twin(self) -> "Attachment":
+    def twin(self) -> Self:
         """What a copy of the callback has: it shares nothing that changes."""
-        return copy.copy(self)
+        twin = copy.copy(self)
+        for name, value in vars(twin).items():
+            if isinstance(value, Part):
+                setattr(twin, name, copy.copy(value))
+        return twin
+
+    def announce_rate(self, batch: int, before: float | None, after: float | None) -> None:
+        """Tells the callbacks of the list that this one has changed the learning rate."""
+        for sibling in self.siblings():
+            attachment = attachment_of(sibling)
+            if attachment is not None:
+                attachment.rate_changed(sibling, batch, before, after)
+
+    def rate_changed(
+        self, callback: Any, batch: int, before: float | None, after: float | None
+    ) -> None:
+        """Called when a callback of the list has changed the learning rate before a batch."""
 
 
 def set_state(instance: Any, state: Any) -> None:
@@ -120,3 +146,12 @@ def set_state(instance: Any, state: Any) -> None:
     instance.__dict__.update(attributes or {})
     for name, value in slots.items():
         setattr(instance, name, value)
+
+
+def attachment_of(callback: Any) -> Attachment | None:
+    """The attachment of a callback of fitwatch's; None for any other.
+
+    Found in the object itself: a mock has every attribute, and says that it is of any class.
+    """
+    found = getattr(callback, "__dict__", {}).get("_fitwatch")
+    return found if issubclass(type(found), Attachment) else None

@@ -9,9 +9,17 @@ Action = Callable[..., Any]
 class Around:
     """A hook of a callback list, and what is to be done before and after it."""
 
-    def __init__(self, hook: Any, owner: Any, before: Action | None, after: Action | None) -> None:
+    def __init__(
+        self,
+        hook: Any,
+        owner: Any,
+        before: Action | None,
+        after: Action | None,
+        failed: Callable[[BaseException], None],
+    ) -> None:
         self.hook = hook
         self.owner = owner
+        self._failed = failed
         self._before = before
         self._after = after
 
@@ -24,7 +32,7 @@ class Around:
             if self._after is not None:
                 self._after(*args, **kwargs)
         except BaseException as error:
-            self.owner._fitwatch_failed(error)
+            self._failed(error)
             raise
 
 
@@ -34,6 +42,7 @@ def surround(
     *,
     before: dict[str, Action] | None = None,
     after: dict[str, Action] | None = None,
+    failed: Callable[[BaseException], None],
 ) -> None:
     """Has actions done around the hooks of a list, whatever list it is.
 
@@ -42,21 +51,21 @@ def surround(
 
     Args:
         callback_list: The list.
-        owner: To whom the actions belong; surrounds a hook once. Its `_fitwatch_failed` is called
-            with an exception that comes out of a hook, or of what is done around it.
+        owner: The object that the actions belong to, which surrounds a hook once.
         before: What to do before a hook, by its name, with the same arguments.
         after: The same for what comes after it.
+        failed: Called with an exception that comes out of a hook, or of what is done around it.
     """
     first, then = before or {}, after or {}
     for name in {**first, **then}:
         hook = getattr(callback_list, name)
         if not _is_around(hook, owner):
-            around = Around(hook, owner, first.get(name), then.get(name))
+            around = Around(hook, owner, first.get(name), then.get(name), failed)
             setattr(callback_list, name, around)
 
 
 def is_surrounded(callback_list: Any, owner: Any) -> bool:
-    """Whether somebody has actions around a list."""
+    """Whether an object has actions around a list."""
     return _is_around(getattr(callback_list, "on_epoch_end", None), owner)
 
 

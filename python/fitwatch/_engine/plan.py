@@ -19,21 +19,24 @@ ALIASES = {
 }
 
 
-# The hooks that the core can do instead, and the names of their forms. By the very function: an
-# attribute of it would be copied by `functools.wraps`, and a mock has every attribute.
-_FORMS: dict[Any, str] = {}
+# What gives the form of a hook, for a callback and the recorder that plans.
+MakeForm = Callable[[Any, Any], Any]
+
+# The hooks that the core can do instead. By the very function: an attribute of it would be copied
+# by `functools.wraps`, and a mock has every attribute.
+_FORMS: dict[Any, MakeForm] = {}
 
 
-def compiled(form: str) -> Callable[[Hook], Hook]:
+def compiled(form: MakeForm) -> Callable[[Hook], Hook]:
     """Marks a hook of a fitwatch callback that the core can do instead.
 
     A subclass or instance that has another hook under the same name, or a wrapper around this one,
     has no form, so that one is called.
 
     Args:
-        form: The name of a method that is called with the `_core.Recorder` when hooks are planned.
-            It returns a pair of a sink and its action; None if there is nothing to do for now; or
-            NotImplemented if the Python hook has to be called.
+        form: Called with the callback and the recorder when hooks are planned. It returns a pair of
+            a sink and its action; None if there is nothing to do for now; or NotImplemented if the
+            Python hook has to be called.
     """
 
     def mark(hook: Hook) -> Hook:
@@ -43,8 +46,8 @@ def compiled(form: str) -> Callable[[Hook], Hook]:
     return mark
 
 
-def form_of(callback: Any, hook: Any) -> str | None:
-    """The name of the form that the core has for a callback's bound hook; None if it has none."""
+def form_of(callback: Any, hook: Any) -> MakeForm | None:
+    """What gives the form that the core has for a callback's bound hook; None if it has none."""
     if type(hook) is not MethodType or hook.__self__ is not callback:
         return None
     return _FORMS.get(hook.__func__) if stock.is_library_code(hook.__func__) else None
@@ -60,7 +63,7 @@ def is_idle(callback: Any) -> bool:
     own = [name for name in kinds if not stock.is_default(callback, name)]
     forms = {name: form_of(callback, getattr(callback, name)) for name in own}
     return all(
-        form is not None and not has_more(callback, name) and getattr(callback, form)(None) is None
+        form is not None and not has_more(callback, name) and form(callback, None) is None
         for name, form in forms.items()
     )
 
@@ -89,11 +92,11 @@ def plan(
         decisive = hook if not stock.is_default(callback, hook) else ALIASES.get(hook, hook)
         if stock.is_default(callback, decisive):
             continue
-        name = form_of(callback, getattr(callback, decisive))
-        if name is None or has_more(callback, decisive):
+        make = form_of(callback, getattr(callback, decisive))
+        if make is None or has_more(callback, decisive):
             form: Any = NotImplemented
         else:
-            form = getattr(callback, name)(recorder)
+            form = make(callback, recorder)
         if form is not None:
             planned.append((place, bound, None if form is NotImplemented else form))
     return planned

@@ -19,25 +19,25 @@ PACKED = f"{KEY}, and its logs:"
 Function = Callable[..., Any]
 
 
-def watch(callback: Any, *, quiet: bool = False) -> "BatchLoss | None":
-    """Has losses taken in the `fit()` that is calling the callback, until `release(callback)`.
+def watch(user: Any, model: Any, *, quiet: bool) -> "BatchLoss | None":
+    """Has losses taken in the `fit()` of a model that is calling, until `release(user)`.
 
     Called again when an epoch begins, it takes care of a train function that was changed.
 
     Args:
-        callback: The callback.
+        user: Who wants them. Its `losses` are what the last call gave, or None.
+        model: The model; None for no model.
         quiet: Whether it can do without, so that nothing is said where they cannot be taken.
 
     Returns:
-        Where they are found: the same for all callbacks of a model. None if no `fit()` is calling.
+        Where they are found: the same for all users of a model. None if no `fit()` is calling.
     """
-    model = trainer.model_of(callback)
     fit = None if model is None else fit_of(model)
     if fit is None:
         return None
     function = model.train_function
     losses: BatchLoss | None = getattr(function, "_fitwatch_batch_loss", None)
-    before: BatchLoss | None = getattr(callback, "_fitwatch_losses", None)
+    before: BatchLoss | None = user.losses
     if losses is None and before is not None and before.stands_for(function):
         losses = before
     if losses is None:
@@ -45,7 +45,7 @@ def watch(callback: Any, *, quiet: bool = False) -> "BatchLoss | None":
         with suppress(AttributeError):  # a method, which has none of its own
             # It lives as long as the function that it stands for: until the model is compiled anew.
             function._fitwatch_batch_loss = losses
-    losses.begin(callback, model, fit, quiet=quiet)
+    losses.begin(user, model, fit, quiet=quiet)
     return losses
 
 

@@ -1,59 +1,84 @@
-"""Callbacks that want the loss that each batch really had."""
+"""A callback's use of the values that leave the train step for every batch."""
 
 from typing import Any
 
 from fitwatch._engine import readers
+from fitwatch._engine.attachment import Part, attachment_of
 from fitwatch._engine.step_backends import watch
 from fitwatch._engine.step_values import BatchLoss
+from fitwatch._keras import trainer
 
 
-class OwnLosses:
-    """Mixin for a callback: takes the losses of batches while a `fit()` goes on, if `loss` says so.
+class StepUser(Part):
+    """Takes the losses of batches while a `fit()` goes on, if the callback's `loss` says so.
 
-    The class calls `_fitwatch_watch()` when training begins.
+    The callback calls `begin` when training begins.
+
+    Attributes:
+        losses: Where they are found; None outside a fit, and where running means are wanted.
+        inexact: Whether some losses of this fit could not be taken.
     """
 
-    loss: str = "batch"
-    # None outside a fit, and where the running mean is what is wanted.
-    _fitwatch_losses: BatchLoss | None = None
-    # Whether some losses of this fit could not be taken.
-    _fitwatch_inexact = False
+    losses: BatchLoss | None = None
+    inexact = False
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Called when an epoch begins: somebody may have made a new train function."""
-        before = self._fitwatch_losses
+    def begin(self, callback: Any) -> None:
+        """Called when training begins."""
+        self.inexact = False
+        self.take(callback)
+
+    def take(self, callback: Any) -> None:
+        """Finds out where the losses are."""
+        if self.is_wanted(callback):
+            self.losses = watch(self, trainer.model_of(callback), quiet=self.is_quiet(callback))
+        else:
+            self.losses = None
+
+    def is_wanted(self, callback: Any) -> bool:
+        """Whether the callback wants them."""
+        return bool(callback.loss == "batch")
+
+    def is_quiet(self, callback: Any) -> bool:
+        """Whether it can do without, so that nothing is said where they cannot be taken."""
+        return False
+
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
+        """Called when an epoch begins: other code may have made a new train function."""
+        before = self.losses
         if before is not None:
-            self._fitwatch_inexact = self._fitwatch_inexact or not before.exact
-            self._fitwatch_take_losses()
-            if self._fitwatch_losses is not before:
+            self.inexact = self.inexact or not before.exact
+            self.take(callback)
+            if self.losses is not before:
                 before.leave(self)
-        super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def train_end(self, callback: Any) -> None:
         """Called when `fit()` ends."""
-        super().on_train_end(logs)  # type: ignore[misc]
-        self._fitwatch_release()
+        self.release(callback)
 
-    def _fitwatch_watch(self) -> None:
-        self._fitwatch_inexact = False
-        self._fitwatch_take_losses()
+    def close(self, callback: Any, *, interrupted: bool) -> None:
+        """Called when `fit()` ends with an exception."""
+        self.release(callback)
 
-    def _fitwatch_take_losses(self) -> None:
-        self._fitwatch_losses = watch(self) if self.loss == "batch" else None
+    def release(self, callback: Any) -> None:
+        """Ends the use."""
+        if self.losses is not None:
+            self.losses.release(self)
+            self.losses = None
 
-    def _fitwatch_own_losses(self) -> list[float]:
+    def values(self) -> list[float]:
         """The losses of the batches that the last call has trained; none if they are not taken."""
-        if self._fitwatch_losses is None:
+        if self.losses is None:
             return []
         read = readers.reader().read
-        return [read(value) for value in self._fitwatch_losses.values]
+        return [read(value) for value in self.losses.values]
 
-    def _fitwatch_release(self) -> None:
-        if self._fitwatch_losses is not None:
-            self._fitwatch_losses.release(self)
-            self._fitwatch_losses = None
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is outside the fit.
+        return {name: value for name, value in vars(self).items() if name != "losses"}
 
-    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
-        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)  # type: ignore[misc]
-        if fit:
-            self._fitwatch_release()
+
+def uses_steps(callback: Any) -> bool:
+    """Whether a callback of fitwatch's has values of the train step now."""
+    attachment = attachment_of(callback)
+    parts = () if attachment is None else attachment.parts
+    return any(isinstance(part, StepUser) and part.losses is not None for part in parts)

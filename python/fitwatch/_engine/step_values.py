@@ -119,7 +119,7 @@ class BatchLoss:
         """Whether it takes the place of a train function."""
         return bool(self._original == function)
 
-    def begin(self, callback: Any, model: Any, fit: Fit, *, quiet: bool) -> None:
+    def begin(self, user: Any, model: Any, fit: Fit, *, quiet: bool) -> None:
         """Takes the place of the model's train function in a `fit()`."""
         if fit.frame != self._frame:
             self._outer.append((self._frame, self._taken.copy()))
@@ -129,21 +129,21 @@ class BatchLoss:
         self._quiet = self._quiet and quiet
         # Nobody tells of an exception in a stock list.
         gone = [
-            weakref.finalize(owner, _expire, weakref.ref(self), id(callback), weakref.ref(model))
+            weakref.finalize(owner, _expire, weakref.ref(self), id(user), weakref.ref(model))
             for owner in fit.owners
         ]
         for one in gone:
             one.atexit = False
-        before = self._users.get(id(callback))
-        self._users[id(callback)] = User(fit.frame, gone)
+        before = self._users.get(id(user))
+        self._users[id(user)] = User(fit.frame, gone)
         for one in [] if before is None else before.gone:
             one.detach()
         model.train_function = self._function
 
-    def release(self, callback: Any) -> None:
-        """Ends the use of one callback; with the last one, the model has its own function back."""
-        model = trainer.model_of(callback)
-        self.leave(callback)
+    def release(self, user: Any) -> None:
+        """Ends the use of one user; with the last one, the model has its own function back."""
+        model = self._model()
+        self.leave(user)
         if not self._users and model is not None:
             self.restore(model)
 
@@ -152,10 +152,10 @@ class BatchLoss:
         if model.train_function is self._function:
             model.train_function = self._original
 
-    def leave(self, callback: Any) -> None:
-        """Ends the use of one callback; with the last one of a `fit()`, that of the fit."""
-        user = self._users.pop(id(callback), None)
-        for one in [] if user is None else user.gone:
+    def leave(self, user: Any) -> None:
+        """Ends the use of one user; with the last one of a `fit()`, that of the fit."""
+        gone = self._users.pop(id(user), None)
+        for one in [] if gone is None else gone.gone:
             one.detach()
         self.look_around()
 

@@ -32,13 +32,6 @@ def first_rate(model: Any) -> float | None:
     return next((rate_of(inner) for inner, _ in optimizers(optimizer)), None)
 
 
-def announce(callback: Any, batch: int, before: float | None, after: float | None) -> None:
-    """Tells those in the list who keep a record that the rate has changed before a batch."""
-    for companion in callback._fitwatch.siblings():
-        if hasattr(type(companion), "_fitwatch_note_rate"):
-            companion._fitwatch_note_rate(batch, before, after)
-
-
 def log_rates(logs: dict[str, Any], optimizer: Any) -> None:
     """Adds the learning rates to the logs of an epoch."""
     for inner, name in optimizers(optimizer):

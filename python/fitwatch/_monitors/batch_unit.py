@@ -1,8 +1,7 @@
 """Monitors that count in batches."""
 
 import math
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -10,270 +9,286 @@ from fitwatch import _core
 from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.averages import mean, number
-from fitwatch._distributed.rank_aware import Agreeing
-from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.plan import compiled, is_idle
-from fitwatch._engine.step_backends import watch
-from fitwatch._engine.step_user import OwnLosses
+from fitwatch._engine.attachment import Part
+from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import trainer
+from fitwatch._monitors.metric import MonitorAttachment
 
 # The losses of a call's batches, and the metrics after the last of them.
 Values = tuple[list[float], list[float | None]]
 
 
-class ByBatch(Agreeing, OwnLosses):
-    """Mixin for a `Monitor`: what it does with batches, if it does anything.
+class MonitorSteps(StepUser):
+    """The losses of batches for a monitor: whatever it watches, they tell how many there were."""
 
-    The core has the values of every batch and decides; what it decided comes to `_fitwatch_act`.
-    Batches are counted from 0 and across epochs.
+    def is_wanted(self, callback: Any) -> bool:
+        """Whether the monitor counts batches."""
+        return bool(callback._fitwatch.batches.unit == "batch")
+
+    def is_quiet(self, callback: Any) -> bool:
+        """Whether it watches other metrics than the loss."""
+        return "loss" not in callback._fitwatch.metrics(callback)
+
+
+class BatchUnit(Part):
+    """What a monitor does with batches, if it does anything.
+
+    The core has the values of every batch and decides; what it decided comes to the monitor's
+    `act`. Batches are counted from 0 and across epochs.
+
+    Attributes:
+        unit: `"epoch"` or `"batch"`, as the constructor was told.
+        max_time: Seconds after which the training ends; None for no end.
+        watch: The core's part, in a fit.
+        before: Batches and seconds, outside a fit.
     """
 
-    # As the constructor was told: a subclass may have attributes of these names for its own use.
-    _fitwatch_unit = "epoch"
-    _fitwatch_max_time: float | None = None
-    # What a `Monitor` has.
-    monitor_op: Any
-    _fitwatch_core: Any
-    _fitwatch: Attachment
-    _report_missing: Callable[..., None]
-    _require_core: Callable[[], None]
-    _set_monitor_op: Callable[[], None]
-
-    async_safe = cached_property(is_idle)  # so that a subclass may set it
-    _fitwatch_batches: _core.Watch | None = None
+    unit = "epoch"
+    max_time: float | None = None
+    watch: _core.Watch | None = None
+    before: tuple[int, float] = (0, 0.0)
     # The number of the epoch's first batch.
-    _fitwatch_first = 0
+    _first = 0
     # Batches of the epoch that begins which were trained already.
-    _fitwatch_trained = 0
+    _trained = 0
     # What was seen and is judged when all processes have told theirs.
-    _fitwatch_held: Sequence[Values] = ()
-    # Batches and seconds, outside a fit.
-    _fitwatch_before: tuple[int, float] = (0, 0.0)
+    _held: Sequence[Values] = ()
 
-    def _fitwatch_metrics(self) -> list[str]:
-        """The names of the metrics that are watched."""
-        raise NotImplementedError
+    def is_idle(self) -> bool:
+        """Whether batches are nothing to the monitor."""
+        return self.unit == "epoch" and self.max_time is None
 
-    def _fitwatch_act(self, decision: _core.Decision, batch: int) -> None:
-        """Carries out a decision that a batch has brought about."""
-        raise NotImplementedError
-
-    def _fitwatch_time_is_over(self, batch: int) -> None:
-        """Ends the training after a batch, which is counted from 0 in its epoch."""
-
-    def _fitwatch_begin_batches(self, *, prompt: bool) -> None:
+    def begin(self, callback: Any, *, prompt: bool) -> None:
         """Called when training begins.
 
         Args:
+            callback: The monitor.
             prompt: Whether something is done about the weights when a batch is the best one.
         """
-        self._fitwatch.detach()
-        self._fitwatch_first, self._fitwatch_before = 0, (0, 0.0)
-        self._fitwatch_batches = None
-        if self._fitwatch_is_idle():
+        own = callback._fitwatch
+        own.detach()
+        self._first, self.before = 0, (0, 0.0)
+        self.watch = None
+        if self.is_idle():
             return
-        by_batch = self._fitwatch_unit == "batch"
+        by_batch = self.unit == "batch"
         if by_batch:
-            self._fitwatch_watch()
-        self._fitwatch_batches = _core.Watch(
-            self._fitwatch_core,
-            self._fitwatch_metrics() if by_batch else [],
-            self._fitwatch_losses,
-            getattr(trainer.model_of(self), "steps_per_execution", 1),
+            own.steps.begin(callback)
+        self.watch = _core.Watch(
+            own.core,
+            own.metrics(callback) if by_batch else [],
+            own.steps.losses,
+            getattr(trainer.model_of(callback), "steps_per_execution", 1),
             prompt and by_batch,
-            self._fitwatch_max_time,
+            self.max_time,
         )
-        agreement = rank_aware.agreement(self)
-        self._fitwatch_batches.holds = agreement is not None and agreement.shares(self)
+        agreement = rank_aware.agreement(callback)
+        self.watch.holds = agreement is not None and agreement.shares(callback)
 
-    def _fitwatch_take_losses(self) -> None:
-        # Whatever is watched: they tell how many batches a call has trained.
-        quiet = "loss" not in self._fitwatch_metrics()
-        self._fitwatch_losses = watch(self, quiet=quiet)
+    def begin_inside(self, trained: int) -> None:
+        """Called before an epoch of which so many batches were trained already."""
+        self._trained = trained
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
         """Notes where the epoch begins."""
-        super().on_epoch_begin(epoch, logs)
-        if self._fitwatch_batches is not None:
-            self._fitwatch.drain()
-            self._fitwatch_batches.epoch = epoch
-            self._fitwatch_batches.losses = self._fitwatch_losses
-            self._fitwatch_first = self._fitwatch_batches.seen - self._fitwatch_trained
-        self._fitwatch_trained = 0
+        if self.watch is not None:
+            callback._fitwatch.drain()
+            self.watch.epoch = epoch
+            self.watch.losses = callback._fitwatch.steps.losses
+            self._first = self.watch.seen - self._trained
+        self._trained = 0
 
-    @compiled("_fitwatch_compile")
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Lets the core decide on the values of the batch, and does what it says."""
-        super().on_train_batch_end(batch, logs)  # type: ignore[misc]
-        batches = self._fitwatch_batches
-        if batches is None:
+    def see(self, callback: Any, batch: int, logs: Any) -> None:
+        """Lets the core decide on the values of a batch, and does what it says."""
+        watch = self.watch
+        if watch is None:
             return
-        self._fitwatch.drain()
-        if self._fitwatch_unit == "batch":
-            self._fitwatch_observe(batches, logs or {})
-        if batches.time_is_over and not batches.holds:
-            self._fitwatch_time_is_over(batch)
+        callback._fitwatch.drain()
+        if self.unit == "batch":
+            self._observe(callback, watch, logs or {})
+        if watch.time_is_over and not watch.holds:
+            callback._fitwatch.time_is_over(callback, batch)
 
-    def _fitwatch_begin_inside(self, trained: int) -> None:
-        self._fitwatch_trained = trained
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Called when `fit()` ends."""
-        super().on_train_end(logs)
-        self._fitwatch_end_batches()
-
-    def _fitwatch_observe(self, batches: _core.Watch, logs: dict[str, Any]) -> None:
-        self._fitwatch_prepare()
-        losses = self._fitwatch_own_losses()
-        names = self._fitwatch_metrics()
-        metrics = [number(logs.get(name)) for name in names]
-        self._fitwatch_report(logs)
-        if batches.holds:
-            batches.hold(losses, metrics)
+    def _observe(self, callback: Any, watch: _core.Watch, logs: dict[str, Any]) -> None:
+        own = callback._fitwatch
+        self._prepare(callback)
+        losses = own.steps.values()
+        metrics = [number(logs.get(name)) for name in own.metrics(callback)]
+        self._report(callback, logs)
+        if watch.holds:
+            watch.hold(losses, metrics)
             return
         if not losses and all(value is None for value in metrics):
             return
         again = False
-        while batches.feed(losses, metrics, again):
+        while watch.feed(losses, metrics, again):
             again = True
-            self._fitwatch_carry_out(batches)
+            self._carry_out(callback, watch)
 
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if self._fitwatch_is_idle():
+    def form(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """What the core does in the place of the hook."""
+        if self.is_idle():
             return None
-        if self._fitwatch_batches is None or not self._fitwatch.attach(recorder):
+        if self.watch is None or not callback._fitwatch.attach(recorder):
             return NotImplemented
-        if self._fitwatch_unit == "batch":
-            self._fitwatch_prepare()
-        return self._fitwatch_batches, self._fitwatch_on_verdict
+        if self.unit == "batch":
+            self._prepare(callback)
+        return self.watch, lambda batch, logs: self._on_verdict(callback, batch, logs)
 
-    def _fitwatch_on_verdict(self, batch: int, logs: Any) -> None:
-        batches = self._fitwatch_batches
-        if batches is None:
+    def _on_verdict(self, callback: Any, batch: int, logs: Any) -> None:
+        watch = self.watch
+        if watch is None:
             return
-        if batches.verdict is not None:
-            self._fitwatch_carry_out(batches)
-        elif batches.time_is_over and not batches.holds:
-            self._fitwatch_time_is_over(batch)
-        if self._fitwatch_unit == "batch":
-            self._fitwatch_report(logs)
+        if watch.verdict is not None:
+            self._carry_out(callback, watch)
+        elif watch.time_is_over and not watch.holds:
+            callback._fitwatch.time_is_over(callback, batch)
+        if self.unit == "batch":
+            self._report(callback, logs)
 
-    def _fitwatch_carry_out(self, batches: _core.Watch) -> None:
-        if batches.verdict is not None:
-            self._fitwatch_act(*batches.verdict)
+    def _carry_out(self, callback: Any, watch: _core.Watch) -> None:
+        if watch.verdict is not None:
+            callback._fitwatch.act(callback, *watch.verdict)
 
     # Several processes: values are kept until all agree, and judged by all of them then.
 
-    def _fitwatch_judged(self) -> list[str]:
-        return self._fitwatch_metrics() if self._fitwatch_unit == "epoch" else []
-
-    def _fitwatch_counts_inside(self) -> bool:
-        return not self._fitwatch_is_idle()
-
-    def _fitwatch_propose(self, averages: bool) -> Any:
+    def propose(self, averages: bool) -> Any:
         """What this process has seen since the last time, for the others."""
-        batches = self._fitwatch_batches
-        if batches is None:
+        if self.watch is None:
             return None
-        self._fitwatch_held = batches.held()
+        self._held = self.watch.held()
         return {
-            "over": batches.time_is_over,
-            "values": self._fitwatch_held if averages else None,
+            "over": self.watch.time_is_over,
+            "values": self._held if averages else None,
         }
 
-    def _fitwatch_conclude(self, proposals: list[Any], batch: int, averages: bool) -> None:
+    def apply(self, callback: Any, votes: list[Any], batch: int, averages: bool) -> None:
         """Judges what all have seen, in the order of the batches, after a batch of the epoch."""
-        batches = self._fitwatch_batches
-        if batches is None:
+        own, watch = callback._fitwatch, self.watch
+        if watch is None:
             return
-        held, self._fitwatch_held = self._fitwatch_held, ()
+        held, self._held = self._held, ()
         if averages:
-            calls = zip_longest(*(p["values"] for p in proposals if p), fillvalue=([], []))
+            calls = zip_longest(*(p["values"] for p in votes if p), fillvalue=([], []))
             held = [_averaged(call) for call in calls]
         improved = None
         for losses, metrics in held:
             if not losses and all(value is None for value in metrics):
                 continue
             again = False
-            while batches.feed(losses, metrics, again):
+            while watch.feed(losses, metrics, again):
                 again = True
-                if batches.verdict is not None and batches.verdict[0] == Decision.IMPROVED:
-                    improved = batches.verdict  # the weights are those of now, for each of them
+                if watch.verdict is not None and watch.verdict[0] == Decision.IMPROVED:
+                    improved = watch.verdict  # the weights are those of now, for each of them
                 else:
-                    self._fitwatch_carry_out(batches)
+                    self._carry_out(callback, watch)
         if improved is not None:
             # The best weights are those of the last batch.
-            self._fitwatch_act(improved[0], batches.seen - 1)
-        if any(proposal["over"] for proposal in proposals if proposal):
-            self._fitwatch_time_is_over(batch)
+            own.act(callback, improved[0], watch.seen - 1)
+        if any(vote["over"] for vote in votes if vote):
+            own.time_is_over(callback, batch)
 
-    def _fitwatch_report(self, logs: dict[str, Any]) -> None:
+    def _report(self, callback: Any, logs: dict[str, Any]) -> None:
         """Warns of the first metric that is missing."""
-        own = self._fitwatch_losses is not None and self._fitwatch_losses.exact
-        for name in self._fitwatch_metrics():
-            if name not in logs and not (own and name == "loss"):
-                self._report_missing(logs, name)
+        own = callback._fitwatch
+        losses = own.steps.losses is not None and own.steps.losses.exact
+        for name in own.metrics(callback):
+            if name not in logs and not (losses and name == "loss"):
+                own.report_missing(callback, logs, name)
 
-    def _fitwatch_prepare(self) -> None:
+    def _prepare(self, callback: Any) -> None:
         """Finds out what counts as better, once the metrics are known."""
-        if self.monitor_op is None:
-            self._set_monitor_op()
-        self._require_core()
+        if callback.monitor_op is None:
+            callback._set_monitor_op()
+        callback._fitwatch.require_core(callback)
 
-    def _fitwatch_is_idle(self) -> bool:
-        return self._fitwatch_unit == "epoch" and self._fitwatch_max_time is None
-
-    def _fitwatch_where(self, batch: int) -> str:
+    def where(self, batch: int) -> str:
         """A batch in the words of a message: counted from 1 within its epoch, like the epoch."""
-        return f"Epoch {self._fitwatch_epoch() + 1}, batch {batch - self._fitwatch_first + 1}"
+        return f"Epoch {self.epoch + 1}, batch {batch - self._first + 1}"
 
-    def _fitwatch_epoch(self) -> int:
+    @property
+    def epoch(self) -> int:
         """The epoch that is running."""
-        return 0 if self._fitwatch_batches is None else self._fitwatch_batches.epoch
+        return 0 if self.watch is None else self.watch.epoch
 
-    def _fitwatch_end_batches(self) -> None:
-        self._fitwatch_before = (self._fitwatch_seen, self._fitwatch_elapsed)
-        self._fitwatch_batches = None
+    def train_end(self, callback: Any) -> None:
+        """Keeps what was counted."""
+        self.before = (self.seen, self.elapsed)
+        self.watch = None
 
-    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
-        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
-        if fit:
-            self._fitwatch_end_batches()
-
-    # The state.
+    def close(self, callback: Any, *, interrupted: bool) -> None:
+        """The same after an exception."""
+        self.train_end(callback)
 
     @property
-    def _fitwatch_seen(self) -> int:
+    def seen(self) -> int:
         """Batches so far."""
-        batches = self._fitwatch_batches
-        return self._fitwatch_before[0] if batches is None else batches.seen
+        return self.before[0] if self.watch is None else self.watch.seen
 
-    @_fitwatch_seen.setter
-    def _fitwatch_seen(self, batches: int) -> None:
-        self._fitwatch_before = (batches, self._fitwatch_before[1])
-        if self._fitwatch_batches is not None:
-            self._fitwatch_batches.seen = batches
+    @seen.setter
+    def seen(self, batches: int) -> None:
+        self.before = (batches, self.before[1])
+        if self.watch is not None:
+            self.watch.seen = batches
 
     @property
-    def _fitwatch_elapsed(self) -> float:
+    def elapsed(self) -> float:
         """Seconds so far, where they count."""
-        batches = self._fitwatch_batches
-        if batches is None or self._fitwatch_max_time is None:
-            return self._fitwatch_before[1]
-        return batches.elapsed
+        if self.watch is None or self.max_time is None:
+            return self.before[1]
+        return self.watch.elapsed
 
-    @_fitwatch_elapsed.setter
-    def _fitwatch_elapsed(self, seconds: float) -> None:
-        self._fitwatch_before = (self._fitwatch_before[0], seconds)
-        if self._fitwatch_batches is not None:
-            self._fitwatch_batches.elapsed = seconds
+    @elapsed.setter
+    def elapsed(self, seconds: float) -> None:
+        self.before = (self.before[0], seconds)
+        if self.watch is not None:
+            self.watch.elapsed = seconds
 
-    def __getstate__(self) -> Any:
-        state: Any = super().__getstate__()  # a pair
-        if self._fitwatch_batches is not None:
-            # A copy is outside the fit.
-            state[0]["_fitwatch_before"] = (self._fitwatch_seen, self._fitwatch_elapsed)
-        return state
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is outside the fit.
+        kept = {name: value for name, value in vars(self).items() if name != "watch"}
+        return {**kept, "before": (self.seen, self.elapsed)}
+
+
+class BatchMonitor(MonitorAttachment):
+    """What a monitor has that may count batches."""
+
+    def __init__(self, core: Any) -> None:
+        super().__init__(core)
+        self.steps = MonitorSteps()
+        self.batches = BatchUnit()
+
+    def metrics(self, callback: Any) -> list[str]:
+        """The names of the metrics that are watched."""
+        raise NotImplementedError
+
+    def act(self, callback: Any, decision: Decision, batch: int) -> None:
+        """Carries out a decision that a batch has brought about."""
+        raise NotImplementedError
+
+    def time_is_over(self, callback: Any, batch: int) -> None:
+        """Ends the training after a batch, which is counted from 0 in its epoch."""
+
+    def monitored(self, callback: Any) -> list[str]:
+        """The metrics of an epoch."""
+        return self.metrics(callback) if self.batches.unit == "epoch" else []
+
+    def decides_within_epoch(self, callback: Any) -> bool:
+        """Whether batches or seconds count."""
+        return not self.batches.is_idle()
+
+    def propose(self, callback: Any, averages: bool) -> Any:
+        """What this process has seen since the last time."""
+        return self.batches.propose(averages)
+
+    def apply(self, callback: Any, votes: list[Any], batch: int, averages: bool) -> None:
+        """Judges what all have seen."""
+        self.batches.apply(callback, votes, batch, averages)
+
+
+def form(callback: Any, recorder: Any) -> Any:
+    """What the core does in the place of a monitor's `on_train_batch_end`."""
+    return callback._fitwatch.batches.form(callback, recorder)
 
 
 def _averaged(call: tuple[Values, ...]) -> Values:

@@ -8,6 +8,8 @@ import zlib
 from typing import Any
 
 from fitwatch import _core, _files
+from fitwatch._engine.attachment import attachment_of
+from fitwatch._keras.stock import STOCK
 from fitwatch._sinks.listened_file import ListenedFile, is_listened_to
 from fitwatch._sinks.tf_summary import SummaryWriter
 from fitwatch._warn import warn
@@ -188,6 +190,7 @@ def _second(name: str) -> int:
 def run_name(callbacks: list[Any]) -> str | None:
     """A name of a run that can be taken up again, the same each time; None for any other run."""
     for callback in callbacks:
-        if hasattr(type(callback), "_fitwatch_found"):  # a BackupAndRestore of ours
+        ours = attachment_of(callback) is not None
+        if ours and issubclass(type(callback), STOCK["BackupAndRestore"]):
             return f"{zlib.crc32(os.path.abspath(callback.backup_dir).encode()):08x}"
     return None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _core, _files
-from fitwatch._checkpoint.stateful import optional_whole, to_json, whole
+from fitwatch._checkpoint.state_values import optional_whole, to_json, whole
 
 FORMAT = 1
 

@@ -1,34 +1,16 @@
 """BackupAndRestore."""
 
-import copy
-import os
 from typing import Any
 
 import keras
 
-from fitwatch import _check, _core, _files
-from fitwatch._checkpoint import per_rank
-from fitwatch._checkpoint.backup_dir import BackupFolder
-from fitwatch._checkpoint.backup_file import Backup
-from fitwatch._checkpoint.callback_states import has_state
-from fitwatch._checkpoint.resume import Resumes
-from fitwatch._checkpoint.trained_weights import (
-    Kept,
-    forget_swaps,
-    keep_before_the_last_swap,
-    swappers,
-    trained_weights,
-)
-from fitwatch._checkpoint.training_state import TrainingState
-from fitwatch._distributed import rank_aware
-from fitwatch._distributed.callback import FitwatchCallback, begin_fit
-from fitwatch._engine.hooks_around import is_surrounded, surround
+from fitwatch import _check, _files
+from fitwatch._checkpoint.backups import Backups, form
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
-from fitwatch._keras import trainer
-from fitwatch._monitors.nan_guard import Guarded
 
 
-class BackupAndRestore(Resumes, Guarded, FitwatchCallback, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
+class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
     """Backs the training up, and takes it up again where it was interrupted.
 
     Same arguments, files and messages as `keras.callbacks.BackupAndRestore`. A backup is one file,
@@ -96,20 +78,14 @@ class BackupAndRestore(Resumes, Guarded, FitwatchCallback, keras.callbacks.Backu
         'epoch'
     """
 
+    _fitwatch_type = Backups
+    _fitwatch: Backups
+
     # Keras's names.
     save_freq: Any
     backup_dir: str
     double_checkpoint: bool
     delete_checkpoint: bool
-
-    # Whether a backup is due, when all callbacks are done; at the end of the epoch, perhaps.
-    _fitwatch_due = False
-    _fitwatch_due_at_end = False
-    _fitwatch_logs: Any = None
-    # Batches of the epoch that were trained.
-    _fitwatch_trained = 0
-    # The trained weights, where the end of the epoch overwrites them.
-    _fitwatch_kept: Kept = ()
 
     def __init__(
         self,
@@ -140,227 +116,57 @@ class BackupAndRestore(Resumes, Guarded, FitwatchCallback, keras.callbacks.Backu
         self.exact = _check.flag("exact", exact)
         if self.exact and _files.is_remote(self.backup_dir):
             raise ValueError(f"exact=True needs a backup_dir on this machine; got {backup_dir!r}.")
-        self._fitwatch_core = _core.Checkpoint()
-        self._fitwatch_folder = BackupFolder(self)
+        self._fitwatch.new_folder(self)
 
     def set_model(self, model: Any) -> None:
         """Takes the model."""
         super().set_model(model)
-        callback_list = self._fitwatch_list()
-        if callback_list is not None:
-            before: dict[str, Any] = {
-                "on_train_begin": self._fitwatch_before_training,
-                "on_epoch_begin": self._fitwatch_before_epoch,
-                "on_epoch_end": self._fitwatch_before_epoch_end,
-            }
-            after = {"on_epoch_end": self._fitwatch_after_epoch}
-            if self._fitwatch_counts_batches():
-                after["on_train_batch_end"] = self._fitwatch_after_batch
-            surround(callback_list, self, before=before, after=after)
+        self._fitwatch.surround_list(self)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Takes up the training that was interrupted, if there is one."""
-        if not self._fitwatch_looked:
-            self._fitwatch_before_training()
-        self._fitwatch_looked = False
-        self._fitwatch_withheld = False
-        begin_fit(self)
+        self._fitwatch.begin_training(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes the epoch."""
-        if not self._fitwatch_is_in_list():
-            self._fitwatch_before_epoch(epoch)
+        if not self._fitwatch.is_around_list(self):
+            self._fitwatch.resume.before_epoch(self, epoch)
         super().on_epoch_begin(epoch, logs)
-
-    def _fitwatch_before_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        companions = self._fitwatch.siblings()
-        if swappers(companions) and not self._fitwatch.is_silent:
-            self._fitwatch_kept = keep_before_the_last_swap(companions, self.model, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` is `"epoch"`."""
-        self._current_epoch = epoch + 1
-        self._last_batch_seen = self._fitwatch_trained = 0
-        self._fitwatch_due_at_end = self._fitwatch_due_at_end or self.save_freq == "epoch"
-        self._fitwatch_logs = rank_aware.agreed(self, logs)
-        if not self._fitwatch_waits():
-            self._fitwatch_after_epoch()
+        self._fitwatch.end_epoch(self, epoch, logs)
 
-    @compiled("_fitwatch_compile")
+    @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Backs up, if `save_freq` counts batches and enough have passed."""
         if self._should_save_on_batch(batch):
-            self._fitwatch_note(batch, logs)
-
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if not self._fitwatch_counts_batches():
-            return None
-        if self._fitwatch_has_own_rule():
-            return NotImplemented
-        return _core.Due(self._fitwatch_core, self, first=False), self._fitwatch_note
-
-    def _fitwatch_note(self, batch: int, logs: Any) -> None:
-        """Called when a backup of this batch is due."""
-        self._last_batch_seen = batch
-        order = self._fitwatch_order
-        most = None if order is None else order.batches
-        # The last call may train fewer batches than the others.
-        self._fitwatch_trained = batch + 1 if most is None else min(batch + 1, most)
-        self._fitwatch_due = True
-        self._fitwatch_logs = logs
-        if not self._fitwatch_waits():
-            self._fitwatch_after_batch()
+            self._fitwatch.note(self, batch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if that is wanted and the training has ended well."""
-        self._fitwatch_end()
-        if self._fitwatch.is_silent:
-            return
-        spoiled = self._fitwatch_is_spoiled(logs)
-        if self.delete_checkpoint and not spoiled:
-            self._fitwatch_delete()
-        elif not self._fitwatch_is_remote():
-            self._fitwatch_folder.end()
-        self._fitwatch_found = None
+        if self._fitwatch.end_training(self, logs):
+            super().on_train_end()
 
     # What Keras's hooks call; a subclass may have its own.
 
     def _should_save_on_batch(self, batch: int) -> bool:
         if self.save_freq == "epoch" or self.save_freq is False:
             return False
-        return bool(self._fitwatch_core.due(batch, self.save_freq))
+        return bool(self._fitwatch.core.due(batch, self.save_freq))
 
     def _load_model(self) -> None:
-        if self._fitwatch_is_remote():
+        if _files.is_remote(self.backup_dir):
             super()._load_model()
-            self._fitwatch_set_epoch = True
-            return
-        found = self._fitwatch_found
-        if found is None:
-            return
-        TrainingState(self.model).load(found.path, found.backup)
-        forget_swaps(self._fitwatch.siblings())
-        per_rank.load_random(rank_aware.agreement(self), self.model, found.backup)
-        self._fitwatch_is_resumed = True
-        trainer.set_initial_epoch(self.model, found.epoch)
-        self._fitwatch_set_epoch = True
+            self._fitwatch.resume.has_set_epoch = True
+        else:
+            self._fitwatch.resume.load(self)
 
     def _save_model(self) -> None:
-        agreement = rank_aware.agreement(self)
-        ranks = per_rank.gather(agreement, self._fitwatch_order, self._model)
-        if self._fitwatch.is_silent or self._fitwatch_is_spoiled(self._fitwatch_logs):
+        if not self._fitwatch.may_save(self):
             return
-        trained = trained_weights(self._fitwatch.siblings(), self.model, self._fitwatch_kept)
-        with rank_aware.saving(self), trained:
-            if self._fitwatch_is_remote():
+        with self._fitwatch.saving(self):
+            if _files.is_remote(self.backup_dir):
                 super()._save_model()
-                return
-            backup = self._fitwatch_take()
-            backup.state["ranks"] = ranks
-            backup.state["processes"] = 1 if agreement is None else agreement.size
-            self._fitwatch_folder.save(self.model, backup, double=self.double_checkpoint)
-
-    def _fitwatch_is_needed(self) -> bool:
-        return True
-
-    # Around the list.
-
-    def _fitwatch_after_batch(self, *args: Any, **kwargs: Any) -> None:
-        """Backs up, if that is due, now that every callback is done with the batch."""
-        if not self._fitwatch_due:
-            return
-        self._fitwatch_due = False
-        agreement = rank_aware.agreement(self)
-        if agreement is not None:
-            agreement.settle_before_backup(self._last_batch_seen)
-        order = self._fitwatch_order
-        last = order is not None and self._fitwatch_trained == order.batches
-        if last or trainer.model_of(self).stop_training:
-            # There is no batch to go on with.
-            self._fitwatch_due_at_end = True
-            return
-        self._save_model()
-        self._fitwatch_logs = None
-
-    def _fitwatch_after_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """The same for an epoch."""
-        if self._fitwatch_due_at_end:
-            self._fitwatch_due_at_end = False
-            self._save_model()
-        self._fitwatch_logs, self._fitwatch_kept = None, ()
-
-    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
-        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
-        if fit:
-            self._fitwatch_end()
-            self._fitwatch_found = None
-
-    # The backup.
-
-    def _fitwatch_take(self) -> Backup:
-        arrays: list[Any] = []
-        model = self.model  # on JAX, this brings everything up to date
-        companions = self._fitwatch_companion_states().take(arrays)
-        order = self._fitwatch_order
-        state = {
-            "id": os.urandom(8).hex(),
-            "epoch": self._current_epoch,
-            "batch": self._last_batch_seen,
-            "trained": self._fitwatch_trained,
-            "batches_since": self._fitwatch_core.batches_since,
-            "stopped": bool(model.stop_training),
-            "callbacks": companions,
-            "exact": None if order is None else order.take(arrays),
-            **TrainingState(model).take(arrays),
-        }
-        return Backup(state, arrays)
-
-    def _fitwatch_delete(self) -> None:
-        if self._fitwatch_is_remote():
-            super().on_train_end()
-        else:
-            self._fitwatch_folder.delete()
-
-    # Small questions.
-
-    def _fitwatch_is_spoiled(self, logs: Any) -> bool:
-        return self._fitwatch_spoiled_metrics(logs) or self._fitwatch_spoiled_weights()
-
-    def _fitwatch_counts_batches(self) -> bool:
-        own = self._fitwatch_has_own_rule()
-        return own or (self.save_freq != "epoch" and self.save_freq is not False)
-
-    def _fitwatch_has_own_rule(self) -> bool:
-        return type(self)._should_save_on_batch is not BackupAndRestore._should_save_on_batch
-
-    def _fitwatch_is_remote(self) -> bool:
-        return _files.is_remote(self.backup_dir)
-
-    def _fitwatch_is_in_list(self) -> bool:
-        callback_list = self._fitwatch_list()
-        return callback_list is not None and is_surrounded(callback_list, self)
-
-    def _fitwatch_list(self) -> Any:
-        """The list that this callback is in; another callback may have it for itself."""
-        run = self._fitwatch.scope
-        callback_list = None if run is None else run.callback_list
-        is_in = callback_list is not None and any(c is self for c in callback_list.callbacks)
-        return callback_list if is_in else None
-
-    def _fitwatch_waits(self) -> bool:
-        """Whether others have to see the batch or the epoch before there is a backup of it."""
-        if not self._fitwatch_is_in_list():
-            return False
-        companions = self._fitwatch.siblings()
-        behind = companions[next(n for n, c in enumerate(companions) if c is self) + 1 :]
-        return any(has_state(callback, history=self.exact) for callback in behind)
-
-    def __getstate__(self) -> Any:
-        attributes, slots = super().__getstate__()
-        # A copy backs up another fit.
-        own = ("_fitwatch_found", "_fitwatch_order", "_fitwatch_kept")
-        return {name: value for name, value in attributes.items() if name not in own}, slots
-
-    def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state)
-        self._fitwatch_core = copy.copy(self._fitwatch_core)
+            else:
+                self._fitwatch.save(self)

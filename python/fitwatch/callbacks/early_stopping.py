@@ -1,30 +1,24 @@
 """EarlyStopping."""
 
-from contextlib import suppress
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any
 
 import keras
 
-from fitwatch import _check, _core
+from fitwatch import _check
+from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._checkpoint.sharded import refuse_scattered
-from fitwatch._checkpoint.stateful import (
-    integer,
-    optional_number,
-    optional_whole,
-    progress,
-    time,
-    whole,
-)
-from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
-from fitwatch._keras import backend
-from fitwatch._monitors.batch_unit import ByBatch
-from fitwatch._monitors.metric import CoreAttribute, Monitor
-from fitwatch._monitors.specs import directions, watched
-from fitwatch._monitors.stop_messages import Ending
+from fitwatch._distributed.callback import end_fit
+from fitwatch._engine.plan import compiled, is_idle
+from fitwatch._monitors.batch_unit import form
+from fitwatch._monitors.core_attribute import CoreAttribute
+from fitwatch._monitors.metric import Monitor
+from fitwatch._monitors.specs import watched
+from fitwatch._monitors.stopping import Stopping
 
 
-class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  # type: ignore[misc]
+class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[misc]
     """Stops training when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.EarlyStopping`.
@@ -99,23 +93,13 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
         2000
     """
 
-    _core_type = _core.EarlyStopping
-    _rule = ("_is_improvement", "get_monitor_value")
-    _fitwatch_state: ClassVar = {
-        "wait": integer,
-        "best": optional_number,
-        "best_epoch": whole,
-        "best_batch": optional_whole,
-        "stopped_epoch": whole,
-        "stopped_batch": optional_whole,
-        "_fitwatch_seen": whole,
-        "_fitwatch_elapsed": time,
-        "_fitwatch_progress": progress,
-    }
+    _fitwatch_type = Stopping
+    _fitwatch: Stopping
+    async_safe = cached_property(is_idle)  # so that a subclass may set it
+    state_dict = state_dict
+    load_state_dict = load_state_dict
 
-    best_weights: Any
-    # Those of a backup, until the first epoch begins.
-    _fitwatch_loaded_weights: list[Any] | None = None
+    stop_reason: str | None = None
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()
     baseline = CoreAttribute[float | None](as_given=True)
@@ -143,22 +127,21 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
         max_time: Any = None,
         divergence_threshold: Any = None,
     ) -> None:
-        metrics = watched(monitor, mode, min_delta, baseline, divergence_threshold)
-        self._fitwatch_watched = metrics
-        self._fitwatch_unit = _check.unit(unit, [metric.name for metric in metrics])
-        self._fitwatch_max_time = _check.seconds("max_time", max_time)
-        relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
-        self._fitwatch_relative = relative
+        own = self._fitwatch
+        metrics = own.watched = watched(monitor, mode, min_delta, baseline, divergence_threshold)
+        own.batches.unit = _check.unit(unit, [metric.name for metric in metrics])
+        own.batches.max_time = _check.seconds("max_time", max_time)
+        own.relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
         halflife = _check.halflife(halflife)
-        self._fitwatch_extended = (
+        own.extended = (
             len(metrics) > 1
             or unit == "batch"
             or halflife is not None
-            or relative
+            or own.relative
             or metrics[0].divergence_threshold is not None
         )
         either = _check.choice("combine", combine, "all", "any") == "any"
-        self._fitwatch_core.watch(len(metrics), either, halflife)
+        own.core.watch(len(metrics), either, halflife)
         first = metrics[0]
         super().__init__(
             monitor=first.name,
@@ -173,35 +156,54 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        if self._fitwatch_stop_reason is not None:
-            self.stop_reason = self._fitwatch_stop_reason = None
+        own = self._fitwatch
+        if own.reason is not None:
+            self.stop_reason = own.reason = None
         if self.restore_best_weights:
             refuse_scattered(self, self._model)
-        self._fitwatch_own_words = self._fitwatch_extended
-        self._fitwatch_core.reset()
-        self._fitwatch_begin_batches(prompt=self.restore_best_weights)
+        own.own_words = own.extended
+        own.core.reset()
+        own.batches.begin(self, prompt=self.restore_best_weights)
         super().on_train_begin(logs)
+
+    @compiled(form)
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Lets the core decide on the values of the batch, and does what it says."""
+        super().on_train_batch_end(batch, logs)
+        self._fitwatch.batches.see(self, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Lets the core decide on the epoch's values, and does what it says."""
-        if self._fitwatch_unit == "batch" or self._fitwatch_timed_out():
+        own = self._fitwatch
+        if own.batches.unit == "batch" or own.is_timed_out():
             return
         if self.monitor_op is None:
             self._set_monitor_op()
         logs = rank_aware.agreed(self, logs)
-        if self._fitwatch_extended:
-            self._require_core()
-            values = [self._fitwatch_value(name, logs) for name in self._fitwatch_metrics()]
-            self._apply(self._fitwatch_core.update(int(epoch), values), epoch)
-            return
-        if not self._core_decides():
+        if own.extended:
+            own.require_core(self)
+            values = own.values(self, logs or {})
+        elif not own.core_decides(self):
             super().on_epoch_end(epoch, logs)
             return
-        current = self.get_monitor_value(logs)
-        if type(current) is float:
-            self._apply(self._fitwatch_core.update(int(epoch), [current]), epoch)
-        elif current is not None:
-            super().on_epoch_end(epoch, logs)
+        else:
+            current = self.get_monitor_value(logs)
+            if current is None:
+                return
+            if type(current) is not float:
+                super().on_epoch_end(epoch, logs)
+                return
+            values = [current]
+        own.carry_out(self, own.core.update(int(epoch), values), epoch)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Says why training was stopped, and restores the best weights."""
+        if self._fitwatch.own_words:
+            self._fitwatch.end(self)
+            end_fit(self)
+            return
+        with rank_aware.quietly(self):
+            super().on_train_end(logs)
 
     def get_monitor_value(self, logs: Any) -> Any:
         """The monitored value in `logs`; one warning in a fit tells that it is missing.
@@ -219,191 +221,11 @@ class EarlyStopping(ByBatch, Monitor, Ending, keras.callbacks.EarlyStopping):  #
         """
         value = (logs or {}).get(self.monitor)
         if value is None:
-            self._report_missing(logs or {})
+            self._fitwatch.report_missing(self, logs or {})
         return value
 
-    def _fitwatch_value(self, name: str, logs: Any) -> float | None:
-        number = backend.to_number((logs or {}).get(name))
-        if isinstance(number, float):
-            return number
-        self._report_missing(logs or {}, name)
-        return None
-
-    def _fitwatch_metrics(self) -> list[str]:
-        return [metric.name for metric in self._fitwatch_watched]
-
     def _set_monitor_op(self) -> None:
-        if not self._fitwatch_extended:
+        if self._fitwatch.extended:
+            self._fitwatch.judge(self, super()._set_monitor_op)
+        else:
             super()._set_monitor_op()
-            return
-        metrics = self._fitwatch_watched
-        rules = [
-            (
-                larger,
-                abs(of.min_delta) * (1 if larger else -1),
-                of.baseline,
-                of.divergence_threshold,
-            )
-            for larger, of in zip(
-                directions(self, metrics, super()._set_monitor_op), metrics, strict=True
-            )
-        ]
-        # The first one may have been assigned to since.
-        larger, _, _, threshold = rules[0]
-        rules[0] = (larger, self.min_delta, self.baseline, threshold)
-        self._fitwatch_core.judge(rules, self._fitwatch_relative)
-
-    def _apply(self, decision: Decision, epoch: int, batch: int | None = None) -> None:
-        if decision == Decision.IGNORE:
-            return
-        improved = decision in (Decision.IMPROVED, Decision.STOP_ON_BEST)
-        # As Keras has it, the first epoch that counts is better than none.
-        first = self.best_weights is None and batch is None
-        if self.restore_best_weights and (improved or first):
-            self.best_weights = self.model.get_weights()
-            self.best_epoch = epoch
-            if batch is not None:
-                self._fitwatch_best_at = self._fitwatch_where(batch)
-        if decision in (Decision.STOP, Decision.STOP_ON_BEST):
-            where = f"Epoch {epoch + 1}" if batch is None else self._fitwatch_where(batch)
-            self._fitwatch_stop(where, self._fitwatch_why())
-
-    def _fitwatch_act(self, decision: Decision, batch: int) -> None:
-        self._apply(decision, self._fitwatch_epoch(), batch)
-
-    def _fitwatch_time_is_over(self, batch: int) -> None:
-        if self._fitwatch_stop_reason is not None:
-            return
-        epoch = self._fitwatch_epoch()
-        if self._fitwatch_unit == "batch":
-            last = self._fitwatch_seen - 1
-            where = self._fitwatch_where(last)
-            self._fitwatch_core.stop(epoch, last)
-        else:
-            where = f"Epoch {epoch + 1}, batch {batch + 1}"
-            self._fitwatch_core.stop(epoch, None)
-        self._fitwatch_own_words = True
-        self._fitwatch_stop(where, f"{self._fitwatch_max_time:g} seconds have passed")
-
-    def _fitwatch_timed_out(self) -> bool:
-        """Whether the epoch was cut short, and says nothing."""
-        reason = self._fitwatch_stop_reason
-        return reason is not None and reason.endswith("have passed")
-
-    def _fitwatch_stop(self, where: str, why: str) -> None:
-        if self._fitwatch_stop_reason is None:
-            self.stop_reason = self._fitwatch_stop_reason = why
-            self._fitwatch_stopped_at = where
-        rank_aware.stop_training(self)
-
-    def _fitwatch_is_needed(self) -> bool:
-        return self.restore_best_weights
-
-    def _fitwatch_why(self) -> str:
-        metrics = self._fitwatch_metrics()
-        diverged = self._fitwatch_core.diverged()
-        if diverged:
-            return f"{metrics[diverged[0]]} has diverged"
-        # Where a subclass has a rule of its own, the core knows of none.
-        stalled = self._fitwatch_core.stalled() or [0]
-        names = [metrics[number] for number in stalled]
-        have = "has" if len(names) == 1 else "have"
-        units = "batches" if self._fitwatch_unit == "batch" else "epochs"
-        return f"{', '.join(names)} {have} not improved for {self.patience:g} {units}"
-
-    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
-        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
-        # Ctrl-C is a way to end the training; after an exception the weights are left as they are.
-        # One process alone cannot set weights that are those of all.
-        if fit and interrupted and rank_aware.agreement(self) is None:
-            self._fitwatch_restore()
-
-    # A training that was stopped, and is taken up again.
-
-    def _fitwatch_still_stops(self) -> str | None:
-        """Why a training whose state was loaded would be stopped at once; None if it would not.
-
-        Judged by the arguments as they are now: there may be more patience.
-        """
-        time = self._fitwatch_max_time
-        if time is not None and self._fitwatch_elapsed >= time:
-            return f"{time:g} seconds have passed"
-        if any(metric.divergence_threshold is not None for metric in self._fitwatch_watched):
-            with suppress(ValueError):  # a metric that is not known before the first batch
-                self._set_monitor_op()
-        if any(map(self._overridden, self._rule)):
-            stops = self.wait >= max(self.patience, 1)  # Keras's own code has decided
-        else:
-            stops = self._fitwatch_core.still_stops()
-        return self._fitwatch_why() if stops else None
-
-    def _fitwatch_had_stopped(self) -> bool:
-        """Whether it was this callback that has stopped the training whose state was loaded."""
-        stalled = bool(self._fitwatch_core.stalled())
-        diverged = any(one[5] is not None for one in self._fitwatch_core.progress)
-        return stalled or diverged or self.stopped_epoch > 0 or self.stopped_batch is not None
-
-    def _fitwatch_forget_stop(self) -> None:
-        """Called when such a training goes on all the same."""
-        progress = [(*one[:5], None) for one in self._fitwatch_core.progress]
-        gone = {"stopped_epoch": 0, "stopped_batch": None, "_fitwatch_progress": progress}
-        self._fitwatch_loaded = {**(self._fitwatch_loaded or {}), **gone}
-        self._fitwatch_set(self._fitwatch_loaded)
-
-    # The state.
-
-    def _fitwatch_arrays(self) -> list[Any]:
-        return list(self.best_weights or [])
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Sets the state: the next `fit()`, or one that is just beginning, goes on from it.
-
-        Args:
-            state: What `state_dict()` gave. Best weights are no part of it.
-
-        Raises:
-            TypeError: `state` is no dict.
-            ValueError: It is no state of this class, or of other metrics or another version, or
-                damaged. Nothing has been changed then.
-
-        Example:
-            >>> from fitwatch.callbacks import EarlyStopping
-            >>> before, after = EarlyStopping("loss"), EarlyStopping("loss")
-            >>> before.wait = 3
-            >>> after.load_state_dict(before.state_dict())
-            >>> after.wait
-            3
-        """
-        self._fitwatch_loaded_weights = None
-        super().load_state_dict(state)
-
-    def _fitwatch_load_arrays(self, arrays: list[Any]) -> None:
-        self._fitwatch_loaded_weights = arrays or None
-
-    def _fitwatch_set(self, values: dict[str, Any]) -> None:
-        super()._fitwatch_set(values)
-        if self._fitwatch_loaded_weights is not None:
-            self.best_weights = self._fitwatch_loaded_weights
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Called when an epoch begins."""
-        super().on_epoch_begin(epoch, logs)
-        self._fitwatch_loaded_weights = None
-
-    def _fitwatch_checked(self, state: Any) -> dict[str, Any]:
-        values = super()._fitwatch_checked(state)
-        found, metrics = len(values["_fitwatch_progress"]), self._fitwatch_metrics()
-        if found != len(metrics):
-            raise ValueError(
-                f"state of EarlyStopping is one of {found} metrics; this one has "
-                f"{len(metrics)}: {', '.join(metrics)}."
-            )
-        return values
-
-    @property
-    def _fitwatch_progress(self) -> Any:
-        return self._fitwatch_core.progress
-
-    @_fitwatch_progress.setter
-    def _fitwatch_progress(self, progress: Any) -> None:
-        self._fitwatch_core.progress = progress

@@ -1,29 +1,16 @@
 """History."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 
-from fitwatch._checkpoint.stateful import Stateful, from_json, whole
+from fitwatch._checkpoint.history_state import Epochs
+from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._keras import trainer
 
 
-def _epochs(value: Any) -> list[int]:
-    """A list of whole numbers."""
-    if not isinstance(value, list):
-        raise ValueError("a list of whole numbers")
-    return [whole(epoch) for epoch in value]
-
-
-def _history(value: Any) -> dict[str, list[Any]]:
-    """A dict of lists."""
-    if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
-        raise ValueError("a dict of lists")
-    return {name: from_json(values) for name, values in value.items()}
-
-
-class History(Stateful, FitwatchCallback, keras.callbacks.History):  # type: ignore[misc]
+class History(FitwatchCallback, keras.callbacks.History):  # type: ignore[misc]
     """Keeps the logs of every epoch; `fit()` returns one.
 
     Same attributes as `keras.callbacks.History`. In a second `fit()` it goes on with `history` and
@@ -50,7 +37,10 @@ class History(Stateful, FitwatchCallback, keras.callbacks.History):  # type: ign
         ([0], {'loss': [0.5]})
     """
 
-    _fitwatch_state: ClassVar = {"epoch": _epochs, "history": _history}
+    _fitwatch_type = Epochs
+    _fitwatch: Epochs
+    state_dict = state_dict
+    load_state_dict = load_state_dict
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +55,3 @@ class History(Stateful, FitwatchCallback, keras.callbacks.History):  # type: ign
         model = trainer.model_of(self)
         if model is not None:
             model.history = self
-
-    def _fitwatch_set(self, values: dict[str, Any]) -> None:
-        self.epoch = list(values["epoch"])
-        self.history = {name: list(series) for name, series in values["history"].items()}

@@ -1,30 +1,21 @@
 """LearningRateScheduler."""
 
-import inspect
-import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
-import numpy as np
 
-from fitwatch import _check, _core
-from fitwatch._checkpoint.stateful import Stateful, whole
+from fitwatch import _check
+from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._distributed import rank_aware
-from fitwatch._distributed.callback import FitwatchCallback
-from fitwatch._distributed.output import print_message
-from fitwatch._distributed.rank_aware import Agreeing
+from fitwatch._distributed.callback import FitwatchCallback, begin_epoch
 from fitwatch._engine.plan import compiled, is_idle
-from fitwatch._keras import backend, learning_rate, trainer
+from fitwatch._keras import learning_rate
+from fitwatch._monitors.rate_schedule import Schedule, form
 
 
-class LearningRateScheduler(
-    Stateful,
-    Agreeing,
-    FitwatchCallback,
-    keras.callbacks.LearningRateScheduler,  # type: ignore[misc]
-):
+class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateScheduler):  # type: ignore[misc]
     """Sets the learning rate by a function of the epoch, or of the batch.
 
     Same arguments, rates, messages and logs as `keras.callbacks.LearningRateScheduler`.
@@ -64,10 +55,11 @@ class LearningRateScheduler(
         0.0005
     """
 
+    _fitwatch_type = Schedule
+    _fitwatch: Schedule
     async_safe = cached_property(is_idle)  # so that a subclass may set it
-    _fitwatch_state: ClassVar = {"step": whole}
-    # The schedule, and whether it takes the rate.
-    _fitwatch_form: tuple[Any, bool] | None = None
+    state_dict = state_dict
+    load_state_dict = load_state_dict
 
     def __init__(
         self, schedule: Callable[..., Any], verbose: int = 0, *, unit: str = "epoch"
@@ -76,120 +68,54 @@ class LearningRateScheduler(
             raise TypeError(f"schedule must be a function of the epoch and rate; got {schedule!r}.")
         super().__init__(schedule, verbose=_check.verbosity("verbose", verbose))
         self.unit = _check.choice("unit", unit, "epoch", "batch")
-        self._fitwatch_start_over()
 
     @property
     def step(self) -> int:
         """Batches that this `fit()` has trained."""
-        return self._fitwatch_step
+        return self._fitwatch.step
 
     @step.setter
     def step(self, step: int) -> None:
-        self._fitwatch_step = self._fitwatch_epoch_start = int(step)
+        self._fitwatch.step = self._fitwatch.epoch_start = int(step)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        self._fitwatch_start_over()
+        self._fitwatch.start_over()
         learning_rate.prepare(self)
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Sets the rate, if the schedule is one of epochs."""
-        self._fitwatch_epoch_start = self._fitwatch_step
-        self._fitwatch_report_due = self.verbose > 0
+        own = self._fitwatch
+        own.epoch_start = own.step
+        own.report_due = self.verbose > 0
+        begin_epoch(self, epoch)
         if self.unit == "epoch":
             for optimizer, name in learning_rate.optimizers(self.model.optimizer):
                 rate = self._update_optimizer_lr(optimizer, epoch)
-                self._fitwatch_report(f"Epoch {epoch + 1}", name, rate)
-        else:
-            self._fitwatch_loaded = None
+                own.report(self, f"Epoch {epoch + 1}", name, rate)
 
-    @compiled("_fitwatch_compile")
+    @compiled(form)
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Sets the rate, if the schedule is one of batches."""
         super().on_train_batch_begin(batch, logs)
-        if self.unit == "epoch":
-            return
-        self._fitwatch_step = self._fitwatch_epoch_start + batch
-        model = trainer.model_of(self)
-        readable = trainer.is_synced(model)
-        for optimizer, name in learning_rate.optimizers(model.optimizer):
-            known = self._fitwatch_rates.get(name)
-            held = known[1] if known and not readable else learning_rate.rate_of(optimizer)
-            rate = self._fitwatch_ask(self._fitwatch_step, held)
-            # The same again is no change: what it holds is what it was given, rounded.
-            if rate != held and (rate, held) != known:
-                # Asking for `model` brings its variables up to date, where the trainer has them.
-                self.model.optimizer  # noqa: B018
-                optimizer.learning_rate = rate
-                held = learning_rate.rate_of(optimizer)
-            self._fitwatch_rates[name] = (rate, held)
-            if self._fitwatch_report_due:
-                self._fitwatch_report(f"Step {self._fitwatch_step}", name, rate)
-        self._fitwatch_report_due = False
+        if self.unit == "batch":
+            self._fitwatch.set_rate(self, batch)
 
-    @compiled("_fitwatch_compile")
+    @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches."""
         super().on_train_batch_end(batch, logs)
         # With several steps in one call, Keras counts a last call that has fewer as a whole one.
         steps = (self.params or {}).get("steps") or batch + 1
-        self._fitwatch_step = self._fitwatch_epoch_start + min(batch + 1, steps)
+        self._fitwatch.step = self._fitwatch.epoch_start + min(batch + 1, steps)
 
     def _update_optimizer_lr(self, optimizer: Any, epoch: int) -> Any:
         if not hasattr(optimizer, "learning_rate"):
             raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
-        rate = self._fitwatch_ask(epoch, learning_rate.rate_of(optimizer))
+        rate = self._fitwatch.ask(self, epoch, learning_rate.rate_of(optimizer))
         agreement = rank_aware.agreement(self)
         if agreement is not None and agreement.shares(self):
             rate = agreement.chiefs(f"the learning rate of epoch {epoch}", float(rate))
         optimizer.learning_rate = rate
         return rate
-
-    def _fitwatch_report(self, where: str, name: str, rate: Any) -> None:
-        if self.verbose > 0:
-            whose = f"{name} " if name else ""
-            said = f"{where}: LearningRateScheduler setting {whose}learning rate to {rate}."
-            print_message(f"\n{said}")
-
-    def _fitwatch_is_needed(self) -> bool:
-        return True
-
-    def _fitwatch_ask(self, step: int, rate: float) -> Any:
-        """What the schedule says: a float, of Python or NumPy as it came."""
-        if self._fitwatch_form is None or self._fitwatch_form[0] is not self.schedule:
-            self._fitwatch_form = (self.schedule, _takes_rate(self.schedule))
-        arguments = (step, rate) if self._fitwatch_form[1] else (step,)
-        returned = self.schedule(*arguments)
-        if isinstance(returned, (str, bytes, bool)) or getattr(returned, "shape", ()) != ():
-            value = None
-        else:
-            value = backend.to_number(returned)
-        if not isinstance(value, float) or not 0 <= value < math.inf:
-            what = "step" if self.unit == "batch" else "epoch"
-            raise ValueError(
-                f"schedule must return a finite number of 0 or more; for {what} {step} it returned "
-                f"{returned!r}."
-            )
-        return returned if isinstance(returned, np.floating) else value
-
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        return None if self.unit == "epoch" else NotImplemented
-
-    def _fitwatch_start_over(self) -> None:
-        self._fitwatch_step = self._fitwatch_epoch_start = 0
-        self._fitwatch_report_due = False
-        # What each optimizer was given last, and what it holds since.
-        self._fitwatch_rates: dict[str, tuple[Any, float]] = {}
-
-
-def _takes_rate(schedule: Callable[..., Any]) -> bool:
-    """Whether a schedule takes the current rate besides the epoch."""
-    try:
-        # As it is called: what a decorator wraps may take something else.
-        inspect.signature(schedule, follow_wrapped=False).bind(0, 0.0)
-    except TypeError:
-        return False
-    except ValueError:  # a builtin that does not tell
-        return True
-    return True

@@ -1,25 +1,21 @@
 """LossHistory."""
 
-import copy
 import importlib.util
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from fitwatch import _check, _core, _files
-from fitwatch._checkpoint.stateful import Stateful
+from fitwatch import _check, _files
+from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
-from fitwatch._engine.step_user import OwnLosses
-from fitwatch._keras import backend, learning_rate, trainer
-from fitwatch._keras.optimizer import has_schedule
-from fitwatch._sinks.loss_record import READERS, LossRecord
-from fitwatch._warn import warn
+from fitwatch._sinks.loss_record import LossRecord
+from fitwatch._sinks.loss_recorder import Recording, form
 
 
-class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callback):  # type: ignore[misc]
+class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the loss that every batch really had, and plots it.
 
     The loss is the one that the train step hands to Keras's loss tracker: all outputs, added losses
@@ -71,13 +67,10 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
         ((1,), 'logs')
     """
 
-    _fitwatch_state: ClassVar = READERS
-    # Whether the epoch that begins has begun before, in a run that this one goes on from.
-    _fitwatch_is_inside = False
-    _missing_reported: bool
-    _record: LossRecord
-    # The learning rate when it was last looked at.
-    _rate: float | None = None
+    _fitwatch_type = Recording
+    _fitwatch: Recording
+    state_dict = state_dict
+    load_state_dict = load_state_dict
 
     def __init__(
         self,
@@ -108,19 +101,19 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
         self.xlabel = _check.text("xlabel", xlabel, empty=True)
         self.ylabel = _check.text("ylabel", ylabel, empty=True)
         self.loss = _check.choice("loss", loss, "batch", "running")
-        self._start_over()
+        self._fitwatch.start_over(self)
 
     @property
     def losses(self) -> NDArray[np.float32]:
         """The losses that are kept, in order: a read-only copy, shape `(batches,)`."""
         self._fitwatch.drain()
-        return self._record.losses()
+        return self._fitwatch.record.losses()
 
     @property
     def kind(self) -> str:
         """What is kept: losses of a `"batch"` each, `"running"` means, or a loop's own `"logs"`."""
-        self._note_kind()
-        return self._record.kind
+        self._fitwatch.note_kind(self)
+        return self._fitwatch.record.kind
 
     def epoch(self, epoch: int) -> NDArray[np.float32]:
         """The losses of one epoch.
@@ -136,7 +129,7 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
             IndexError: The epoch was not trained.
         """
         self._fitwatch.drain()
-        return self._record.losses(*self._record.span(epoch))
+        return self._fitwatch.record.losses(*self._fitwatch.record.span(epoch))
 
     def to_pandas(self) -> Any:
         """The losses as a table. Needs pandas.
@@ -154,7 +147,7 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
             ['epoch', 'loss']
         """
         self._fitwatch.drain()
-        return self._record.to_pandas()
+        return self._fitwatch.record.to_pandas()
 
     def save(self, path: Any) -> None:
         """Writes what was recorded into a file of NumPy's format `.npz`, whole or not at all.
@@ -185,8 +178,8 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
         if _files.is_remote(path):
             raise ValueError(f"path must be a local file; got {path!r}.")
         _files.ensure_writable("path", path)
-        self._note_kind()
-        self._record.save(path)
+        self._fitwatch.note_kind(self)
+        self._fitwatch.record.save(path)
 
     @classmethod
     def load(cls, path: Any) -> "LossHistory":
@@ -205,7 +198,7 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
         """
         record = LossRecord.load(_check.path("path", path))
         history = cls(capacity=record.series.capacity)
-        history._record = record
+        history._fitwatch.record = record
         return history
 
     def save_plot(self, path: Any, *, epoch: int | None = None) -> None:
@@ -236,8 +229,8 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
         from fitwatch._view import plot
         from fitwatch._view.curve import curve_of
 
-        self._note_kind()
-        curve = curve_of(self._record, epoch)
+        self._fitwatch.note_kind(self)
+        curve = curve_of(self._fitwatch.record, epoch)
         title = self.title
         if title is None:
             title = "Loss" if epoch is None else "Loss in epoch {epoch}"
@@ -251,141 +244,23 @@ class LossHistory(OwnLosses, Stateful, FitwatchCallback, keras.callbacks.Callbac
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over."""
-        self._fitwatch.detach()
-        self._start_over()
-        self._fitwatch_watch()
+        self._fitwatch.begin(self)
         super().on_train_begin(logs)
-        if self.plot is not None and self._fitwatch_plots():
+        if self.plot is not None and not self._fitwatch.is_silent:
             _files.ensure_writable("plot", self.plot)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes where the epoch begins, and whether the learning rate has come down."""
-        super().on_epoch_begin(epoch, logs)
-        start, stop = self._record.epochs.get(epoch, (0, 0))
-        if not self._fitwatch_is_inside or stop is not None:
-            start = len(self._record.series)
-        self._record.epochs[epoch] = (start, None)
-        self._fitwatch_is_inside = False
-        self._look_at_rate()
-
-    def _fitwatch_begin_inside(self, trained: int) -> None:
-        self._fitwatch_is_inside = True
-
-    @compiled("_fitwatch_compile")
+    @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keeps the losses of the batches that were trained."""
         super().on_train_batch_end(batch, logs)
-        self._fitwatch.drain()
-        losses = self._fitwatch_own_losses()
-        for loss in losses:
-            self._record.series.append(loss)
-        if not losses:
-            self._keep_logged(batch, logs)
+        self._fitwatch.see(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch ends, and plots it if a picture of each is asked for."""
-        validation = backend.to_number((logs or {}).get("val_loss"))
-        self._record.end_epoch(epoch, validation if isinstance(validation, float) else None)
-        if self._plots_epochs():
-            self._try_plot(epoch)
+        self._fitwatch.end_epoch(self, epoch, logs or {})
 
     def on_train_end(self, logs: Any = None) -> None:
         """Plots the run, if one picture of it is asked for."""
-        self._note_kind()
+        self._fitwatch.note_kind(self)
         super().on_train_end(logs)
-        self._plot_run()
-
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if not self._fitwatch.attach(recorder):
-            return NotImplemented
-        sink = _core.Losses(self._record.series, "loss", self._fitwatch_losses)
-        return sink, self._keep_logged
-
-    def _fitwatch_release(self) -> None:
-        self._note_kind()
-        super()._fitwatch_release()
-
-    def _fitwatch_note_rate(self, batch: int, before: float | None, after: float | None) -> None:
-        self._rate = after
-        if before is not None and after is not None and after < before:
-            self._record.rate_drops.append((batch, before, after))
-
-    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
-        super()._fitwatch_abandon(fit=fit, interrupted=interrupted)
-        if fit and interrupted:
-            self._plot_run()
-
-    def _keep_logged(self, batch: int, logs: Any) -> None:
-        try:
-            self._record.series.append(logs["loss"])
-        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
-            self._report_missing(logs)
-
-    def _note_kind(self) -> None:
-        self._fitwatch.drain()
-        losses = self._fitwatch_losses
-        if losses is not None and (losses.trained or not losses.exact):
-            inexact = self._fitwatch_inexact or not losses.exact
-            self._record.kind = "running" if inexact else "batch"
-        elif self.loss == "running" and self._fitwatch.nested.fitting:
-            self._record.kind = "running"
-
-    def _look_at_rate(self) -> None:
-        model = trainer.model_of(self)
-        optimizer = getattr(model, "optimizer", None)
-        # What falls all the time has no drops to speak of.
-        if optimizer is None or has_schedule(optimizer):
-            return
-        rate = learning_rate.first_rate(model)
-        self._fitwatch_note_rate(len(self._record.series), self._rate, rate)
-
-    def _fitwatch_plots(self) -> bool:
-        """Whether there is a picture to make, and this process makes it."""
-        return self.plot is not None and not self._fitwatch.is_silent
-
-    def _plots_epochs(self) -> bool:
-        own = self._fitwatch_plots()
-        return own and self.plot is not None and "epoch" in _files.fields("plot", self.plot)
-
-    def _plot_run(self) -> None:
-        if self._fitwatch_plots() and not self._plots_epochs():
-            self._try_plot(None)
-
-    def _try_plot(self, epoch: int | None) -> None:
-        try:
-            self.save_plot(str(self.plot).format(epoch=epoch), epoch=epoch)
-        except Exception as error:
-            # A picture is not worth a training run, whatever is wrong with it.
-            what = "the run" if epoch is None else f"epoch {epoch}"
-            warn(f"LossHistory: no plot of {what}: {error}")
-
-    def _fitwatch_take(self) -> dict[str, Any]:
-        self._note_kind()
-        return self._record.state()
-
-    def _fitwatch_set(self, values: dict[str, Any]) -> None:
-        self._record = LossRecord(self.capacity)
-        self._record.restore(values)
-        self._fitwatch_inexact = values["kind"] != "batch" and len(self._record.series) > 0
-
-    def _report_missing(self, logs: Any) -> None:
-        if not self._missing_reported:
-            self._missing_reported = True
-            there = (", ".join(logs) if isinstance(logs, dict) else "") or "none"
-            warn(
-                "LossHistory: no 'loss' that is a number among the logs of a batch. "
-                f"Available: {there}."
-            )
-
-    def _start_over(self) -> None:
-        self._record = LossRecord(self.capacity)
-        self._rate = None
-        self._missing_reported = False
-
-    def __getstate__(self) -> Any:
-        self._note_kind()
-        return super().__getstate__()
-
-    def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state)
-        self._record = copy.copy(self._record)
+        self._fitwatch.plot_run(self)

@@ -1,31 +1,20 @@
 """ModelCheckpoint."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 
-from fitwatch import _check, _core, _files
-from fitwatch._checkpoint import due_saves
-from fitwatch._checkpoint.best_in_file import KeepsBest
-from fitwatch._checkpoint.save_decisions import SaveDecisions
-from fitwatch._checkpoint.saver import Done, Saves, last_path
-from fitwatch._checkpoint.stateful import optional_number, optional_whole, whole
-from fitwatch._distributed import rank_aware
-from fitwatch._distributed.output import print_message
+from fitwatch import _check, _files
+from fitwatch._checkpoint import saver
+from fitwatch._checkpoint.run_state import load_state_dict, state_dict
+from fitwatch._checkpoint.saver import last_path
 from fitwatch._engine.plan import compiled
-from fitwatch._monitors.metric import CoreAttribute, Monitor
-from fitwatch._monitors.nan_guard import Guarded
+from fitwatch._monitors.checkpointing import Checkpointing, form
+from fitwatch._monitors.core_attribute import CoreAttribute
+from fitwatch._monitors.metric import Monitor
 
 
-class ModelCheckpoint(  # type: ignore[misc]
-    SaveDecisions,
-    KeepsBest,
-    Saves,
-    Guarded,
-    Monitor,
-    keras.callbacks.ModelCheckpoint,  # type: ignore[misc]
-):
+class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
@@ -125,14 +114,14 @@ class ModelCheckpoint(  # type: ignore[misc]
         'epoch'
     """
 
-    _core_type = _core.Checkpoint
-    _fitwatch_state: ClassVar = {
-        "best": optional_number,
-        "_batches_seen_since_last_saving": whole,
-        "_last_batch_seen": optional_whole,
-        "_fitwatch_due_saves": due_saves.read,
-    }
-    _fitwatch_added: ClassVar = frozenset(["_fitwatch_due_saves"])
+    _fitwatch_type = Checkpointing
+    _fitwatch: Checkpointing
+    state_dict = state_dict
+    load_state_dict = load_state_dict
+
+    max_to_keep: int | None
+    save_on_background: bool
+    save_last: bool
 
     # The names that Keras has for them.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
@@ -155,7 +144,6 @@ class ModelCheckpoint(  # type: ignore[misc]
         save_last: bool = False,
         save_on_background: bool = False,
     ) -> None:
-        self._fields_checked = False
         filepath = _check.path("filepath", filepath)
         fields = _files.fields("filepath", filepath)
         save_best_only = _check.flag("save_best_only", save_best_only)
@@ -182,11 +170,11 @@ class ModelCheckpoint(  # type: ignore[misc]
                     f"save_interval_epochs needs save_freq='epoch'; got save_freq={save_freq!r}."
                 )
         save_weights_only = _check.flag("save_weights_only", save_weights_only)
-        self._fitwatch_check_saves(
-            filepath, fields, save_weights_only, max_to_keep, save_on_background, save_last
+        saver.check(
+            self, filepath, fields, save_weights_only, max_to_keep, save_on_background, save_last
         )
         threshold = _check.threshold("initial_value_threshold", initial_value_threshold)
-        self._fitwatch_best_in_file = threshold == "file"
+        self._fitwatch.best_in_file.is_wanted = threshold == "file"
         if threshold == "file":
             if not save_best_only or fields or _files.is_remote(filepath):
                 raise ValueError(
@@ -208,183 +196,58 @@ class ModelCheckpoint(  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Makes the folder, so that a path that cannot be written is known before training."""
+        self._fitwatch.begin(self)
         super().on_train_begin(logs)
-        self._fields_checked = False
         if not self._fitwatch.is_silent:
             _files.ensure_writable("filepath", self.filepath)
             if self.save_last:
                 _files.ensure_writable("save_last", last_path(self.filepath))
-        if self.save_interval_seconds is not None:
-            self._fitwatch_interval = _core.Interval(self.save_interval_seconds)
-        self._fitwatch_threshold = None
-        if self._fitwatch_best_in_file and not self._fitwatch_goes_on:
-            self._fitwatch_take_threshold()
+        self._fitwatch.begin_run(self)
 
-    @compiled("_fitwatch_compile")
+    @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if batches or seconds count and enough have passed (or a subclass says so)."""
-        by_batch = self.save_freq != "epoch" or self._fitwatch_interval is not None
-        self._fitwatch_due.last_batch = batch
-        if by_batch and not self._fields_checked:
-            # The first save may be hours away: a field that no metric has is an error now.
-            if not self._fitwatch_fields_to_come(batch, logs or {}):
-                self._get_file_path(getattr(self, "_current_epoch", 0), batch, logs)
-            self._fields_checked = True
+        decisions = self._fitwatch.decisions
+        decisions.due.last_batch = batch
+        if decisions.counts_batches(self):
+            decisions.check_fields(self, batch, logs or {})
         if self._should_save_on_batch(batch):
-            self._save_on_batch(batch, logs)
-        self._fitwatch_see_batches()
+            self._fitwatch.save_on_batch(self, batch, logs)
+        decisions.see_batches(self)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, if that is due at the end of this epoch."""
-        self._fitwatch_saver.settle(wait=False)
-        if self.monitor_op is None and (self._fitwatch_interval is None or self._fitwatch_judged()):
-            self._set_monitor_op()  # the metrics are built by now
-        self._fitwatch_check_validation_fields(epoch, logs or {})
-        put_off = self._fitwatch_take_put_off(epoch)
-        by_epoch = self._fitwatch_counts_epochs() and not (epoch + 1) % (
-            self.save_interval_epochs or 1
-        )
-        batch = self._fitwatch_last_batch() if put_off or self._fitwatch_sees_batches() else None
-        if by_epoch and self.save_interval_seconds is not None:
-            # The list plans with it when the next epoch begins.
-            self._fitwatch_interval = _core.Interval(self.save_interval_seconds)
-        if put_off or by_epoch:
-            self._save_model(epoch=epoch, batch=batch, logs=rank_aware.agreed(self, logs))
-        names = _files.fields("filepath", self.filepath) - {"epoch", "batch"}
-        self._fitwatch_due.end_epoch({*names, *self._fitwatch_judged()}, logs or {})
-        self._fitwatch_due.last_batch = None
-
-    def _fitwatch_compile(self, recorder: _core.Recorder) -> Any:
-        if self._overridden("_should_save_on_batch") or self._attribute_redefined():
-            return NotImplemented
-        if self._fitwatch_interval is not None:
-            self._fitwatch_interval.hook = not self._fields_checked or self._fitwatch_sees_batches()
-            return self._fitwatch_interval, self._save_on_batch
-        if self.save_freq == "epoch":
-            return None
-        # The first batch goes through the hook, which checks the fields of the path.
-        due = _core.Due(self._fitwatch_core, self, first=not self._fields_checked)
-        return due, self._save_on_batch
-
-    def _save_on_batch(self, batch: int, logs: Any) -> None:
-        if self._fitwatch_waits(batch, logs or {}):
-            self._fitwatch_due.is_put_off = True
-            self._fitwatch_due.last_batch = batch
-            self._fitwatch_see_batches()
-            if self.save_last and not self._fitwatch.is_silent:
-                self._fitwatch_save_guarded_last(self._current_epoch, logs)
-            return
-        if self.monitor_op is None and self._fitwatch_judged():
-            self._set_monitor_op()
-        logs = self._fitwatch_agreed_inside(logs)
-        self._save_model(epoch=self._current_epoch, batch=batch, logs=logs)
+        self._fitwatch.end_epoch(self, epoch, logs)
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
-        self._fitwatch_saver.settle(wait=False)
-        logs = logs or {}
-        to_come = self._fitwatch_fields_to_come(batch, logs)
-        if self._fitwatch.is_silent:
-            if not to_come:
-                self._fitwatch_follow(logs)
-            return
-        if self._fitwatch_spoiled_metrics(logs):
-            return
-        if to_come:
-            self._fitwatch_report_fields(to_come)
-        else:
-            if self._fitwatch_is_unjudged(logs):
-                self._report_missing(logs)
-            if self._fitwatch_save_if_wanted(epoch, batch, logs):
-                return
-        if self.save_last:
-            self._fitwatch_save_guarded_last(epoch, logs)
-
-    def _fitwatch_save_if_wanted(self, epoch: int, batch: int | None, logs: Any) -> bool:
-        if self._fitwatch_is_refused(logs) and self._fitwatch_unknown_fields(batch, logs):
-            return False  # no file has to be named
-        filepath = self._get_file_path(epoch, batch, logs)
-        value = self._fitwatch_monitored(logs)
-        if not self._fitwatch_admits(filepath, epoch, value, logs):
-            return False
-        due = self._fitwatch_due
-        before = self.best, due.has_judged, due.unjudged
-        if not self._should_save_model(epoch, batch, logs, filepath):
-            return False
-        if self._fitwatch_judged():
-            due.saving(filepath, judged=value is not None)
-
-        def undo() -> None:
-            self.best, due.has_judged, due.unjudged = before
-
-        best = self._fitwatch_best_to_keep(value)
-        self._fitwatch_save(filepath, value, best, self._fitwatch_done(epoch, filepath, undo))
-        return True
-
-    def _fitwatch_save_guarded_last(self, epoch: int, logs: Any) -> None:
-        if self._fitwatch_spoiled_metrics(logs) or self._fitwatch_spoiled_weights():
-            return
-        done = self._fitwatch_done(epoch, last_path(self.filepath), lambda: None)
-        self._fitwatch_save_last(done)
-
-    def _fitwatch_done(self, epoch: int, filepath: str, undo: Callable[[], None]) -> Done:
-        """What is called when a file is safe, or with what has gone wrong."""
-
-        def done(error: BaseException | None) -> None:
-            if error is not None:
-                undo()
-                error.add_note(f"{type(self).__name__}: {filepath!r} was not saved.")
-            elif self.verbose > 0:
-                print_message(f"\nEpoch {epoch + 1}: finished saving model to {filepath}")
-
-        return done
-
-    def _fitwatch_follow(self, logs: Any) -> None:
-        """Knows what the best value is, where another process saves."""
-        value = (logs or {}).get(self.monitor)
-        if not self.save_best_only or type(value) is not float:
-            return
-        if self._fitwatch_monitored(logs) is not None:
-            self._fitwatch_due.has_judged = True
-        if self._is_improvement(value, self.best):
-            self.best = value
+        self._fitwatch.save(self, epoch, batch, logs or {})
 
     def _set_monitor_op(self) -> None:
         if self.monitor is not None:
             super()._set_monitor_op()
-        self._fitwatch_check_threshold()
+        self._fitwatch.best_in_file.check_mode(self)
 
     # What Keras's hooks call; a subclass may have its own.
 
     def _should_save_on_batch(self, batch: int) -> bool:
-        if self._fitwatch_interval is not None:
-            return self._fitwatch_interval.due()
-        return self.save_freq != "epoch" and bool(self._fitwatch_core.due(batch, self.save_freq))
+        interval = self._fitwatch.decisions.interval
+        if interval is not None:
+            return interval.due()
+        return self.save_freq != "epoch" and bool(self._fitwatch.core.due(batch, self.save_freq))
 
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
-        unjudged = self.save_best_only and (logs or {}).get(self.monitor) is None
-        due = self._fitwatch_due
-        if self._fitwatch_is_refused(logs):
+        own = self._fitwatch
+        if not own.may_save(self, logs, filepath):
             return False
-        if unjudged and not self._fitwatch_may_replace(filepath):
-            return False
-        # Before Keras's method, which says that it saves and takes the value as the best.
-        watched = self._fitwatch_watched() and (unjudged or self._fitwatch_saves(logs))
-        if watched and self._fitwatch_spoiled_weights():
-            return False
-        if unjudged:
+        if self.save_best_only and (logs or {}).get(self.monitor) is None:
             return True
-        if self.save_best_only and self._fitwatch_monitored(logs) is not None:
-            due.has_judged = True
+        if self.save_best_only and saver.monitored_value(self, logs) is not None:
+            own.decisions.due.has_judged = True
         # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
         return bool(super()._should_save_model(epoch, batch, logs, filepath))
 
-    def _fitwatch_saves(self, logs: Any) -> bool:
-        current = (logs or {}).get(self.monitor)
-        judged = self.save_best_only and getattr(current, "shape", ()) == ()
-        return not judged or bool(self._is_improvement(current, self.best))
-
     def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
-        unknown = self._fitwatch_unknown_fields(batch, logs or {})
+        unknown = self._fitwatch.decisions.unknown_fields(self, batch, logs or {})
         if unknown:
             names = ", ".join(["epoch", *([] if batch is None else ["batch"]), *(logs or {})])
             raise KeyError(

@@ -1,20 +1,23 @@
 """ReduceLROnPlateau."""
 
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any
 
 import keras
 
-from fitwatch import _check, _core
-from fitwatch._checkpoint.stateful import integer, mean, optional_number, whole
-from fitwatch._core import Decision
+from fitwatch import _check
+from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.output import print_message
+from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._keras import backend, learning_rate
-from fitwatch._monitors.batch_unit import ByBatch
-from fitwatch._monitors.metric import CoreAttribute, Monitor
+from fitwatch._monitors.batch_unit import form
+from fitwatch._monitors.core_attribute import CoreAttribute
+from fitwatch._monitors.metric import Monitor
+from fitwatch._monitors.plateau import Reducing
 
 
-class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
+class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
     """Reduces the learning rate when a monitored metric has stopped improving.
 
     Same arguments, decisions, attributes and messages as `keras.callbacks.ReduceLROnPlateau`. The
@@ -78,15 +81,11 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         0.2
     """
 
-    _core_type = _core.Plateau
-    _rule = ("_is_improvement", "in_cooldown")
-    _fitwatch_state: ClassVar = {
-        "wait": integer,
-        "best": optional_number,
-        "cooldown_counter": whole,
-        "_fitwatch_seen": whole,
-        "_fitwatch_mean": mean,
-    }
+    _fitwatch_type = Reducing
+    _fitwatch: Reducing
+    async_safe = cached_property(is_idle)  # so that a subclass may set it
+    state_dict = state_dict
+    load_state_dict = load_state_dict
 
     patience = CoreAttribute[float]()
     wait = CoreAttribute[int]()
@@ -94,7 +93,6 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
     cooldown_counter = CoreAttribute[int]()
     factor = CoreAttribute[float]()
     min_lr = CoreAttribute[float]()
-    _fitwatch_where_reduced = ""
 
     def __init__(
         self,
@@ -116,11 +114,12 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
             raise ValueError(f"factor must be {between}; got {factor!r}.")
         if not _check.number("min_lr", min_lr, "a number of 0 or more") >= 0:
             raise ValueError(f"min_lr must be a number of 0 or more; got {min_lr!r}.")
-        self._fitwatch_unit = _check.unit(unit, [_check.text("monitor", monitor)])
+        own = self._fitwatch
+        own.batches.unit = _check.unit(unit, [_check.text("monitor", monitor)])
         halflife = _check.halflife(halflife)
         relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
-        self._fitwatch_extended = unit == "batch" or halflife is not None or relative
-        self._fitwatch_core.refine(relative, halflife)
+        own.extended = unit == "batch" or halflife is not None or relative
+        own.core.refine(relative, halflife)
         if unit == "batch":
             self.reductions: list[int] = []
         super().__init__(
@@ -136,10 +135,11 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts over; warns if the learning rate cannot be set."""
-        if self._fitwatch_unit == "batch":
+        own = self._fitwatch
+        if own.batches.unit == "batch":
             self.reductions = []
-        self._fitwatch_core.reset()
-        self._fitwatch_begin_batches(prompt=False)
+        own.core.reset()
+        own.batches.begin(self, prompt=False)
         super().on_train_begin(logs)
         learning_rate.prepare(self)
 
@@ -147,74 +147,44 @@ class ReduceLROnPlateau(ByBatch, Monitor, keras.callbacks.ReduceLROnPlateau):  #
         super()._reset()
         self.best = None  # as Keras does since 3.15
 
+    @compiled(form)
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Lets the core decide on the values of the batch, and does what it says."""
+        super().on_train_batch_end(batch, logs)
+        self._fitwatch.batches.see(self, batch, logs)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the learning rate to the logs, lets the core decide, and does what it says."""
+        own = self._fitwatch
         if self.monitor_op is None:
             self._set_monitor_op()
         logs = logs or {}
         learning_rate.log_rates(logs, self.model.optimizer)
-        if self._fitwatch_unit == "batch":
+        if own.batches.unit == "batch":
             return
         logs = rank_aware.agreed(self, logs)
         current = logs.get(self.monitor)
-        if self._fitwatch_extended:
-            self._require_core()
+        if own.extended:
+            own.require_core(self)
             current = backend.to_number(current)
         if current is None:
-            self._report_missing(logs)
-        elif type(current) is float and self._core_decides():
-            self._apply(self._fitwatch_core.update(current), epoch)
+            own.report_missing(self, logs)
+        elif type(current) is float and own.core_decides(self):
+            own.carry_out(self, own.core.update(current), epoch)
         else:
             with rank_aware.quietly(self):
                 super().on_epoch_end(epoch, logs)
 
-    def _fitwatch_is_needed(self) -> bool:
-        return True
-
-    def _fitwatch_metrics(self) -> list[str]:
-        return [self.monitor]
-
-    def _apply(self, decision: Decision, epoch: int) -> bool:
-        reduced = [
-            # As Keras calls it: the name of a single optimizer is not passed.
-            self._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
-            for optimizer, name in learning_rate.optimizers(self.model.optimizer)
-            if decision == Decision.REDUCE_RATE
-        ]
-        if any(reduced):
-            self._fitwatch_core.acted()
-        return any(reduced)
-
-    def _fitwatch_act(self, decision: Decision, batch: int) -> None:
-        self._fitwatch_where_reduced = self._fitwatch_where(batch)
-        before = learning_rate.first_rate(self.model)
-        if self._apply(decision, self._fitwatch_epoch()):
-            self.reductions.append(batch)
-            losses = self._fitwatch_losses
-            next_one = batch + 1 if losses is None else max(losses.trained, batch + 1)
-            learning_rate.announce(self, next_one, before, learning_rate.first_rate(self.model))
-        else:
-            self._fitwatch_core.wait = 0  # or else every batch would ask in vain
-
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
-        if self._foreign or self._attribute_redefined():
+        own = self._fitwatch
+        if own.foreign or own.is_redefined(self):
             return bool(super()._reduce_optimizer_lr(optimizer, epoch, name))
-        rate = self._fitwatch_core.reduced(learning_rate.rate_of(optimizer))
+        rate = own.core.reduced(learning_rate.rate_of(optimizer))
         if rate is None:
             return False
         optimizer.learning_rate = rate
         if self.verbose > 0:
             whose = f" {name}" if name else ""
-            where = self._fitwatch_where_reduced or f"Epoch {epoch + 1}"
+            where = own.where or f"Epoch {epoch + 1}"
             print_message(f"\n{where}: ReduceLROnPlateau reducing{whose} learning rate to {rate}.")
         return True
-
-    # The state.
-
-    @property
-    def _fitwatch_mean(self) -> Any:
-        return self._fitwatch_core.mean
-
-    @_fitwatch_mean.setter
-    def _fitwatch_mean(self, mean: Any) -> None:
-        self._fitwatch_core.mean = mean

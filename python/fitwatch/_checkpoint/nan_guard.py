@@ -1,0 +1,70 @@
+"""What TerminateOnNaN keeps others from doing."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch._distributed import rank_aware
+from fitwatch._engine.attachment import Part, attachment_of
+from fitwatch._keras.stock import STOCK
+from fitwatch._warn import warn
+
+
+class NanGuard(Part):
+    """For a callback that saves the model: a `TerminateOnNaN` in its list may object."""
+
+    def __init__(self) -> None:
+        self._has_warned = False
+
+    def train_begin(self, callback: Any) -> None:
+        """Called when `fit()` begins."""
+        self._has_warned = False
+
+    def is_watched(self, callback: Any) -> bool:
+        """Whether there is a callback that may object."""
+        return bool(_watchers(callback))
+
+    def has_spoiled_metrics(self, callback: Any, logs: Any) -> bool:
+        """Whether a watched metric has not been finite, in this fit or in these logs."""
+        spoiled = any(watcher.has_seen_nan(logs) for watcher in _watchers(callback))
+        return self._warned(callback, spoiled)
+
+    def has_spoiled_weights(self, callback: Any) -> bool:
+        """Whether a trained weight is not finite, where a callback watches.
+
+        The step whose gradients were too large has a finite loss itself: it is the next one that
+        has none. Weights that are not trained are as they were made: infinite on purpose, perhaps.
+        """
+        weights = callback.model.trainable_variables if self.is_watched(callback) else ()
+        # One process alone computes nothing with the arrays of all.
+        test = _is_finite if rank_aware.agreement(callback) is None else _is_finite_here
+        return self._warned(callback, not all(map(test, weights)))
+
+    def _warned(self, callback: Any, spoiled: bool) -> bool:
+        if spoiled and not self._has_warned:
+            self._has_warned = True
+            warn(
+                f"{type(callback).__name__}: the model is not saved, and what was saved before is "
+                "kept: a metric or a weight is not finite."
+            )
+        return spoiled
+
+
+def _is_finite(weight: Any) -> bool:
+    if "complex" in str(weight.dtype):
+        weight = keras.ops.abs(weight)
+    return bool(keras.ops.all(keras.ops.isfinite(weight)))
+
+
+def _is_finite_here(weight: Any) -> bool:
+    return bool(np.all(np.isfinite(keras.ops.convert_to_numpy(weight))))
+
+
+def _watchers(callback: Any) -> list[Any]:
+    """The callbacks of the list that are fitwatch's TerminateOnNaN."""
+    return [
+        one
+        for one in callback._fitwatch.siblings()
+        if issubclass(type(one), STOCK["TerminateOnNaN"]) and attachment_of(one) is not None
+    ]

@@ -1,0 +1,187 @@
+"""What of a callback belongs to a backup: its state, weights that it keeps, its place in files."""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, ClassVar, NamedTuple
+
+from fitwatch._checkpoint.state_values import to_json
+from fitwatch._engine.attachment import Part, attachment_of
+
+VERSION = 1
+
+
+class Field(NamedTuple):
+    """One value of a state."""
+
+    read: Callable[[Any], Any]
+    """Reads it back: raises a ValueError that says what is allowed."""
+    path: str = ""
+    """The attribute, from the callback on; its name in the state where this is empty."""
+    is_new: bool = False
+    """Whether states of earlier versions do not have it."""
+
+
+class RunState(Part):
+    """What of a callback belongs to a backup.
+
+    The state is what a callback has found out while it ran (a wait, a best value), not the
+    arguments that it was made with, nor weights. Every value is one that JSON knows; infinities and
+    NaN are text.
+
+    Attributes:
+        fields: The values of the state, by name.
+        loaded: Values that the next `fit()`, or one that is just beginning, goes on from.
+    """
+
+    fields: ClassVar[dict[str, Field]] = {}
+    loaded: dict[str, Any] | None = None
+
+    def take(self, callback: Any) -> dict[str, Any]:
+        """The values of the state."""
+        return {
+            name: to_json(attrgetter(field.path or name)(callback))
+            for name, field in self.fields.items()
+        }
+
+    def put(self, callback: Any, values: dict[str, Any]) -> None:
+        """Sets values that were checked."""
+        for name, value in values.items():
+            owner, _, attribute = (self.fields[name].path or name).rpartition(".")
+            setattr(attrgetter(owner)(callback) if owner else callback, attribute, value)
+
+    def check(self, callback: Any, state: Any) -> dict[str, Any]:
+        """The values of a state, if it is one of this callback's class.
+
+        Raises:
+            TypeError: `state` is no dict.
+            ValueError: It is no state of this class, or of another version, or damaged.
+        """
+        name = class_name(callback)
+        if not isinstance(state, dict):
+            raise TypeError(f"state must be a dict of {name}.state_dict(); got {state!r}.")
+        if state.get("class") != name:
+            raise ValueError(f"state must be one of {name}; got one of {state.get('class')!r}.")
+        version = state.get("version")
+        if type(version) is not int or version != VERSION:
+            raise ValueError(
+                f"state of {name} has version {version!r}; this fitwatch knows version {VERSION}."
+            )
+        missing = [key for key, of in self.fields.items() if key not in state and not of.is_new]
+        if missing:
+            raise ValueError(f"state of {name} is damaged: it has no {', '.join(missing)}.")
+        values = {}
+        for key, field in self.fields.items():
+            if key not in state:
+                continue
+            try:
+                values[key] = field.read(state[key])
+            except ValueError as allowed:
+                raise ValueError(
+                    f"state of {name} is damaged: {key} must be {allowed}; got {state[key]!r}."
+                ) from None
+        return values
+
+    def load(self, callback: Any, state: Any) -> None:
+        """Sets a state, which the `fit()` that begins goes on from; raises as `check`."""
+        values = self.check(callback, state)
+        self.put(callback, values)
+        self.loaded = values
+
+    def forget(self, callback: Any) -> None:
+        """Takes back what was loaded: the training has not begun."""
+        self.loaded = None
+        self.load_arrays(callback, [])
+        self.go_on(callback, None)
+
+    # What is no JSON.
+
+    def arrays(self, callback: Any) -> list[Any]:
+        """Weights that belong to the state."""
+        return []
+
+    def load_arrays(self, callback: Any, arrays: list[Any]) -> None:
+        """Takes them back, after the state was loaded."""
+
+    def mark(self, callback: Any) -> Any:
+        """Called before a backup: how far the callback's files have come; None without files."""
+        return None
+
+    def go_on(self, callback: Any, mark: Any) -> None:
+        """Has the next `fit()` go on behind a mark; None for where the files end."""
+
+    def begin_inside(self, callback: Any, trained: int) -> None:
+        """Called before an epoch of which so many batches were trained already."""
+
+    # The hooks of a fit.
+
+    def train_begin(self, callback: Any) -> None:
+        """Called when `fit()` begins: everything starts over, but for a state just loaded."""
+        if self.loaded is not None:
+            self.put(callback, self.loaded)
+
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
+        """Called when an epoch begins."""
+        self.loaded = None
+
+    def train_end(self, callback: Any) -> None:
+        """Called when `fit()` ends."""
+        self.loaded = None
+
+
+def run_state_of(callback: Any) -> RunState | None:
+    """What of a callback of fitwatch's belongs to a backup; None for any other callback."""
+    attachment = attachment_of(callback)
+    parts = () if attachment is None else attachment.parts
+    return next((part for part in parts if isinstance(part, RunState)), None)
+
+
+def class_name(callback: Any) -> str:
+    """The name of the class of fitwatch's that a callback is of."""
+    ours = (c for c in type(callback).__mro__ if c.__module__.startswith("fitwatch.callbacks."))
+    return next(ours, type(callback)).__name__
+
+
+# Methods of the callbacks that have a state.
+
+
+def state_dict(self: Any) -> dict[str, Any]:
+    """Takes the state: what the callback has found out while it ran, no arguments and no weights.
+
+    Returns:
+        A dict that `json` can write: a copy, with a class name and a version. Infinities and NaN
+        are text.
+
+    Example:
+        >>> from fitwatch.callbacks import EarlyStopping
+        >>> EarlyStopping("loss").state_dict()["wait"]
+        0
+    """
+    self._fitwatch.drain()
+    taken = self._fitwatch.state.take(self)
+    return {"class": class_name(self), "version": VERSION, **taken}
+
+
+def load_state_dict(self: Any, state: dict[str, Any]) -> None:  # noqa: D417
+    """Sets the state.
+
+    Loaded before a `fit()`, or while one begins, it is what that `fit()` goes on from; the next one
+    starts fresh as ever.
+
+    Args:
+        state: What `state_dict()` gave, of this class and a version that is not newer.
+
+    Raises:
+        TypeError: `state` is no dict.
+        ValueError: It is no state of this class, or of another version, or damaged; with several
+            metrics, it is one of others. Nothing has been changed then.
+
+    Example:
+        >>> from fitwatch.callbacks import EarlyStopping
+        >>> before, after = EarlyStopping("loss"), EarlyStopping("loss")
+        >>> before.wait = 3
+        >>> after.load_state_dict(before.state_dict())
+        >>> after.wait
+        3
+    """
+    self._fitwatch.drain()
+    self._fitwatch.state.load(self, state)

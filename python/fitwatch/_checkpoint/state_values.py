@@ -1,0 +1,110 @@
+"""Values of a callback's state, as JSON knows them."""
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from fitwatch._keras import backend
+
+# What reads a value of a state: gives it back as the callback has it, or raises a ValueError that
+# says what is allowed.
+
+
+def whole(value: Any) -> int:
+    """A whole number of 0 or more."""
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError("a whole number of 0 or more")
+    return value
+
+
+def integer(value: Any) -> int:
+    """A whole number."""
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number")
+    return value
+
+
+def optional_whole(value: Any) -> int | None:
+    """A whole number of 0 or more, or None."""
+    return None if value is None else whole(value)
+
+
+def optional_number(value: Any) -> float | None:
+    """A number or None."""
+    value = from_json(value)
+    if value is not None and type(value) not in (int, float):
+        raise ValueError("a number or None")
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        raise ValueError("a number or None") from None
+
+
+def time(value: Any) -> float:
+    """Seconds, 0 or more."""
+    if type(value) not in (int, float) or not 0 <= value < 1e18:
+        raise ValueError("a number of seconds")
+    return float(value)
+
+
+def mean(value: Any) -> tuple[float, float] | None:
+    """A mean of values and the sum of their weights, or None."""
+    if value is None:
+        return None
+    pair = [optional_number(part) for part in value] if isinstance(value, (list, tuple)) else []
+    if len(pair) != 2 or not all(part is not None and math.isfinite(part) for part in pair):
+        raise ValueError("two numbers or None")
+    average, weight = pair
+    if average is None or weight is None or weight < 0:
+        raise ValueError("two numbers or None")
+    return average, weight
+
+
+def progress(value: Any) -> list[tuple[float | None, int, bool, float, float, float | None]]:
+    """What metrics have come to.
+
+    Of each the best value, the wait, whether it is over, a mean and its weight, and the value that
+    has diverged, which older states do not have.
+    """
+    try:
+        return [_progress(*one) for one in value]
+    except (TypeError, ValueError):
+        raise ValueError("a list with six values for each metric") from None
+
+
+def _progress(
+    best: Any, wait: Any, over: Any, average: Any, weight: Any, diverged_at: Any = None
+) -> tuple[float | None, int, bool, float, float, float | None]:
+    smoothed = mean((average, weight))
+    if type(over) is not bool or smoothed is None:
+        raise ValueError
+    return optional_number(best), integer(wait), over, *smoothed, optional_number(diverged_at)
+
+
+def to_json(value: Any) -> Any:
+    """A value as JSON knows it: text for what is no finite number, lists for arrays."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, numbers.Integral):  # NumPy's are
+        return int(value)
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    value = backend.to_number(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, np.ndarray):
+        return to_json(value.tolist())
+    return str(value)
+
+
+def from_json(value: Any) -> Any:
+    """The same back, but for arrays, which stay lists."""
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: from_json(item) for key, item in value.items()}
+    return float(value) if value in ("inf", "-inf", "nan") else value

@@ -1,0 +1,64 @@
+"""Attributes of a monitor whose values live in its compiled core."""
+
+from typing import Any, Generic, TypeVar, overload
+
+T = TypeVar("T")
+
+
+class CoreAttribute(Generic[T]):
+    """An attribute whose value lives in the callback's compiled core.
+
+    A value that the core cannot hold (a patience of 2.5, a best that is a tensor) is kept beside
+    it as it is, and Keras's own code decides as long as there is one.
+
+    Args:
+        core_name: Its name in the core, where that is another.
+        plain: Whether NumPy's scalars are foreign too, since they compare in their own precision.
+        as_given: Whether an int is read as one where the core has a float.
+    """
+
+    def __init__(self, core_name: str = "", *, plain: bool = False, as_given: bool = False) -> None:
+        self.core_name = core_name
+        self._plain = plain
+        self._as_given = as_given
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        self.core_name = self.core_name or name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "CoreAttribute[T]": ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        monitor = instance._fitwatch
+        monitor.drain()
+        if self.name in monitor.foreign:
+            return monitor.foreign[self.name]
+        value = getattr(monitor.core, self.core_name)
+        return int(value) if self.name in monitor.given_as_int else value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        monitor = instance._fitwatch
+        monitor.drain()
+        monitor.foreign.pop(self.name, None)
+        if self._as_given:
+            exact = type(value) is int and abs(value) < 2**53
+            others = monitor.given_as_int - {self.name}
+            monitor.given_as_int = others | {self.name} if exact else others
+        extended = monitor.extended
+        if self._plain and not extended and not (value is None or type(value) in (float, int)):
+            monitor.foreign[self.name] = value
+            return
+        whole = isinstance(value, float) and value.is_integer()
+        try:
+            setattr(monitor.core, self.core_name, int(value) if whole else value)
+        except (TypeError, OverflowError):
+            if extended:
+                raise ValueError(
+                    f"{self.name} must be a number that the core can hold, where something is "
+                    f"asked for that Keras does not have; got {value!r}."
+                ) from None
+            monitor.foreign[self.name] = value

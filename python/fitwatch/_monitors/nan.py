@@ -1,0 +1,82 @@
+"""What `TerminateOnNaN` looks for."""
+
+from typing import Any
+
+import numpy as np
+
+from fitwatch import _core
+from fitwatch._distributed import rank_aware
+from fitwatch._distributed.output import print_message
+from fitwatch._distributed.voter import Voter
+from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.missing_metric import missing
+from fitwatch._warn import warn
+
+
+class NanWatch(Attachment, Voter):
+    """What `TerminateOnNaN` has besides its public attributes.
+
+    Attributes:
+        has_seen_nan: Whether a watched metric was not finite in this epoch.
+    """
+
+    has_seen_nan = False
+    # Watched metrics that no logs of this fit have had yet.
+    _unseen: frozenset[str] = frozenset()
+
+    def begin(self, callback: Any) -> None:
+        """Called when training begins."""
+        self.detach()
+        self.has_seen_nan = False
+        self._unseen = frozenset(callback.monitor) - {"loss"}
+
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
+        """Another epoch after a NaN: other code has decided to go on."""
+        self.has_seen_nan = False
+
+    def monitored(self, callback: Any) -> list[str]:
+        """The names of the metrics."""
+        return list(callback.monitor)
+
+    def decides_within_epoch(self, callback: Any) -> bool:
+        """Whether it may decide inside an epoch: always."""
+        return True
+
+    def bad(self, callback: Any, logs: Any) -> str | None:
+        """The first watched metric in `logs` that is not finite."""
+        there = (name for name in callback.monitor if (logs or {}).get(name) is not None)
+        return next((name for name in there if not np.all(np.isfinite(logs[name]))), None)
+
+    def judge(self, callback: Any, where: str, logs: Any) -> None:
+        """Ends the training if a watched metric is not finite.
+
+        Raises:
+            RuntimeError: One is not, and the callback has `raise_error`.
+        """
+        name = self.bad(callback, logs)
+        if name is None:
+            return
+        reported, self.has_seen_nan = self.has_seen_nan, True
+        if callback.raise_error:
+            raise RuntimeError(
+                f"NaN or Inf {name} encountered at {where}. "
+                f"{name[0].upper()}{name[1:]} value: {logs[name]}. "
+                "Terminating training immediately."
+            )
+        if not reported:
+            place = f"{where[0].upper()}{where[1:]}"
+            print_message(f"{place}: Invalid {name}, terminating training")
+        rank_aware.stop_training(callback)
+
+    def report_missing(self, callback: Any, logs: dict[str, Any]) -> None:
+        """Warns, once in a fit, of watched metrics that neither a batch nor an epoch has."""
+        unseen, self._unseen = self._unseen, frozenset()
+        for name in unseen - set(logs):
+            warn(missing(callback, name, logs))
+
+
+def form(callback: Any, recorder: _core.Recorder) -> Any:
+    """The core passes finite numbers over; the hook itself judges the others."""
+    if not callback._fitwatch.attach(recorder):
+        return NotImplemented
+    return _core.Finite(list(callback.monitor)), callback.on_batch_end

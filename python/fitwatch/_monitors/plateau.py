@@ -1,0 +1,73 @@
+"""What `ReduceLROnPlateau` decides, and does to the learning rate."""
+
+from typing import Any, ClassVar
+
+from fitwatch import _core
+from fitwatch._checkpoint.run_state import Field, RunState
+from fitwatch._checkpoint.state_values import integer, mean, optional_number, whole
+from fitwatch._core import Decision
+from fitwatch._keras import learning_rate
+from fitwatch._monitors.batch_unit import BatchMonitor
+
+
+class PlateauState(RunState):
+    """The state of a plateau."""
+
+    fields: ClassVar = {
+        "wait": Field(integer),
+        "best": Field(optional_number),
+        "cooldown_counter": Field(whole),
+        "_fitwatch_seen": Field(whole, "_fitwatch.batches.seen"),
+        "_fitwatch_mean": Field(mean, "_fitwatch.core.mean"),
+    }
+
+    def begin_inside(self, callback: Any, trained: int) -> None:
+        """Called before an epoch of which so many batches were trained already."""
+        callback._fitwatch.batches.begin_inside(trained)
+
+
+class Reducing(BatchMonitor):
+    """What `ReduceLROnPlateau` has besides its public attributes.
+
+    Attributes:
+        where: The batch that has brought a reduction about, in words; empty for an epoch.
+    """
+
+    rule: ClassVar[tuple[str, ...]] = ("_is_improvement", "in_cooldown")
+    where = ""
+
+    def __init__(self) -> None:
+        super().__init__(_core.Plateau())
+        self.state = PlateauState()
+
+    def is_needed(self, callback: Any) -> bool:
+        """Whether each process has to have it: always."""
+        return True
+
+    def metrics(self, callback: Any) -> list[str]:
+        """The name of the metric."""
+        return [callback.monitor]
+
+    def carry_out(self, callback: Any, decision: Decision, epoch: int) -> bool:
+        """Reduces the rate of every optimizer, if that is the decision; whether one was reduced."""
+        reduced = [
+            # As Keras calls it: the name of a single optimizer is not passed.
+            callback._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
+            for optimizer, name in learning_rate.optimizers(callback.model.optimizer)
+            if decision == Decision.REDUCE_RATE
+        ]
+        if any(reduced):
+            self.core.acted()
+        return any(reduced)
+
+    def act(self, callback: Any, decision: Decision, batch: int) -> None:
+        """Carries out a decision that a batch has brought about."""
+        self.where = self.batches.where(batch)
+        before = learning_rate.first_rate(callback.model)
+        if self.carry_out(callback, decision, self.batches.epoch):
+            callback.reductions.append(batch)
+            losses = self.steps.losses
+            following = batch + 1 if losses is None else max(losses.trained, batch + 1)
+            self.announce_rate(following, before, learning_rate.first_rate(callback.model))
+        else:
+            self.core.wait = 0  # or else every batch would ask in vain

@@ -1,0 +1,116 @@
+"""What `LearningRateScheduler` does with its schedule."""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fitwatch._checkpoint.run_state import Field, RunState
+from fitwatch._checkpoint.state_values import whole
+from fitwatch._distributed.output import print_message
+from fitwatch._distributed.voter import Voter
+from fitwatch._engine.attachment import Attachment
+from fitwatch._keras import backend, learning_rate, trainer
+
+
+class ScheduleState(RunState):
+    """How many batches were trained."""
+
+    fields: ClassVar = {"step": Field(whole)}
+
+
+class Schedule(Attachment, Voter):
+    """What `LearningRateScheduler` has besides its public attributes.
+
+    Attributes:
+        step: Batches that this `fit()` has trained.
+        epoch_start: The same when the epoch began.
+        report_due: Whether a line is to be printed about the rate of the next batch.
+    """
+
+    # The schedule, and whether it takes the rate.
+    _form: tuple[Any, bool] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = ScheduleState()
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Called when training begins."""
+        self.step = self.epoch_start = 0
+        self.report_due = False
+        # What each optimizer was given last, and what it holds since.
+        self._rates: dict[str, tuple[Any, float]] = {}
+
+    def is_needed(self, callback: Any) -> bool:
+        """Whether each process has to have it: always."""
+        return True
+
+    def set_rate(self, callback: Any, batch: int) -> None:
+        """Sets the rate for a batch of the epoch."""
+        self.step = self.epoch_start + batch
+        model = trainer.model_of(callback)
+        readable = trainer.is_synced(model)
+        for optimizer, name in learning_rate.optimizers(model.optimizer):
+            known = self._rates.get(name)
+            held = known[1] if known and not readable else learning_rate.rate_of(optimizer)
+            rate = self.ask(callback, self.step, held)
+            # The same again is no change: what it holds is what it was given, rounded.
+            if rate != held and (rate, held) != known:
+                # Asking for `model` brings its variables up to date, where the trainer has them.
+                callback.model.optimizer  # noqa: B018
+                optimizer.learning_rate = rate
+                held = learning_rate.rate_of(optimizer)
+            self._rates[name] = (rate, held)
+            if self.report_due:
+                self.report(callback, f"Step {self.step}", name, rate)
+        self.report_due = False
+
+    def ask(self, callback: Any, step: int, rate: float) -> Any:
+        """What the schedule says: a float, of Python or NumPy as it came.
+
+        Raises:
+            ValueError: It is not a finite number of 0 or more.
+        """
+        schedule = callback.schedule
+        if self._form is None or self._form[0] is not schedule:
+            self._form = (schedule, _takes_rate(schedule))
+        returned = schedule(*((step, rate) if self._form[1] else (step,)))
+        if isinstance(returned, (str, bytes, bool)) or getattr(returned, "shape", ()) != ():
+            value = None
+        else:
+            value = backend.to_number(returned)
+        if not isinstance(value, float) or not 0 <= value < math.inf:
+            what = "step" if callback.unit == "batch" else "epoch"
+            raise ValueError(
+                f"schedule must return a finite number of 0 or more; for {what} {step} it returned "
+                f"{returned!r}."
+            )
+        return returned if isinstance(returned, np.floating) else value
+
+    def report(self, callback: Any, where: str, name: str, rate: Any) -> None:
+        """Prints a rate that was set."""
+        if callback.verbose > 0:
+            whose = f"{name} " if name else ""
+            said = f"{where}: LearningRateScheduler setting {whose}learning rate to {rate}."
+            print_message(f"\n{said}")
+
+
+def form(callback: Any, recorder: Any) -> Any:
+    """The hooks are called for a schedule of batches: the core does nothing in their place."""
+    return None if callback.unit == "epoch" else NotImplemented
+
+
+def _takes_rate(schedule: Callable[..., Any]) -> bool:
+    """Whether a schedule takes the current rate besides the epoch."""
+    try:
+        # As it is called: what a decorator wraps may take something else.
+        inspect.signature(schedule, follow_wrapped=False).bind(0, 0.0)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not tell
+        return True
+    return True

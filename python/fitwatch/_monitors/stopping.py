@@ -1,0 +1,264 @@
+"""What `EarlyStopping` decides, does to the model, and says about it."""
+
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from fitwatch import _core
+from fitwatch._checkpoint.resumed_stop import Stops
+from fitwatch._checkpoint.run_state import Field, RunState
+from fitwatch._checkpoint.state_values import (
+    integer,
+    optional_number,
+    optional_whole,
+    progress,
+    time,
+    whole,
+)
+from fitwatch._core import Decision
+from fitwatch._distributed import rank_aware
+from fitwatch._distributed.averages import number
+from fitwatch._distributed.output import print_message
+from fitwatch._monitors.batch_unit import BatchMonitor
+from fitwatch._monitors.specs import Watched, directions
+
+
+class StopState(RunState):
+    """The state of early stopping; its best weights belong to a backup too."""
+
+    fields: ClassVar = {
+        "wait": Field(integer),
+        "best": Field(optional_number),
+        "best_epoch": Field(whole),
+        "best_batch": Field(optional_whole),
+        "stopped_epoch": Field(whole),
+        "stopped_batch": Field(optional_whole),
+        "_fitwatch_seen": Field(whole, "_fitwatch.batches.seen"),
+        "_fitwatch_elapsed": Field(time, "_fitwatch.batches.elapsed"),
+        "_fitwatch_progress": Field(progress, "_fitwatch.core.progress"),
+    }
+    # Those of a backup, until the first epoch begins.
+    weights: list[Any] | None = None
+
+    def check(self, callback: Any, state: Any) -> dict[str, Any]:
+        """The values of a state, if it is one of this class and of as many metrics."""
+        values = super().check(callback, state)
+        found, metrics = len(values["_fitwatch_progress"]), callback._fitwatch.metrics(callback)
+        if found != len(metrics):
+            raise ValueError(
+                f"state of EarlyStopping is one of {found} metrics; this one has "
+                f"{len(metrics)}: {', '.join(metrics)}."
+            )
+        return values
+
+    def load(self, callback: Any, state: Any) -> None:
+        """Sets a state, without weights."""
+        self.weights = None
+        super().load(callback, state)
+
+    def put(self, callback: Any, values: dict[str, Any]) -> None:
+        """Sets values that were checked, and weights of the same backup."""
+        super().put(callback, values)
+        if self.weights is not None:
+            callback.best_weights = self.weights
+
+    def arrays(self, callback: Any) -> list[Any]:
+        """The best weights."""
+        return list(callback.best_weights or [])
+
+    def load_arrays(self, callback: Any, arrays: list[Any]) -> None:
+        """Takes them back."""
+        self.weights = arrays or None
+
+    def begin_inside(self, callback: Any, trained: int) -> None:
+        """Called before an epoch of which so many batches were trained already."""
+        callback._fitwatch.batches.begin_inside(trained)
+
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
+        """Called when an epoch begins."""
+        super().epoch_begin(callback, epoch)
+        self.weights = None
+
+
+class Stopping(BatchMonitor, Stops):
+    """What `EarlyStopping` has besides its public attributes.
+
+    Attributes:
+        watched: The metrics, the first of which is `monitor`.
+        relative: Whether `min_delta` is a fraction of the best value's size.
+        reason: Why training was stopped, as `stop_reason`, which a subclass may have for itself.
+        own_words: Whether Keras's words will not do: they know of one metric and of epochs.
+    """
+
+    rule: ClassVar[tuple[str, ...]] = ("_is_improvement", "get_monitor_value")
+
+    watched: list[Watched]
+    relative = False
+    reason: str | None = None
+    own_words = False
+    # Where training was stopped, and where it was best, in words.
+    _stopped_at = ""
+    _best_at = ""
+
+    def __init__(self) -> None:
+        super().__init__(_core.EarlyStopping())
+        self.state = StopState()
+
+    def metrics(self, callback: Any) -> list[str]:
+        """The names of the metrics."""
+        return [metric.name for metric in self.watched]
+
+    def is_needed(self, callback: Any) -> bool:
+        """Whether it sets the model's weights."""
+        return bool(callback.restore_best_weights)
+
+    def judge(self, callback: Any, find: Any) -> None:
+        """Tells the core the rule of each metric, once their directions are known.
+
+        Args:
+            callback: The callback.
+            find: Keras's `_set_monitor_op`, for the callback's own `monitor` and `mode`.
+        """
+        rules = [
+            (
+                larger,
+                abs(of.min_delta) * (1 if larger else -1),
+                of.baseline,
+                of.divergence_threshold,
+            )
+            for larger, of in zip(
+                directions(callback, self.watched, find), self.watched, strict=True
+            )
+        ]
+        # The first one may have been assigned to since.
+        larger, _, _, threshold = rules[0]
+        rules[0] = (larger, callback.min_delta, callback.baseline, threshold)
+        self.core.judge(rules, self.relative)
+
+    def values(self, callback: Any, logs: dict[str, Any]) -> list[float | None]:
+        """The metrics in the logs of an epoch; one warning in a fit tells that one is missing."""
+        numbers = {name: number(logs.get(name)) for name in self.metrics(callback)}
+        for name, value in numbers.items():
+            if value is None:
+                self.report_missing(callback, logs, name)
+        return list(numbers.values())
+
+    # What decisions do.
+
+    def carry_out(
+        self, callback: Any, decision: Decision, epoch: int, batch: int | None = None
+    ) -> None:
+        """Keeps the weights, or stops the training."""
+        if decision == Decision.IGNORE:
+            return
+        improved = decision in (Decision.IMPROVED, Decision.STOP_ON_BEST)
+        # As Keras has it, the first epoch that counts is better than none.
+        first = callback.best_weights is None and batch is None
+        if callback.restore_best_weights and (improved or first):
+            callback.best_weights = callback.model.get_weights()
+            callback.best_epoch = epoch
+            if batch is not None:
+                self._best_at = self.batches.where(batch)
+        if decision in (Decision.STOP, Decision.STOP_ON_BEST):
+            where = f"Epoch {epoch + 1}" if batch is None else self.batches.where(batch)
+            self._stop(callback, where, self._why(callback))
+
+    def act(self, callback: Any, decision: Decision, batch: int) -> None:
+        """Carries out a decision that a batch has brought about."""
+        self.carry_out(callback, decision, self.batches.epoch, batch)
+
+    def time_is_over(self, callback: Any, batch: int) -> None:
+        """Stops the training after a batch, which is counted from 0 in its epoch."""
+        if self.reason is not None:
+            return
+        epoch = self.batches.epoch
+        if self.batches.unit == "batch":
+            last = self.batches.seen - 1
+            where = self.batches.where(last)
+            self.core.stop(epoch, last)
+        else:
+            where = f"Epoch {epoch + 1}, batch {batch + 1}"
+            self.core.stop(epoch, None)
+        self.own_words = True
+        self._stop(callback, where, f"{self.batches.max_time:g} seconds have passed")
+
+    def is_timed_out(self) -> bool:
+        """Whether the epoch was cut short, and says nothing."""
+        return self.reason is not None and self.reason.endswith("have passed")
+
+    def _stop(self, callback: Any, where: str, why: str) -> None:
+        if self.reason is None:
+            callback.stop_reason = self.reason = why
+            self._stopped_at = where
+        rank_aware.stop_training(callback)
+
+    def _why(self, callback: Any) -> str:
+        metrics = self.metrics(callback)
+        diverged = self.core.diverged()
+        if diverged:
+            return f"{metrics[diverged[0]]} has diverged"
+        # Where a subclass has a rule of its own, the core knows of none.
+        stalled = self.core.stalled() or [0]
+        names = [metrics[number] for number in stalled]
+        have = "has" if len(names) == 1 else "have"
+        units = "batches" if self.batches.unit == "batch" else "epochs"
+        return f"{', '.join(names)} {have} not improved for {callback.patience:g} {units}"
+
+    # The end of a fit.
+
+    def end(self, callback: Any) -> None:
+        """Says why training was stopped, and restores the best weights, in words of its own."""
+        if self.reason is not None and callback.verbose > 0:
+            print_message(f"{self._stopped_at}: early stopping, {self.reason}")
+        self._restore(callback)
+
+    def close(self, callback: Any, *, interrupted: bool) -> None:
+        """Restores the best weights after Ctrl-C, which is a way to end the training.
+
+        After another exception the weights are left as they are. One process alone cannot set
+        weights that are those of all.
+        """
+        if interrupted and rank_aware.agreement(callback) is None:
+            self._restore(callback)
+
+    def _restore(self, callback: Any) -> None:
+        if not callback.restore_best_weights or callback.best_weights is None:
+            return
+        if callback.verbose > 0:
+            best = f"the end of the best epoch: {callback.best_epoch + 1}."
+            if self.batches.unit == "batch":
+                best = f"the best batch: {self._best_at}."
+            print_message(f"Restoring model weights from {best}")
+        callback.model.set_weights(callback.best_weights)
+
+    # A training that was stopped, and is taken up again.
+
+    def still_stops(self, callback: Any) -> str | None:
+        """Why a training whose state was loaded would be stopped at once; None if it would not.
+
+        Judged by the arguments as they are now: there may be more patience.
+        """
+        time = self.batches.max_time
+        if time is not None and self.batches.elapsed >= time:
+            return f"{time:g} seconds have passed"
+        if any(metric.divergence_threshold is not None for metric in self.watched):
+            with suppress(ValueError):  # a metric that is not known before the first batch
+                callback._set_monitor_op()
+        if any(self.is_overridden(callback, method) for method in self.rule):
+            stops = callback.wait >= max(callback.patience, 1)  # Keras's own code has decided
+        else:
+            stops = self.core.still_stops()
+        return self._why(callback) if stops else None
+
+    def had_stopped(self, callback: Any) -> bool:
+        """Whether it was this callback that has stopped the training whose state was loaded."""
+        stalled = bool(self.core.stalled())
+        diverged = any(one[5] is not None for one in self.core.progress)
+        stopped = callback.stopped_epoch > 0 or callback.stopped_batch is not None
+        return stalled or diverged or stopped
+
+    def forget_stop(self, callback: Any) -> None:
+        """Called when such a training goes on all the same."""
+        progress = [(*one[:5], None) for one in self.core.progress]
+        gone = {"stopped_epoch": 0, "stopped_batch": None, "_fitwatch_progress": progress}
+        self.state.loaded = {**(self.state.loaded or {}), **gone}
+        self.state.put(callback, self.state.loaded)

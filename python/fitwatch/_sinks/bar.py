@@ -1,0 +1,100 @@
+"""The bars of `ProgbarLogger`."""
+
+import copy
+from typing import Any, Self
+
+from fitwatch import _core
+from fitwatch._distributed.output import print_message
+from fitwatch._enable import settings
+from fitwatch._engine.attachment import Attachment
+from fitwatch._keras import stock, trainer
+from fitwatch._sinks.progress_bar import ProgressBar
+
+
+class Bar(Attachment):
+    """What `ProgbarLogger` has besides Keras's attributes.
+
+    Attributes:
+        progress: The core's part of the bar.
+        validation: The bar of the validation that is going on inside `fit()`, where it is shown.
+    """
+
+    validation: ProgressBar | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.progress = _core.Progress(print_text)
+
+    def begin_validation(self, callback: Any) -> None:
+        """Begins the bar of a validation inside `fit()`, if it is to be shown."""
+        self.validation = None  # of one that has failed
+        shown = settings.validation_progress and callback.verbose == 1
+        if shown and callback._called_in_fit and type(callback.progbar) is ProgressBar:
+            target = trainer.validation_steps(callback._model)
+            bar = _core.Progress(print_text)
+            self.validation = ProgressBar(bar, target, callback.verbose, self.progress)
+
+    def end_validation(self) -> None:
+        """Ends it."""
+        if self.validation is not None:
+            self.validation.end_over()
+            self.validation = None
+
+    def form(self, callback: Any, *, values: bool) -> Any:
+        """What the core does in the place of the hook that ends a batch."""
+        callback._maybe_init_progbar()
+        by_keras = stock.is_library_code(getattr(callback._update_progbar, "__func__", None))
+        if not by_keras or type(callback.progbar) is not ProgressBar:
+            return NotImplemented
+        self.progress.values = values
+
+        def draw(batch: int, logs: Any) -> None:
+            # Not by way of `seen`, which may be some batches further.
+            callback.progbar.draw(batch + 1, logs.items() if values else ())
+
+        return self.progress, draw
+
+    def form_validation(self) -> Any:
+        """The same where a validation is shown."""
+        if self.validation is None:
+            return None
+
+        def draw(batch: int, logs: Any) -> None:
+            if self.validation is not None:
+                self.validation.draw(batch + 1, logs.items())
+
+        return self.validation.progress, draw
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy begins a bar of its own.
+        kept = super().__getstate__()
+        return {name: value for name, value in kept.items() if name != "validation"}
+
+    def twin(self) -> Self:
+        """What a copy has: a core's part of its own."""
+        twin = super().twin()
+        twin.progress = copy.copy(self.progress)
+        return twin
+
+
+def form_train(callback: Any, recorder: _core.Recorder) -> Any:
+    """What the core does in the place of `on_train_batch_end`."""
+    return callback._fitwatch.form(callback, values=True)
+
+
+def form_test(callback: Any, recorder: _core.Recorder) -> Any:
+    """The same for `on_test_batch_end`."""
+    own = callback._fitwatch
+    if own.validation is not None:
+        return own.form_validation()
+    return None if callback._called_in_fit else own.form(callback, values=True)
+
+
+def form_predict(callback: Any, recorder: _core.Recorder) -> Any:
+    """The same for `on_predict_batch_end`."""
+    return callback._fitwatch.form(callback, values=False)
+
+
+def print_text(text: str) -> None:
+    """Prints a part of a line."""
+    print_message(text, line_break=False)

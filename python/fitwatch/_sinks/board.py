@@ -1,0 +1,184 @@
+"""What the `TensorBoard` callback counts, and the values of batches that it writes."""
+
+import copy
+import time
+from typing import Any, ClassVar, Self
+
+import keras
+
+from fitwatch import _core
+from fitwatch._checkpoint.run_state import Field, RunState
+from fitwatch._checkpoint.state_values import whole
+from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.plan import Form
+from fitwatch._engine.step_user import StepUser
+from fitwatch._sinks.event_files import EventFiles, run_name
+from fitwatch._sinks.tf_summary import UserSummaries
+
+
+class BoardState(RunState):
+    """The counts of a run, and how far its files have come."""
+
+    fields: ClassVar = {
+        "_global_train_batch": Field(whole),
+        "_global_test_batch": Field(whole),
+        "_next_epoch": Field(whole, "_fitwatch.next_epoch"),
+    }
+
+    def mark(self, callback: Any) -> Any:
+        """How far the files have come."""
+        own = callback._fitwatch
+        own.drain()
+        return own.files.mark()
+
+    def go_on(self, callback: Any, mark: Any) -> None:
+        """Takes out what was written since a mark."""
+        if mark is not None:
+            callback._fitwatch.files.cut(mark)
+
+
+class Board(Attachment):
+    """What `TensorBoard` has besides its public attributes and Keras's.
+
+    Attributes:
+        files: The event files.
+        train_batches: Counts the training batches: the step of batch values.
+        test_batches: The same for evaluations.
+        user_summaries: The writers that are default ones of `tf.summary` now.
+        next_epoch: What the next epoch is called in the files.
+        epoch_offset: How far that is from its own number; None until the first epoch begins.
+        is_set_up: Whether the files are those of the run that begins.
+    """
+
+    files: EventFiles
+    next_epoch = 0
+    epoch_offset: int | None = None
+    is_set_up = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = StepUser()
+        self.state = BoardState()
+        self.train_batches, self.test_batches = _core.Counter(), _core.Counter()
+        self.user_summaries: list[UserSummaries] = []
+        self._tags: dict[str, str] = {}
+
+    def new_files(self, log_dir: str) -> None:
+        """Writes to new files from now on."""
+        self.files = EventFiles(log_dir, run_name(self.siblings()), writes=not self.is_silent)
+        self.user_summaries = []
+
+    def trained_before(self, callback: Any) -> int:
+        """The steps that the model was trained for, by the count of its optimizer."""
+        iterations = self.iterations(callback)
+        if not iterations:
+            return 0
+        gathered = getattr(callback.model.optimizer, "gradient_accumulation_steps", None) or 1
+        batches = iterations * gathered
+        at_a_time = 1 if callback.loss == "batch" else callback.model.steps_per_execution
+        return -(-batches // int(at_a_time))
+
+    def iterations(self, callback: Any) -> int | None:
+        """The batches that the optimizer has counted."""
+        optimizer = getattr(callback.model, "optimizer", None)
+        iterations = getattr(optimizer, "iterations", None)
+        return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
+
+    def see(self, callback: Any, logs: Any) -> None:
+        """Writes the values of a batch, if it is time."""
+        self.drain()
+        losses = self.steps.values()
+        # The first batch of the call is counted already.
+        self.train_batches.count += max(len(losses) - 1, 0)
+        step = self.train_batches.count
+        if not _due(callback.update_freq, step, len(losses)):
+            return
+        if callback.write_steps_per_second:
+            seconds = time.time() - callback._batch_start_time
+            self.files.add_scalar("train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step)
+        if isinstance(logs, dict):
+            self._write(callback.update_freq, step, logs, losses)
+
+    def _write(self, update_freq: Any, step: int, logs: Any, losses: list[float]) -> None:
+        due = _due(update_freq, step, len(losses))
+        for name, value in logs.items():
+            tag = self._tags.get(name) or self._tags.setdefault(name, f"batch_{name}")
+            if losses and name == "loss":
+                for one in due:
+                    self.files.add_scalar("train", tag, losses[one - step - 1], one)
+            else:
+                self.files.add_scalar("train", tag, value, due[-1])
+
+    def flush(self, callback: Any) -> None:
+        """Hands everything to the operating system."""
+        self.files.flush()
+
+    def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
+        """Called when a run ends without its `on_*_end`."""
+        super().abandon(callback, fit=fit, interrupted=interrupted)
+        if self.nested.fitting:  # an evaluation inside a fit that goes on
+            while len(self.user_summaries) > 1:
+                callback._pop_writer()
+            return
+        if callback._is_tracing:
+            callback._stop_trace()
+        while self.user_summaries:
+            callback._pop_writer()
+        self.files.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy opens files of its own.
+        opened = ("files", "user_summaries")
+        return {name: value for name, value in super().__getstate__().items() if name not in opened}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.user_summaries = []
+
+    def twin(self) -> Self:
+        """What a copy has: counts of its own."""
+        twin = super().twin()
+        twin.train_batches = copy.copy(self.train_batches)
+        twin.test_batches = copy.copy(self.test_batches)
+        return twin
+
+
+def form_train_begin(callback: Any, recorder: _core.Recorder) -> Any:
+    """What the core does in the place of `on_train_batch_begin`: it counts."""
+    if callback._should_trace or _times_batches(callback):
+        return NotImplemented
+    return callback._fitwatch.train_batches, callback.on_train_batch_begin
+
+
+def form_train_end(callback: Any, recorder: _core.Recorder) -> Any:
+    """What the core does in the place of `on_train_batch_end`: it writes."""
+    own = callback._fitwatch
+    if callback._should_trace or _times_batches(callback):
+        return NotImplemented
+    if callback.update_freq == "epoch" or own.is_silent:
+        return None
+    if not own.attach(recorder):
+        return NotImplemented
+    file = own.files.open("train")
+    if not isinstance(file, _core.EventFile):
+        return NotImplemented
+    every = callback.update_freq
+    scalars = _core.Scalars(own.train_batches, every, file, "batch_", own.steps.losses)
+    return scalars, lambda step, logs, losses: own._write(every, step, logs, losses)
+
+
+def form_test_begin(callback: Any, recorder: _core.Recorder) -> Form:
+    """What the core does in the place of `on_test_batch_begin`: it counts."""
+    return callback._fitwatch.test_batches, callback.on_test_batch_begin
+
+
+def _times_batches(callback: Any) -> bool:
+    return bool(callback.write_steps_per_second) and callback.update_freq != "epoch"
+
+
+def _due(update_freq: Any, last: int, losses: int) -> range:
+    """The steps of a call that are due, of which the last one is given."""
+    if update_freq == "epoch":
+        return range(0)
+    first = last - max(losses - 1, 0)
+    return range(-(-first // update_freq) * update_freq, last + 1, update_freq)

@@ -1,0 +1,181 @@
+"""The rows that `CSVLogger` writes."""
+
+from typing import Any
+
+from fitwatch import _core, _files
+from fitwatch._checkpoint.run_state import RunState
+from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.step_user import StepUser
+from fitwatch._sinks.csv_table import Table
+
+
+class RowsState(RunState):
+    """How many rows the file of a run has."""
+
+    def mark(self, callback: Any) -> int | None:
+        """How many there are, for a backup: they are on the disk then."""
+        own = callback._fitwatch
+        if own.table is None:
+            return None
+        own.drain()
+        rows: int = own.table.sync()
+        return rows
+
+    def go_on(self, callback: Any, mark: int | None) -> None:
+        """Has the next fit go on behind so many rows; those that came later are taken out."""
+        callback._fitwatch.keep = mark
+
+
+class CsvRows(Attachment):
+    """What `CSVLogger` has besides its public attributes.
+
+    Attributes:
+        table: The file, in a fit; None in a process that does not write.
+        remote: The file, if only Keras's own file layer can open it.
+        keep: How many rows of the file a backup knows of, which the next fit goes on from.
+    """
+
+    table: Table | None = None
+    remote: _files.RemoteFile | None = None
+    keep: int | None = None
+    # Rows of batches, where they are wanted.
+    _rows: _core.Rows | None = None
+    # The names of the metrics, outside a fit.
+    _keys: list[str] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = StepUser()
+        self.state = RowsState()
+
+    @property
+    def keys(self) -> list[str] | None:
+        """The names of the metrics that have columns."""
+        if self.table is None:
+            return self._keys
+        return self.table.metrics or self.table.columns or None
+
+    @keys.setter
+    def keys(self, keys: list[str] | None) -> None:
+        if self.table is None:
+            self._keys = keys
+        else:
+            self.table.metrics = keys
+
+    def begin(self, callback: Any) -> None:
+        """Opens the file.
+
+        Raises:
+            OSError: It cannot be opened.
+            ValueError: With `append`, the file has another header.
+        """
+        self.detach()
+        self._close()
+        by_batch = callback.update_freq != "epoch"
+        if by_batch:
+            self.steps.begin(callback)
+        if self.is_silent:
+            return
+        self.table = Table(
+            callback.filename,
+            self.remote,
+            separator=callback.sep,
+            append=callback.append,
+            keep=self.keep,
+            fixed=["epoch", "batch"] if by_batch else ["epoch"],
+        )
+        self.keep = None
+        callback.append_header = not self.table.file.columns
+        if by_batch:
+            losses = self.steps.losses
+            self._rows = _core.Rows(
+                1 if callback.update_freq == "batch" else int(callback.update_freq),
+                self.table.file,
+                self.table.report,
+                losses,
+                1 if losses is None else losses.steps,
+            )
+
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
+        """Notes the epoch, for the rows of its batches."""
+        if self._rows is not None:
+            self.drain()
+            self._rows.epoch = epoch
+            self._rows.losses = self.steps.losses
+
+    def see(self, batch: int, logs: Any) -> None:
+        """Writes a row of a batch, if one is due."""
+        if self._rows is None or self.table is None:
+            return
+        losses = self.steps.values()
+        if losses or self._rows.due(int(batch)):
+            self._write(batch, logs, losses)
+            # Without a compiled list nothing flushes when training ends in an exception.
+            self.table.flush(publish=False)
+
+    def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Writes the row of an epoch.
+
+        Raises:
+            RuntimeError: The training has not begun.
+        """
+        if self.is_silent:
+            return
+        if self.table is None:
+            raise RuntimeError("CSVLogger: on_train_begin must be called before there are rows.")
+        self.table.write({"epoch": epoch}, logs)
+        self.flush(None)
+        if self._rows is not None:
+            self._rows.epoch = epoch + 1  # in a loop that has no `on_epoch_begin`
+
+    def _write(self, batch: int, logs: Any, losses: list[float]) -> None:
+        table, rows = self.table, self._rows
+        if table is None or rows is None:
+            return
+        if not losses:
+            table.write({"epoch": rows.epoch, "batch": batch}, logs or {})
+            return
+        due = rows.due_in_call(int(batch), len(losses))
+        first = int(batch) - rows.steps + 1
+        for number in due:
+            own = {"loss": losses[number - first]} if "loss" in (logs or {}) else {}
+            known = logs or {} if number == due[-1] else dict.fromkeys(logs or {}, "NA")
+            table.write({"epoch": rows.epoch, "batch": number}, {**known, **own})
+
+    def form(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """What the core does in the place of `on_train_batch_end`."""
+        if callback.update_freq == "epoch" or self.is_silent:
+            return None
+        if self._rows is None or not self.attach(recorder):
+            return NotImplemented
+        return self._rows, self._write
+
+    def flush(self, callback: Any) -> None:
+        """Hands everything to the operating system."""
+        if self.table is not None:
+            self.table.flush(publish=True)
+
+    def train_end(self, callback: Any) -> None:
+        """Closes the file."""
+        self._close()
+
+    def close(self, callback: Any, *, interrupted: bool) -> None:
+        """The same after an exception."""
+        self._close()
+
+    def _close(self) -> None:
+        self.drain()
+        self.flush(None)
+        keys = self.keys if self.table else None
+        self.table = self._rows = None
+        self.keys = keys
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy opens a file of its own.
+        opened = ("table", "_rows")
+        return {name: value for name, value in super().__getstate__().items() if name not in opened}
+
+
+def form(callback: Any, recorder: _core.Recorder) -> Any:
+    """What the core does in the place of `on_train_batch_end`."""
+    return callback._fitwatch.form(callback, recorder)

@@ -1,0 +1,188 @@
+"""How `LossHistory` comes to its record, and when it makes pictures of it."""
+
+import copy
+from typing import Any, ClassVar, Self
+
+from fitwatch import _core, _files
+from fitwatch._checkpoint.run_state import Field, RunState
+from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.step_user import StepUser
+from fitwatch._keras import backend, learning_rate, trainer
+from fitwatch._keras.optimizer import has_schedule
+from fitwatch._sinks.loss_record import READERS, LossRecord
+from fitwatch._warn import warn
+
+
+class RecordedSteps(StepUser):
+    """The losses of batches: what kind they were is known while they are taken."""
+
+    def release(self, callback: Any) -> None:
+        """Ends the use."""
+        callback._fitwatch.note_kind(callback)
+        super().release(callback)
+
+
+class RecordState(RunState):
+    """The record of a run."""
+
+    fields: ClassVar = {name: Field(read) for name, read in READERS.items()}
+
+    def take(self, callback: Any) -> dict[str, Any]:
+        """The record, as values that JSON knows."""
+        callback._fitwatch.note_kind(callback)
+        state: dict[str, Any] = callback._fitwatch.record.state()
+        return state
+
+    def put(self, callback: Any, values: dict[str, Any]) -> None:
+        """Sets a record."""
+        own = callback._fitwatch
+        own.record = LossRecord(callback.capacity)
+        own.record.restore(values)
+        own.steps.inexact = values["kind"] != "batch" and len(own.record.series) > 0
+
+    def begin_inside(self, callback: Any, trained: int) -> None:
+        """Called before an epoch of which so many batches were trained already."""
+        callback._fitwatch.is_inside = True
+
+
+class Recording(Attachment):
+    """What `LossHistory` has besides its public attributes.
+
+    Attributes:
+        record: What was recorded.
+        is_inside: Whether the epoch that begins has begun before, in a run that this one goes on
+            from.
+    """
+
+    record: LossRecord
+    is_inside = False
+    # The learning rate when it was last looked at.
+    _rate: float | None = None
+    _missing_reported = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = RecordedSteps()
+        self.state = RecordState()
+
+    def start_over(self, callback: Any) -> None:
+        """Forgets everything."""
+        self.record = LossRecord(callback.capacity)
+        self._rate = None
+        self._missing_reported = False
+
+    def begin(self, callback: Any) -> None:
+        """Called when training begins."""
+        self.detach()
+        self.start_over(callback)
+        self.steps.begin(callback)
+
+    def epoch_begin(self, callback: Any, epoch: int) -> None:
+        """Notes where the epoch begins, and whether the learning rate has come down."""
+        start, stop = self.record.epochs.get(epoch, (0, 0))
+        if not self.is_inside or stop is not None:
+            start = len(self.record.series)
+        self.record.epochs[epoch] = (start, None)
+        self.is_inside = False
+        self._look_at_rate(callback)
+
+    def see(self, batch: int, logs: Any) -> None:
+        """Keeps the losses of the batches that a call has trained."""
+        self.drain()
+        losses = self.steps.values()
+        for loss in losses:
+            self.record.series.append(loss)
+        if not losses:
+            self.keep_logged(batch, logs)
+
+    def keep_logged(self, batch: int, logs: Any) -> None:
+        """Keeps the loss of the logs."""
+        try:
+            self.record.series.append(logs["loss"])
+        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
+            self._report_missing(logs)
+
+    def end_epoch(self, callback: Any, epoch: int, logs: dict[str, Any]) -> None:
+        """Called when an epoch has ended."""
+        validation = backend.to_number(logs.get("val_loss"))
+        self.record.end_epoch(epoch, validation if isinstance(validation, float) else None)
+        if self._plots_epochs(callback):
+            self._try_plot(callback, epoch)
+
+    def bring_up_to_date(self, callback: Any) -> None:
+        """Called before the callback is copied."""
+        self.note_kind(callback)
+
+    def note_kind(self, callback: Any) -> None:
+        """Brings the record up to date, and notes what kind of losses it has."""
+        self.drain()
+        losses = self.steps.losses
+        if losses is not None and (losses.trained or not losses.exact):
+            inexact = self.steps.inexact or not losses.exact
+            self.record.kind = "running" if inexact else "batch"
+        elif callback.loss == "running" and self.nested.fitting:
+            self.record.kind = "running"
+
+    def rate_changed(
+        self, callback: Any, batch: int, before: float | None, after: float | None
+    ) -> None:
+        """Notes a learning rate that has come down."""
+        self._rate = after
+        if before is not None and after is not None and after < before:
+            self.record.rate_drops.append((batch, before, after))
+
+    def _look_at_rate(self, callback: Any) -> None:
+        model = trainer.model_of(callback)
+        optimizer = getattr(model, "optimizer", None)
+        # What falls all the time has no drops to speak of.
+        if optimizer is None or has_schedule(optimizer):
+            return
+        rate = learning_rate.first_rate(model)
+        self.rate_changed(callback, len(self.record.series), self._rate, rate)
+
+    def _report_missing(self, logs: Any) -> None:
+        if not self._missing_reported:
+            self._missing_reported = True
+            there = (", ".join(logs) if isinstance(logs, dict) else "") or "none"
+            warn(
+                "LossHistory: no 'loss' that is a number among the logs of a batch. "
+                f"Available: {there}."
+            )
+
+    # Pictures.
+
+    def close(self, callback: Any, *, interrupted: bool) -> None:
+        """Plots the run after Ctrl-C."""
+        if interrupted:
+            self.plot_run(callback)
+
+    def plot_run(self, callback: Any) -> None:
+        """Plots the run, if one picture of it is asked for, and this process makes it."""
+        if callback.plot is not None and not self.is_silent and not self._plots_epochs(callback):
+            self._try_plot(callback, None)
+
+    def _plots_epochs(self, callback: Any) -> bool:
+        plots = callback.plot is not None and not self.is_silent
+        return plots and "epoch" in _files.fields("plot", callback.plot)
+
+    def _try_plot(self, callback: Any, epoch: int | None) -> None:
+        try:
+            callback.save_plot(str(callback.plot).format(epoch=epoch), epoch=epoch)
+        except Exception as error:
+            # A picture is not worth a training run, whatever is wrong with it.
+            what = "the run" if epoch is None else f"epoch {epoch}"
+            warn(f"LossHistory: no plot of {what}: {error}")
+
+    def twin(self) -> Self:
+        """What a copy has: a record of its own."""
+        twin = super().twin()
+        twin.record = copy.copy(self.record)
+        return twin
+
+
+def form(callback: Any, recorder: _core.Recorder) -> Any:
+    """What the core does in the place of `on_train_batch_end`."""
+    own = callback._fitwatch
+    if not own.attach(recorder):
+        return NotImplemented
+    return _core.Losses(own.record.series, "loss", own.steps.losses), own.keep_logged
