@@ -13,6 +13,10 @@ const PLAIN_INTERVAL: f64 = 10.0;
 /// Characters of the bar itself.
 const WIDTH: usize = 20;
 
+/// Characters of a bar whose count has passed its target, at most. Keras's has no limit, and takes
+/// all memory after a batch number that is much too large.
+const WIDEST: usize = 1000;
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
@@ -143,7 +147,10 @@ impl ProgressBar {
         text.push_str(" \x1b[1m");
         match target {
             Some(target) if !last => {
-                push_remaining(&mut text, per_step * to_float(target - current));
+                push_remaining(
+                    &mut text,
+                    per_step * to_float(target.saturating_sub(current)),
+                );
             }
             _ => push_seconds(&mut text, now - self.started_at),
         }
@@ -210,7 +217,8 @@ fn count(current: i64, target: i64) -> String {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // cut off on purpose
 fn filled(current: i64, target: i64) -> usize {
-    (to_float(20) * (to_float(current) / to_float(target))) as usize
+    let filled = 20.0 * (to_float(current) / to_float(target));
+    (filled as usize).min(WIDEST)
 }
 
 fn push_seconds(text: &mut String, seconds: f64) {
@@ -330,6 +338,24 @@ mod tests {
         let mut silent = ProgressBar::new(Style::Silent, 0.0);
         assert!(!silent.step(1, 99.0));
         assert_eq!(silent.draw(2, Some(2), 99.0, true), "");
+    }
+
+    #[test]
+    fn no_count_makes_a_text_without_bound() {
+        for current in [i64::MIN, -1, 0, 1, 2, i64::MAX] {
+            for target in [None, Some(i64::MIN), Some(1), Some(i64::MAX)] {
+                for style in [Style::Live, Style::Plain, Style::Summary] {
+                    let mut bar = ProgressBar::new(style, 0.0);
+                    for now in [1e-300, f64::MAX, f64::NAN] {
+                        bar.step(current, now);
+                        let text = bar.draw(current, target, now, true);
+                        assert!(text.chars().count() < 4 * WIDEST);
+                    }
+                }
+            }
+        }
+        // Beyond its target, up to the limit, the bar is as long as Keras's.
+        assert_eq!((filled(36, 1), filled(51, 1)), (720, WIDEST));
     }
 
     #[test]
