@@ -58,6 +58,7 @@ fn reason(refused: &Refused) -> String {
         Refused::NotText => "its header is no text in UTF-8".to_owned(),
         Refused::Unbalanced => "a quotation mark in it has no partner".to_owned(),
         Refused::TooLong(line) => format!("its line {line} has more fields than its header"),
+        Refused::EndlessLine(line) => format!("its line {line} is longer than 16 MiB"),
         Refused::Twice(name) => format!("its header has {name:?} twice"),
         Refused::NoHeader(names) => format!("its first line is no header of ours, but {names:?}"),
     }

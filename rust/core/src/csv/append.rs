@@ -1,13 +1,19 @@
 //! What is in a CSV file that is appended to.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::text;
 
 /// Bytes of a record whose quotes are open, at most. With more, the quotes of the file do not match.
 const LONGEST_OPEN: usize = 1 << 20;
+
+/// Bytes of a line, at most: what is longer was not written by a logger, and need not end at all.
+const LONGEST_LINE: usize = 16 << 20;
+
+/// Characters of the file that a message shows.
+const SHOWN: usize = 1000;
 
 /// Why a file is not appended to.
 #[derive(Debug)]
@@ -20,6 +26,8 @@ pub enum Refused {
     Unbalanced,
     /// The record at this line has more fields than the header has names.
     TooLong(u64),
+    /// This line is longer than a CSV file's may be.
+    EndlessLine(u64),
     /// Its first record has a name twice.
     Twice(String),
     /// Its first record, which is no header of ours.
@@ -35,7 +43,7 @@ impl From<io::Error> for Refused {
 /// A last line that had no end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repair {
-    /// What was there.
+    /// What was there, or its first 1,000 characters.
     pub text: String,
     /// Whether nothing but half of its end was missing, so that it was kept.
     pub kept: bool,
@@ -58,7 +66,7 @@ pub struct Survey {
 pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Survey, Refused> {
     let mut records = Records::new(BufReader::new(File::open(path)?), separator);
     let mut found = Survey::default();
-    let (mut offset, mut lines) = (0, 0);
+    let mut offset = 0;
     while records.next()? {
         if offset > 0 && found.rows == keep {
             found.surplus = Some(offset);
@@ -78,7 +86,7 @@ pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Su
             found.columns = header(without_end(line), separator, first)?;
         }
         if !ended || !line.ends_with(b"\n") {
-            let text = String::from_utf8_lossy(line).into_owned();
+            let text = shown(line);
             if offset == 0 && !ended && !begins_like(&text, separator, first) {
                 return Err(Refused::NoHeader(vec![text]));
             }
@@ -87,15 +95,20 @@ pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Su
             break;
         }
         if records.fields() > found.columns.len() && !without_end(line).is_empty() {
-            return Err(Refused::TooLong(lines + 1));
+            return Err(Refused::TooLong(records.line));
         }
         found.rows += u64::from(offset > 0);
-        lines += line
-            .iter()
-            .fold(0, |count, byte| count + u64::from(*byte == b'\n'));
         offset += line.len() as u64;
     }
     Ok(found)
+}
+
+/// The beginning of a record, for a message.
+fn shown(record: &[u8]) -> String {
+    // A character has four bytes at most.
+    let beginning = &record[..record.len().min(4 * SHOWN)];
+    let text = String::from_utf8_lossy(beginning);
+    text.chars().take(SHOWN).collect()
 }
 
 /// Whether `text` is the beginning of a header whose first column is `first`.
@@ -137,6 +150,10 @@ pub struct Records<R> {
     separator: char,
     /// The record that was read last, its end included.
     pub record: Vec<u8>,
+    /// The line at which it begins, from 1.
+    pub line: u64,
+    /// Lines that were read.
+    lines: u64,
     /// What its quotes say.
     quotes: Quotes,
 }
@@ -147,6 +164,8 @@ impl<R: BufRead> Records<R> {
             reader,
             separator,
             record: Vec::new(),
+            line: 0,
+            lines: 0,
             quotes: Quotes::default(),
         }
     }
@@ -155,10 +174,17 @@ impl<R: BufRead> Records<R> {
     pub fn next(&mut self) -> Result<bool, Refused> {
         self.record.clear();
         self.quotes = Quotes::default();
+        self.line = self.lines + 1;
         loop {
             let known = self.record.len();
-            if self.reader.read_until(b'\n', &mut self.record)? == 0 {
+            let mut line = self.reader.by_ref().take(LONGEST_LINE as u64 + 1);
+            let length = line.read_until(b'\n', &mut self.record)?;
+            if length == 0 {
                 break;
+            }
+            self.lines += 1;
+            if length > LONGEST_LINE {
+                return Err(Refused::EndlessLine(self.lines));
             }
             self.quotes.read(&self.record[known..], self.separator);
             if !self.quotes.are_open() {

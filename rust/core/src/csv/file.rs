@@ -371,6 +371,29 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_an_end_is_refused_and_does_not_get_into_memory() {
+        for (before, line) in [("", 1), ("epoch,loss\r\n0,\"\n\"\r\n", 4)] {
+            let folder = Folder::with(before);
+            let file = File::options().append(true).open(folder.path());
+            // A hole: it takes no place on the disk.
+            let file = file.expect("a file");
+            file.set_len(1 << 36).expect("a long file");
+            let opened = CsvFile::append(&folder.path(), ',', "epoch", None, 1.0);
+            assert!(matches!(opened, Err(Refused::EndlessLine(at)) if at == line));
+            assert_eq!(file.metadata().expect("facts").len(), 1 << 36);
+        }
+    }
+
+    #[test]
+    fn a_message_shows_no_more_than_the_beginning_of_a_line() {
+        let refused = Folder::with(&"é".repeat(5000)).refused();
+        assert!(matches!(refused, Refused::NoHeader(names) if names == ["é".repeat(1000)]));
+        let folder = Folder::with(&format!("epoch,{}", "x".repeat(5000)));
+        let (_, repair) = folder.append();
+        assert_eq!(repair.expect("torn").text.len(), 1000);
+    }
+
+    #[test]
     fn a_quote_inside_a_field_is_one() {
         let rows = "0,5\" disk\r\n1,\"a \"\"b\"\"\r\n, c\"\r\n2,\"\"\r\n";
         let folder = Folder::with(&format!("epoch,loss\r\n{rows}"));
