@@ -3,9 +3,14 @@
 //! A record is its length (u64), the masked CRC-32C of the length, the payload, and the masked
 //! CRC-32C of the payload; all numbers little-endian.
 
+use std::io;
+
 use crc32c::{crc32c, crc32c_append};
 
 const HEADER: usize = 12;
+
+/// Bytes of a payload, at most: no message of Protocol Buffers is longer.
+const LONGEST: u64 = 1 << 31;
 
 /// The checksum that `TFRecord` stores: rotated and offset, so that data which contains checksums
 /// can be checksummed in its turn.
@@ -29,10 +34,23 @@ pub fn append(buffer: &mut Vec<u8>, payload: &[&[u8]]) {
 }
 
 /// How many bytes the first record takes up; `None` if it is not whole.
-pub fn first(bytes: &[u8]) -> Option<usize> {
-    let length = u64::from_le_bytes(*bytes.first_chunk()?);
-    let whole = usize::try_from(length).ok()?.checked_add(HEADER + 4)?;
-    (whole <= bytes.len()).then_some(whole)
+///
+/// # Errors
+/// When its length is damaged, so that its end is unknown. What is in it is not looked at.
+pub fn first(bytes: &[u8]) -> io::Result<Option<usize>> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Ok(None);
+    };
+    let Some(crc) = rest.first_chunk() else {
+        return Ok(None);
+    };
+    let payload = u64::from_le_bytes(*length);
+    if u32::from_le_bytes(*crc) != masked(crc32c(length)) || payload > LONGEST {
+        let message = "the length of a record is damaged";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let whole = usize::try_from(payload).map_or(usize::MAX, |payload| HEADER + payload + 4);
+    Ok((whole <= bytes.len()).then_some(whole))
 }
 
 #[cfg(test)]
@@ -70,6 +88,24 @@ pub(super) mod tests {
         assert_eq!(buffer[..8], [24, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(buffer[8..12], [0xa3, 0x7f, 0x4b, 0x22]);
         assert_eq!(payloads(&buffer), [payload.to_vec()]);
+    }
+
+    #[test]
+    fn a_damaged_length_is_an_error_and_half_a_record_is_none() {
+        let mut buffer = Vec::new();
+        append(&mut buffer, &[b"one"]);
+        for end in 0..buffer.len() {
+            assert_eq!(first(&buffer[..end]).expect("undamaged"), None);
+        }
+        assert_eq!(first(&buffer).expect("undamaged"), Some(buffer.len()));
+        for bit in 0..HEADER * 8 {
+            let mut damaged = buffer.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(first(&damaged).is_err(), "{bit}");
+        }
+        let length = (LONGEST + 1).to_le_bytes();
+        let crc = masked(crc32c(&length)).to_le_bytes();
+        assert!(first(&[&length[..], &crc].concat()).is_err());
     }
 
     #[test]

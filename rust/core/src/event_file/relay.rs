@@ -6,13 +6,16 @@ use std::path::Path;
 
 use super::record;
 
-/// Bytes that are taken before their space is given back.
-const FORGET: u64 = 1 << 20;
+/// Bytes that are read at a time, and taken before their space is given back.
+const PIECE: u64 = 1 << 20;
 
 /// Takes over the events of a file that is still growing.
 ///
 /// Readers of a folder follow one file in it: who writes with two writers at a time hands what one
 /// of them has written to the other.
+///
+/// Behind a record whose length is damaged, where the next one begins is unknown: nothing that comes
+/// after is taken over, though its space is given back.
 #[derive(Debug)]
 pub struct Relay {
     file: File,
@@ -20,6 +23,8 @@ pub struct Relay {
     rest: Vec<u8>,
     /// Whether the first event was seen, which names the version of the file.
     begun: bool,
+    /// Whether a damaged record was found.
+    damaged: bool,
     /// Bytes that were read.
     taken: u64,
     /// Bytes at the beginning whose space was given back.
@@ -37,32 +42,55 @@ impl Relay {
             file: File::options().read(true).write(true).open(path)?,
             rest: Vec::new(),
             begun: false,
+            damaged: false,
             taken: 0,
             forgotten: 0,
         })
     }
 
-    /// Appends the records that have come since, as they are.
+    /// Appends some of the records that have come since, as they are; whether there may be more.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn take(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
-        self.taken += self.file.read_to_end(&mut self.rest)? as u64;
-        let mut at = 0;
-        while let Some(length) = record::first(&self.rest[at..]) {
-            if self.begun {
-                into.extend_from_slice(&self.rest[at..at + length]);
-            }
-            self.begun = true;
-            at += length;
+    /// When the file cannot be read; and once, when a damaged record is found.
+    pub fn take(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
+        let read = (&self.file).take(PIECE).read_to_end(&mut self.rest)? as u64;
+        self.taken += read;
+        let relayed = if self.damaged {
+            Ok(())
+        } else {
+            self.relay(into)
+        };
+        if self.damaged {
+            self.rest.clear();
         }
-        self.rest.drain(..at);
         // What was taken may be much, and lie in memory.
-        if self.taken - self.forgotten >= FORGET {
+        if self.taken - self.forgotten >= PIECE {
             give_back(&self.file, self.taken);
             self.forgotten = self.taken;
         }
-        Ok(())
+        relayed.map(|()| read == PIECE)
+    }
+
+    fn relay(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+        let mut at = 0;
+        let relayed = loop {
+            match record::first(&self.rest[at..]) {
+                Ok(Some(length)) => {
+                    if self.begun {
+                        into.extend_from_slice(&self.rest[at..at + length]);
+                    }
+                    self.begun = true;
+                    at += length;
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => {
+                    self.damaged = true;
+                    break Err(error);
+                }
+            }
+        };
+        self.rest.drain(..at);
+        relayed
     }
 }
 
@@ -108,6 +136,51 @@ mod tests {
             record::tests::payloads(&taken),
             [&b"one"[..], &b""[..], &b"two"[..]]
         );
+    }
+
+    #[test]
+    fn nothing_is_taken_from_behind_a_damaged_length_and_memory_is_bounded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("theirs");
+        let mut theirs = Vec::new();
+        record::append(&mut theirs, &[b"version"]);
+        record::append(&mut theirs, &[b"one"]);
+        let good = theirs.len();
+        record::append(&mut theirs, &[b"two"]);
+        theirs[good + 7] = 0x7f; // a length of about 2 to the power of 63
+        fs::write(&path, &theirs).expect("written");
+        let mut relay = Relay::open(&path).expect("a file");
+        let mut taken = Vec::new();
+        let error = relay.take(&mut taken).expect_err("damaged");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        theirs.resize(5 << 20, b'x');
+        fs::write(&path, &theirs).expect("written");
+        while relay.take(&mut taken).expect("readable") {}
+        assert_eq!(record::tests::payloads(&taken), [&b"one"[..]]);
+        assert!(relay.rest.capacity() <= 2 << 20);
+    }
+
+    #[test]
+    fn a_long_file_is_taken_in_pieces() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("theirs");
+        let mut theirs = Vec::new();
+        for _ in 0..8 {
+            record::append(&mut theirs, &[&vec![b'x'; 1 << 19]]);
+        }
+        record::append(&mut theirs, &[&vec![b'y'; 3 << 20]]);
+        fs::write(&path, &theirs).expect("written");
+        let mut relay = Relay::open(&path).expect("a file");
+        let (mut taken, mut lengths) = (Vec::new(), Vec::new());
+        let mut more = true;
+        while more {
+            more = relay.take(&mut taken).expect("readable");
+            let records = record::tests::payloads(&taken);
+            lengths.extend(records.iter().map(Vec::len));
+            assert!(records.len() <= 2);
+            taken.clear();
+        }
+        assert_eq!(lengths, [&[1 << 19; 7][..], &[3 << 20]].concat());
     }
 
     #[cfg(target_os = "linux")]

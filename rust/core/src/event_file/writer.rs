@@ -351,11 +351,16 @@ fn write(shared: &Shared, mut file: AppendFile) {
             buffer.append(&mut state.pending);
         }
         drop(state);
-        let relayed = shared
-            .relay()
-            .as_mut()
-            .map_or(Ok(()), |relay| relay.take(buffer));
-        let written = file.flush(0.0).and(relayed);
+        let written = loop {
+            let relayed = match shared.relay().as_mut() {
+                Some(relay) => relay.take(file.buffer()),
+                None => Ok(false),
+            };
+            match file.flush(0.0).and(relayed) {
+                Ok(true) => {}
+                written => break written,
+            }
+        };
 
         let mut state = shared.lock();
         state.flushed = asked;
