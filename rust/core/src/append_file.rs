@@ -4,6 +4,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::owner::Owner;
+
 /// Bytes that are collected before they are written.
 const BUFFER: usize = 1 << 16;
 
@@ -21,7 +23,8 @@ const FLUSH_SECONDS: f64 = 0.1;
 ///
 /// Invariants:
 /// - only whole pieces are handed to the operating system, in the order of their arrival;
-/// - what an error leaves of a piece in the file is cut off again.
+/// - what an error leaves of a piece in the file is cut off again;
+/// - a child of a fork writes nothing.
 #[derive(Debug)]
 pub struct AppendFile {
     file: File,
@@ -34,7 +37,7 @@ pub struct AppendFile {
     failing: bool,
     /// Whether half a piece is left in the file, which cannot be cut off.
     torn: bool,
-    process: u32,
+    owner: Owner,
 }
 
 impl AppendFile {
@@ -51,7 +54,7 @@ impl AppendFile {
             flushed_at: now,
             failing: false,
             torn: false,
-            process: std::process::id(),
+            owner: Owner::this_process(),
         })
     }
 
@@ -65,6 +68,12 @@ impl AppendFile {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0 && self.buffer.is_empty()
+    }
+
+    /// Whether this is no copy in a child of a fork.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.owner.is_here()
     }
 
     /// Where a piece is put; call [`flush_if_due`](Self::flush_if_due) after it.
@@ -87,7 +96,7 @@ impl AppendFile {
         }
     }
 
-    /// Hands everything to the operating system.
+    /// Hands everything to the operating system. In a child of a fork it is dropped.
     ///
     /// # Errors
     /// When the file cannot be written, or is in no folder any more. What was collected is kept for
@@ -95,6 +104,10 @@ impl AppendFile {
     pub fn flush(&mut self, now: f64) -> io::Result<()> {
         self.flushed_at = now;
         if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if !self.is_here() {
+            self.buffer.clear();
             return Ok(());
         }
         let before = self.file.metadata();
@@ -147,10 +160,9 @@ impl AppendFile {
 
 impl Drop for AppendFile {
     fn drop(&mut self) {
-        // In a forked child this is a copy, and what is in it is the parent's to write. And whoever
-        // has cut or replaced the content since does not want more of this in it.
+        // Whoever has cut or replaced the content since does not want more of this in it.
         let content = self.file.metadata().map(|facts| facts.len());
-        if self.process == std::process::id() && content.is_ok_and(|length| length == self.length) {
+        if content.is_ok_and(|length| length == self.length) {
             let now = self.flushed_at;
             // Nobody is left to tell: whoever wants to know calls `flush` first.
             let _ = self.flush(now);
@@ -208,7 +220,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = file(folder.path());
         file.buffer().extend(b"one\n");
-        file.process += 1;
+        file.owner = Owner::another_process();
+        file.flush_if_due(2.0).expect("nothing to do");
+        file.buffer().extend(b"two\n");
         drop(file);
         assert_eq!(fs::read(folder.path().join("file")).expect("the file"), b"");
     }

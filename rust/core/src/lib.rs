@@ -13,6 +13,7 @@ mod early_stopping;
 pub mod event_file;
 mod improvement;
 mod metric;
+mod owner;
 mod pacer;
 mod patience;
 mod plateau;

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::owner::Owner;
+
 /// How the name of a folder begins in which a new file is written; 16 hexadecimal digits follow.
 const PREFIX: &str = ".fitwatch-";
 /// The file in it that is locked.
@@ -21,13 +23,15 @@ const LINKS: usize = 40;
 /// happens meanwhile. Through a symbolic link, it is the file behind it that is replaced.
 ///
 /// Invariant: while this lives, a file in its folder is locked. The system drops the lock with the
-/// process, and so [`clean`] knows what is left over, whatever machine or container it ran on.
+/// process, and so [`clean`] knows what is left over, whatever machine or container it ran on. A child
+/// of a fork neither commits nor removes what its parent has begun.
 #[derive(Debug)]
 pub struct Replacement {
     target: PathBuf,
     folder: PathBuf,
     path: PathBuf,
     lock: Option<File>,
+    owner: Owner,
 }
 
 impl Replacement {
@@ -60,6 +64,7 @@ impl Replacement {
                     target,
                     folder,
                     lock: Some(lock),
+                    owner: Owner::this_process(),
                 });
             }
         }
@@ -74,8 +79,11 @@ impl Replacement {
     /// Puts the new file in the place of the old one.
     ///
     /// # Errors
-    /// When that fails; the old one is then as it was.
+    /// When that fails, or another process has begun it; the old one is then as it was.
     pub fn commit(self) -> io::Result<()> {
+        if !self.owner.is_here() {
+            return Err(io::Error::other("another process is writing the new file"));
+        }
         // To sync, some systems want a file that is open for writing.
         let file = File::options().read(true).write(true).open(&self.path)?;
         if let Ok(old) = fs::metadata(&self.target) {
@@ -100,6 +108,9 @@ impl Drop for Replacement {
     fn drop(&mut self) {
         // The first error is the one that counts. Some systems cannot remove a file that is open.
         drop(self.lock.take());
+        if !self.owner.is_here() {
+            return;
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -245,6 +256,20 @@ mod tests {
         let new = Replacement::begin(&path).expect("begun");
         assert!(new.commit().is_err());
         assert_eq!(fs::read(&path).expect("the file"), b"old");
+    }
+
+    #[test]
+    fn a_copy_in_a_forked_child_touches_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "old").expect("a file");
+        let mut new = Replacement::begin(&path).expect("begun");
+        fs::write(new.path(), "new").expect("written");
+        let begun = new.path().to_owned();
+        new.owner = Owner::another_process();
+        assert!(new.commit().is_err());
+        assert_eq!(fs::read(&path).expect("the file"), b"old");
+        assert_eq!(fs::read(begun).expect("the new file"), b"new");
     }
 
     #[test]

@@ -166,9 +166,3 @@ impl EventFile {
         self.care(py);
     }
 }
-
-/// Called in a child after a fork.
-#[pyfunction]
-pub fn forked() {
-    event_file::forked();
-}

@@ -121,7 +121,7 @@ impl CsvFile {
     pub fn add_columns(&mut self, names: &[String], now: f64) -> io::Result<()> {
         let mut columns = self.columns.clone();
         columns.extend_from_slice(names);
-        if !self.file.is_empty() {
+        if !self.file.is_empty() && self.file.is_here() {
             self.flush(now)?;
             self.widen(&columns)?;
             let path = self.file.path().to_owned();

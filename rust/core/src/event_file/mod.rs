@@ -11,4 +11,4 @@ mod scalar;
 mod writer;
 
 pub use scalar::Template;
-pub use writer::{EventFile, forked};
+pub use writer::EventFile;

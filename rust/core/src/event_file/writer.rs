@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::record;
 use super::relay::Relay;
 use super::scalar::Template;
 use crate::append_file::AppendFile;
+use crate::owner::Owner;
 
 /// How long an event waits for others, to be written with them. With what a write takes, and a
 /// thread that is not woken at once, it is in the file within a tenth of a second.
@@ -30,14 +31,6 @@ const ROOM: usize = 1 << 22;
 /// Scalars of a series that are handed over at a time.
 const CHUNK: usize = 1024;
 
-/// How often this process was forked from another one, as far as it was told.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// To be called in a child after a fork: there are no threads in it to write anything.
-pub fn forked() {
-    FORKS.fetch_add(1, Relaxed);
-}
-
 /// An event file, open for writing by any number of threads.
 ///
 /// Events are encoded by whoever adds them, and written by a thread of the file's own.
@@ -46,14 +39,14 @@ pub fn forked() {
 /// - the file is new: an existing one is never opened;
 /// - only whole records are handed to the operating system, in the order of their arrival;
 /// - nobody waits for the disk but in [`add_series`](Self::add_series), [`care`](Self::care),
-///   [`flush`](Self::flush) and [`close`](Self::close).
+///   [`flush`](Self::flush) and [`close`](Self::close);
+/// - a child of a fork writes nothing, and waits for nothing.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// `FORKS` when it was made.
-    forks: u32,
+    owner: Owner,
 }
 
 #[derive(Debug, Default)]
@@ -151,7 +144,7 @@ impl EventFile {
             path,
             shared,
             thread: Mutex::new(Some(thread)),
-            forks: FORKS.load(Relaxed),
+            owner: Owner::this_process(),
         })
     }
 
@@ -163,17 +156,24 @@ impl EventFile {
 
     /// Adds records, and wakes the thread when the first or many of them wait.
     fn append(&self, write: impl FnOnce(&mut State)) {
-        if self.is_a_copy() {
-            return;
-        }
-        let mut state = self.shared.lock();
+        let mut state = match self.shared.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            // In a child of a fork, the thread that has it may not exist.
+            Err(TryLockError::WouldBlock) if !self.owner.is_here() => return,
+            Err(TryLockError::WouldBlock) => self.shared.lock(),
+        };
         let before = state.pending.len();
         write(&mut state);
         let after = state.pending.len();
-        drop(state);
         if after >= ROOM {
+            if !self.owner.is_here() {
+                state.pending.clear();
+                return;
+            }
             self.shared.needs_care.store(true, Relaxed);
         }
+        drop(state);
         if before == 0 || (before < PLENTY && after >= PLENTY) {
             self.shared.work.notify_one();
         }
@@ -235,7 +235,7 @@ impl EventFile {
     /// next attempt, as long as it is little.
     #[must_use]
     pub fn care(&self) -> Option<io::Error> {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return None;
         }
         self.make_room();
@@ -265,7 +265,7 @@ impl EventFile {
     }
 
     fn follow_instead(&self, relay: Option<Relay>) {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return;
         }
         self.shared.lock().follows = relay.is_some();
@@ -284,7 +284,7 @@ impl EventFile {
     }
 
     fn ask(&self) -> u64 {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return 0;
         }
         let mut state = self.shared.lock();
@@ -297,7 +297,7 @@ impl EventFile {
 
     /// Flushes and closes the file; what is added later is lost.
     pub fn close(&self) {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return;
         }
         self.shared.lock().closed = true;
@@ -310,24 +310,22 @@ impl EventFile {
     }
 
     fn wait_while(&self, condition: impl Fn(&State) -> bool) {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return;
         }
         let state = self.shared.lock();
         let unfinished = |state: &mut State| condition(state) && !state.closed;
         drop(self.shared.done.wait_while(state, unfinished));
     }
-
-    /// Whether this is a forked child's copy. It has no thread, what is in it is the parent's to
-    /// write, and its locks may be held for ever by threads that the child has not got.
-    fn is_a_copy(&self) -> bool {
-        self.forks != FORKS.load(Relaxed)
-    }
 }
 
 impl Drop for EventFile {
     fn drop(&mut self) {
         self.close();
+        if let Ok(thread) = self.thread.get_mut() {
+            // What is left here is none of this process's: it cannot even be let go.
+            std::mem::forget(thread.take());
+        }
     }
 }
 
