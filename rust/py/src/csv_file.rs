@@ -16,7 +16,7 @@ use crate::error::Error;
 /// Args:
 ///     path: Where it lies; an old file is replaced.
 ///     separator: One character.
-#[pyclass(module = "fitwatch._core")]
+#[pyclass(module = "fitwatch._core", weakref)]
 pub struct CsvFile(csv::CsvFile);
 
 impl CsvFile {

@@ -21,7 +21,7 @@ use crate::error::Error;
 ///     run: A name of the run, which becomes a part of the file's, too.
 ///
 /// Raises an `OSError` where the file cannot be made.
-#[pyclass(module = "fitwatch._core", frozen, subclass)]
+#[pyclass(module = "fitwatch._core", frozen, subclass, weakref)]
 pub struct EventFile {
     file: event_file::EventFile,
     told: AtomicBool,
