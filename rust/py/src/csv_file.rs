@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 
-use fitwatch_core::csv::{self, Field};
+use fitwatch_core::files::csv::{self, Field};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 

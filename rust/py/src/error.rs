@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use fitwatch_core::csv::Refused;
+use fitwatch_core::files::csv::Refused;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 

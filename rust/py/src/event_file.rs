@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use fitwatch_core::event_file;
+use fitwatch_core::files::event_file;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyUserWarning, PyValueError};
 use pyo3::prelude::*;

@@ -41,14 +41,14 @@ macro_rules! best_methods {
             fn compare(&mut self, larger_is_better: bool, double: bool, flush_subnormal: bool) {
                 let rule = &mut self.0.$($best).+.rule;
                 rule.direction = if larger_is_better {
-                    fitwatch_core::Direction::Max
+                    fitwatch_core::policies::Direction::Max
                 } else {
-                    fitwatch_core::Direction::Min
+                    fitwatch_core::policies::Direction::Min
                 };
                 rule.width = if double {
-                    fitwatch_core::Width::F64
+                    fitwatch_core::policies::Width::F64
                 } else {
-                    fitwatch_core::Width::F32
+                    fitwatch_core::policies::Width::F32
                 };
                 rule.flush_subnormal = flush_subnormal;
             }

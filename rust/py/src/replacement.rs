@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use fitwatch_core::replace;
+use fitwatch_core::files::replace;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 

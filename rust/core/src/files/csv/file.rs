@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::append::{self, Records, Refused, Repair};
 use super::text::{self, Field};
-use crate::AppendFile;
-use crate::replace::replace;
+use crate::files::AppendFile;
+use crate::files::replace::replace;
 
 /// A CSV file, open for writing: a header, then rows in UTF-8.
 ///

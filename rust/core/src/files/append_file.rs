@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::owner::Owner;
+use crate::files::Owner;
 
 /// Bytes that are collected before they are written.
 const BUFFER: usize = 1 << 16;

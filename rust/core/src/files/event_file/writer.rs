@@ -15,8 +15,8 @@ use super::message::{Event, SourceMetadata};
 use super::record;
 use super::relay::Relay;
 use super::scalar::Template;
-use crate::append_file::AppendFile;
-use crate::owner::Owner;
+use crate::files::AppendFile;
+use crate::files::Owner;
 
 /// How long an event waits for others, to be written with them. With what a write takes, and a
 /// thread that is not woken at once, it is in the file within a tenth of a second.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::owner::Owner;
+use crate::files::Owner;
 
 /// How the name of a folder begins in which a new file is written; 16 hexadecimal digits follow.
 const PREFIX: &str = ".fitwatch-";

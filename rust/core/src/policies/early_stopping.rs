@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Metric, Value};
+use super::{Decision, Metric, Value};
 
 /// The policy of `keras.callbacks.EarlyStopping`, for one metric or several, in epochs or batches.
 ///
@@ -149,7 +149,7 @@ impl EarlyStopping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Patience, Smoothing};
+    use crate::policies::{Patience, Smoothing};
     use Decision::{Ignore, Improved, Stop, StopOnBest, Wait};
     use proptest::prelude::*;
 
