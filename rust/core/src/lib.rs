@@ -12,9 +12,12 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod error;
 pub mod files;
 pub mod policies;
 pub mod progress_bar;
 mod python_text;
 pub mod series;
 pub mod timing;
+
+pub use error::Error;

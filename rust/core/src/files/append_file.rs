@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::error::{At, Error};
 use crate::files::Owner;
 
 /// Bytes that are collected before they are written.
@@ -45,9 +46,9 @@ impl AppendFile {
     ///
     /// # Errors
     /// When the file cannot be asked for its length.
-    pub fn new(file: File, path: PathBuf, now: f64) -> io::Result<Self> {
+    pub fn new(file: File, path: PathBuf, now: f64) -> Result<Self, Error> {
         Ok(Self {
-            length: file.metadata()?.len(),
+            length: file.metadata().at(&path)?.len(),
             file,
             path,
             buffer: Vec::with_capacity(BUFFER),
@@ -85,7 +86,7 @@ impl AppendFile {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn flush_if_due(&mut self, now: f64) -> io::Result<()> {
+    pub fn flush_if_due(&mut self, now: f64) -> Result<(), Error> {
         let waited = now - self.flushed_at;
         // A clock that was set back must not hold anything until it has caught up.
         let due = !(0.0..FLUSH_SECONDS).contains(&waited);
@@ -101,7 +102,7 @@ impl AppendFile {
     /// # Errors
     /// When the file cannot be written, or is in no folder any more. What was collected is kept for
     /// the next attempt, as long as it is little.
-    pub fn flush(&mut self, now: f64) -> io::Result<()> {
+    pub fn flush(&mut self, now: f64) -> Result<(), Error> {
         self.flushed_at = now;
         if self.buffer.is_empty() {
             return Ok(());
@@ -122,18 +123,18 @@ impl AppendFile {
             self.length += self.buffer.len() as u64;
             self.buffer.clear();
         }
-        written
+        written.at(&self.path)
     }
 
     /// Waits until what was handed to the operating system is safe from a loss of power.
     ///
     /// # Errors
     /// When that fails.
-    pub fn sync(&self) -> io::Result<()> {
+    pub fn sync(&self) -> Result<(), Error> {
         match self.file.sync_data() {
             // A pipe, a device.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-            synced => synced,
+            synced => synced.at(&self.path),
         }
     }
 
@@ -248,7 +249,9 @@ mod tests {
         fs::remove_file(file.path()).expect("gone");
         file.buffer().extend(b"one\n");
         let error = file.flush(1.0).expect_err("no file");
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(
+            matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@ mod metric;
 mod patience;
 mod plateau;
 mod smoothing;
+pub mod state;
 
 pub use best::Best;
 pub use checkpoint::Checkpoint;

@@ -3,8 +3,6 @@
 //! A record is its length (u64), the masked CRC-32C of the length, the payload, and the masked
 //! CRC-32C of the payload; all numbers little-endian.
 
-use std::io;
-
 use crc32c::{crc32c, crc32c_append};
 
 const HEADER: usize = 12;
@@ -33,24 +31,33 @@ pub fn append(buffer: &mut Vec<u8>, payload: &[&[u8]]) {
     buffer.extend_from_slice(&masked(crc).to_le_bytes());
 }
 
-/// How many bytes the first record takes up; `None` if it is not whole.
-///
-/// # Errors
-/// When its length is damaged, so that its end is unknown. What is in it is not looked at.
-pub fn first(bytes: &[u8]) -> io::Result<Option<usize>> {
+/// What some bytes begin with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum First {
+    /// A record of that many bytes.
+    Whole(usize),
+    /// The beginning of a record.
+    Part,
+    /// A record whose length is damaged, so that its end is unknown.
+    Damaged,
+}
+
+/// Looks for the first record. What is in it is not looked at.
+pub fn first(bytes: &[u8]) -> First {
     let Some((length, rest)) = bytes.split_first_chunk() else {
-        return Ok(None);
+        return First::Part;
     };
     let Some(crc) = rest.first_chunk() else {
-        return Ok(None);
+        return First::Part;
     };
     let payload = u64::from_le_bytes(*length);
     if u32::from_le_bytes(*crc) != masked(crc32c(length)) || payload > LONGEST {
-        let message = "the length of a record is damaged";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        return First::Damaged;
     }
-    let whole = usize::try_from(payload).map_or(usize::MAX, |payload| HEADER + payload + 4);
-    Ok((whole <= bytes.len()).then_some(whole))
+    match usize::try_from(payload).map(|payload| HEADER + payload + 4) {
+        Ok(whole) if whole <= bytes.len() => First::Whole(whole),
+        _ => First::Part,
+    }
 }
 
 #[cfg(test)]
@@ -95,17 +102,17 @@ pub(super) mod tests {
         let mut buffer = Vec::new();
         append(&mut buffer, &[b"one"]);
         for end in 0..buffer.len() {
-            assert_eq!(first(&buffer[..end]).expect("undamaged"), None);
+            assert_eq!(first(&buffer[..end]), First::Part);
         }
-        assert_eq!(first(&buffer).expect("undamaged"), Some(buffer.len()));
+        assert_eq!(first(&buffer), First::Whole(buffer.len()));
         for bit in 0..HEADER * 8 {
             let mut damaged = buffer.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(first(&damaged).is_err(), "{bit}");
+            assert_eq!(first(&damaged), First::Damaged, "{bit}");
         }
         let length = (LONGEST + 1).to_le_bytes();
         let crc = masked(crc32c(&length)).to_le_bytes();
-        assert!(first(&[&length[..], &crc].concat()).is_err());
+        assert_eq!(first(&[&length[..], &crc].concat()), First::Damaged);
     }
 
     #[test]

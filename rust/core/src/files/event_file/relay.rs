@@ -1,10 +1,11 @@
 //! What another writer appends to an event file of its own.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use super::record;
+use super::record::{self, First};
+use crate::error::{At, Error};
 
 /// Bytes that are read at a time, and taken before their space is given back.
 const PIECE: u64 = 1 << 20;
@@ -19,6 +20,7 @@ const PIECE: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Relay {
     file: File,
+    path: PathBuf,
     /// The beginning of a record that is not whole yet.
     rest: Vec<u8>,
     /// Whether the first event was seen, which names the version of the file.
@@ -36,10 +38,12 @@ impl Relay {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        // Not to write, but to give space back.
+        let file = File::options().read(true).write(true).open(path);
         Ok(Self {
-            // Not to write, but to give space back.
-            file: File::options().read(true).write(true).open(path)?,
+            file: file.at(path)?,
+            path: path.to_owned(),
             rest: Vec::new(),
             begun: false,
             damaged: false,
@@ -52,45 +56,44 @@ impl Relay {
     ///
     /// # Errors
     /// When the file cannot be read; and once, when a damaged record is found.
-    pub fn take(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
-        let read = (&self.file).take(PIECE).read_to_end(&mut self.rest)? as u64;
+    pub fn take(&mut self, into: &mut Vec<u8>) -> Result<bool, Error> {
+        let mut piece = (&self.file).take(PIECE);
+        let read = piece.read_to_end(&mut self.rest).at(&self.path)? as u64;
         self.taken += read;
-        let relayed = if self.damaged {
-            Ok(())
-        } else {
-            self.relay(into)
-        };
-        if self.damaged {
-            self.rest.clear();
-        }
+        let was_damaged = self.damaged;
+        self.relay(into);
         // What was taken may be much, and lie in memory.
         if self.taken - self.forgotten >= PIECE {
             give_back(&self.file, self.taken);
             self.forgotten = self.taken;
         }
-        relayed.map(|()| read == PIECE)
+        if self.damaged && !was_damaged {
+            return Err(Error::DamagedRecord {
+                path: self.path.clone(),
+            });
+        }
+        Ok(read == PIECE)
     }
 
-    fn relay(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+    fn relay(&mut self, into: &mut Vec<u8>) {
         let mut at = 0;
-        let relayed = loop {
+        while !self.damaged {
             match record::first(&self.rest[at..]) {
-                Ok(Some(length)) => {
+                First::Whole(length) => {
                     if self.begun {
                         into.extend_from_slice(&self.rest[at..at + length]);
                     }
                     self.begun = true;
                     at += length;
                 }
-                Ok(None) => break Ok(()),
-                Err(error) => {
-                    self.damaged = true;
-                    break Err(error);
+                First::Part => {
+                    self.rest.drain(..at);
+                    return;
                 }
+                First::Damaged => self.damaged = true,
             }
-        };
-        self.rest.drain(..at);
-        relayed
+        }
+        self.rest.clear();
     }
 }
 
@@ -152,7 +155,7 @@ mod tests {
         let mut relay = Relay::open(&path).expect("a file");
         let mut taken = Vec::new();
         let error = relay.take(&mut taken).expect_err("damaged");
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(matches!(error, Error::DamagedRecord { path: damaged } if damaged == path));
         theirs.resize(5 << 20, b'x');
         fs::write(&path, &theirs).expect("written");
         while relay.take(&mut taken).expect("readable") {}

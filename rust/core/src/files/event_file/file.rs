@@ -1,13 +1,11 @@
-//! One event file, and the thread that writes it.
+//! One event file, open for writing.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use prost::Message;
 
@@ -15,15 +13,9 @@ use super::message::{Event, SourceMetadata};
 use super::record;
 use super::relay::Relay;
 use super::scalar::Template;
-use crate::files::AppendFile;
-use crate::files::Owner;
-
-/// How long an event waits for others, to be written with them. With what a write takes, and a
-/// thread that is not woken at once, it is in the file within a tenth of a second.
-const GATHER: Duration = Duration::from_millis(50);
-
-/// Bytes that are written without waiting for more.
-const PLENTY: usize = 1 << 18;
+use super::thread::{PLENTY, Shared, State, write};
+use crate::error::{At, Error};
+use crate::files::{AppendFile, Owner};
 
 /// Bytes that may wait for the thread; see [`EventFile::care`].
 const ROOM: usize = 1 << 22;
@@ -49,54 +41,6 @@ pub struct EventFile {
     owner: Owner,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    /// Another file whose events are to be written too.
-    relay: Mutex<Option<Relay>>,
-    /// Tells the thread that there is something to do.
-    work: Condvar,
-    /// Tells the others that the thread has done something.
-    done: Condvar,
-    /// Whether there is no room any more, or something has gone wrong.
-    needs_care: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Records for the thread.
-    pending: Vec<u8>,
-    templates: HashMap<String, Template>,
-    /// Whether there is another file, to be looked at now and then.
-    follows: bool,
-    /// How often a flush was asked for, and how many of these are done.
-    asked: u64,
-    flushed: u64,
-    closed: bool,
-    /// What has gone wrong and was not told yet.
-    error: Option<io::Error>,
-}
-
-impl State {
-    fn is_urgent(&self) -> bool {
-        self.closed || self.asked != self.flushed || self.pending.len() >= PLENTY
-    }
-
-    fn is_idle(&self) -> bool {
-        self.pending.is_empty() && !self.is_urgent()
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn relay(&self) -> MutexGuard<'_, Option<Relay>> {
-        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl EventFile {
     /// Creates `folder` if need be and a new file in it. `now` is in seconds since 1970.
     ///
@@ -107,8 +51,8 @@ impl EventFile {
     ///
     /// # Errors
     /// When the folder or the file cannot be made or written.
-    pub fn create(folder: &Path, host: &str, run: Option<&str>, now: f64) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+    pub fn create(folder: &Path, host: &str, run: Option<&str>, now: f64) -> Result<Self, Error> {
+        fs::create_dir_all(folder).at(folder)?;
         let process = std::process::id();
         let second = now.trunc();
         let run = run.map(|run| format!("{run}.")).unwrap_or_default();
@@ -120,7 +64,7 @@ impl EventFile {
             match File::options().append(true).create_new(true).open(&path) {
                 Ok(file) => break (file, path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(error),
+                Err(source) => return Err(source).at(folder),
             }
         };
         let first = Event {
@@ -138,7 +82,7 @@ impl EventFile {
         let thread = {
             let shared = shared.clone();
             let named = std::thread::Builder::new().name("fitwatch: events".to_owned());
-            named.spawn(move || write(&shared, file))?
+            named.spawn(move || write(&shared, file)).at(&path)?
         };
         Ok(Self {
             path,
@@ -234,7 +178,7 @@ impl EventFile {
     /// since it was asked last. The thread goes on trying: what the disk refuses is kept for the
     /// next attempt, as long as it is little.
     #[must_use]
-    pub fn care(&self) -> Option<io::Error> {
+    pub fn care(&self) -> Option<Error> {
         if !self.owner.is_here() {
             return None;
         }
@@ -251,7 +195,7 @@ impl EventFile {
     ///
     /// # Errors
     /// When that file cannot be read.
-    pub fn follow(&self, path: &Path) -> io::Result<()> {
+    pub fn follow(&self, path: &Path) -> Result<(), Error> {
         let relay = Relay::open(path)?;
         self.follow_instead(Some(relay));
         self.shared.work.notify_one();
@@ -325,51 +269,6 @@ impl Drop for EventFile {
         if let Ok(thread) = self.thread.get_mut() {
             // What is left here is none of this process's: it cannot even be let go.
             std::mem::forget(thread.take());
-        }
-    }
-}
-
-/// What the thread does.
-fn write(shared: &Shared, mut file: AppendFile) {
-    loop {
-        let state = shared.lock();
-        let state = shared
-            .work
-            .wait_while(state, |state| state.is_idle() && !state.follows)
-            .unwrap_or_else(PoisonError::into_inner);
-        let (mut state, _) = shared
-            .work
-            .wait_timeout_while(state, GATHER, |state| !state.is_urgent())
-            .unwrap_or_else(PoisonError::into_inner);
-        let (asked, closed) = (state.asked, state.closed);
-        let buffer = file.buffer();
-        if buffer.is_empty() {
-            std::mem::swap(buffer, &mut state.pending);
-        } else {
-            buffer.append(&mut state.pending);
-        }
-        drop(state);
-        let written = loop {
-            let relayed = match shared.relay().as_mut() {
-                Some(relay) => relay.take(file.buffer()),
-                None => Ok(false),
-            };
-            match file.flush(0.0).and(relayed) {
-                Ok(true) => {}
-                written => break written,
-            }
-        };
-
-        let mut state = shared.lock();
-        state.flushed = asked;
-        if let Err(error) = written {
-            state.error = Some(error);
-            shared.needs_care.store(true, Relaxed);
-        }
-        drop(state);
-        shared.done.notify_all();
-        if closed {
-            return;
         }
     }
 }
