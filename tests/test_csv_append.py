@@ -73,12 +73,15 @@ def test_appending_batches_to_a_file_of_epochs(path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"epoch;loss\r\n0;1.0\r\n", r"first line is no header of ours, but .*epoch;loss"),
-        (b"loss,loss,epoch\r\n", 'has "loss" twice'),
-        ("epoch,größe\r\n".encode("latin-1"), "no text in UTF-8"),
+        (
+            b"epoch;loss\r\n0;1.0\r\n",
+            "expected a header with the column 'epoch', found \"epoch;loss\"",
+        ),
+        (b"loss,loss,epoch\r\n", 'the header has the column "loss" twice'),
+        ("epoch,größe\r\n".encode("latin-1"), "the header is not in UTF-8"),
         (b'epoch,loss\r\n0,"\r\n' + b"0,1.0\r\n" * 20, "quotation mark"),
-        (b'{"a": 1, "precious": true}', "first line is no header of ours"),
-        (b"epoch,loss\r0,1.0\r", "first line is no header of ours"),
+        (b'{"a": 1, "precious": true}', "expected a header with the column"),
+        (b"epoch,loss\r0,1.0\r", "expected a header with the column"),
     ],
 )
 def test_a_file_that_is_something_else_is_not_appended_to(path, content, reason):
@@ -95,7 +98,7 @@ def test_a_file_with_rows_that_are_too_long_is_not_appended_to(path):
     stock.on_train_begin()
     stock.on_epoch_end(1, {"a": 1.0, "b": 2.0})
     stock.on_train_end()
-    with pytest.raises(ValueError, match=r"log\.csv: its line 3 has more fields than its header"):
+    with pytest.raises(ValueError, match=r"log\.csv: line 3 has more fields than the header"):
         callbacks.CSVLogger(path, append=True).on_train_begin()
 
 

@@ -167,7 +167,7 @@ def test_a_state_that_is_none_is_refused():
     core = callbacks.EarlyStopping("loss")._fitwatch.core
     _, _, state = core.__reduce__()
     for wrong in (b"", b"\xff", state[:-1], b"\x01" + state[1:]):
-        with pytest.raises(ValueError, match="no state of this class"):
+        with pytest.raises(ValueError, match="not a state of this class"):
             core.__setstate__(wrong)
     core.__setstate__(state)
 

@@ -10,6 +10,7 @@ from typing import Any
 from fitwatch import _core, _files
 from fitwatch._engine.attachment import attachment_of
 from fitwatch._keras.stock import STOCK
+from fitwatch._sinks.at_exit import flush_at_exit
 from fitwatch._sinks.listened_file import ListenedFile, is_listened_to
 from fitwatch._sinks.tf_summary import SummaryWriter
 from fitwatch._warn import warn
@@ -62,6 +63,7 @@ class EventFiles:
                 file = ListenedFile(path, self._run, self._tell)
             else:
                 file = _core.EventFile(path, socket.gethostname(), self._run)
+                flush_at_exit(file)
             self._open[folder] = file
         return file
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _check, _core
+from fitwatch._sinks.at_exit import flush_at_exit
 
 # Values of a series that are converted at a time.
 _CHUNK = 1 << 16
@@ -61,7 +62,9 @@ class EventFileWriter(_core.EventFile):
 
     def __new__(cls, log_dir: Any) -> Self:
         """Makes a file."""
-        return super().__new__(cls, _check.folder("log_dir", log_dir), socket.gethostname())
+        file = super().__new__(cls, _check.folder("log_dir", log_dir), socket.gethostname())
+        flush_at_exit(file)
+        return file
 
     # `add_scalar(tag, scalar_value, global_step=None, walltime=None)` is the core's own: as cheap
     # as a call can be.

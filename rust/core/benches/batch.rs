@@ -6,9 +6,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fitwatch_core::csv::{CsvFile, Field};
-use fitwatch_core::event_file::{EventFile, Template};
-use fitwatch_core::{EarlyStopping, Metric, Moment, Patience, Plateau, Series, Smoothing, Value};
+use fitwatch_core::files::csv::{CsvFile, Field};
+use fitwatch_core::files::event_file::{EventFile, Template};
+use fitwatch_core::policies::{EarlyStopping, Metric, Moment, Patience, Plateau, Smoothing, Value};
+use fitwatch_core::series::Series;
 use tempfile::TempDir;
 
 const BATCHES: i64 = 100_000;

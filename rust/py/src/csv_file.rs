@@ -1,10 +1,9 @@
 //! CSV files.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::PathBuf;
 
-use fitwatch_core::csv::{self, Field};
+use fitwatch_core::files::csv::{self, Field};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -16,7 +15,7 @@ use crate::error::Error;
 /// Args:
 ///     path: Where it lies; an old file is replaced.
 ///     separator: One character.
-#[pyclass(module = "fitwatch._core")]
+#[pyclass(module = "fitwatch._core", weakref)]
 pub struct CsvFile(csv::CsvFile);
 
 impl CsvFile {
@@ -30,23 +29,16 @@ impl CsvFile {
         fields: impl IntoIterator<Item = Field<'a>>,
         now: f64,
     ) -> Result<(), Error> {
-        let written = self.0.add_row(fields, now);
-        written.map_err(|source| self.error(source))
-    }
-
-    fn error(&self, source: io::Error) -> Error {
-        Error::Io(self.0.path().to_owned(), source)
+        Ok(self.0.add_row(fields, now)?)
     }
 }
 
 #[pymethods]
 impl CsvFile {
     #[new]
+    #[allow(clippy::needless_pass_by_value)] // from Python
     fn new(path: PathBuf, separator: char) -> Result<Self, Error> {
-        match csv::CsvFile::create(&path, separator, now()) {
-            Ok(file) => Ok(Self(file)),
-            Err(source) => Err(Error::Io(path, source)),
-        }
+        Ok(Self(csv::CsvFile::create(&path, separator, now())?))
     }
 
     /// Opens a file to add rows to it; makes it, if there is none.
@@ -65,6 +57,7 @@ impl CsvFile {
     ///     `ValueError`: It is no CSV file with that column.
     #[classmethod]
     #[pyo3(signature = (path, separator, first, keep=None))]
+    #[allow(clippy::needless_pass_by_value)] // from Python
     fn append(
         _cls: &Bound<'_, PyType>,
         path: PathBuf,
@@ -72,13 +65,9 @@ impl CsvFile {
         first: &str,
         keep: Option<u64>,
     ) -> Result<(Self, Option<(String, bool)>), Error> {
-        match csv::CsvFile::append(&path, separator, first, keep, now()) {
-            Ok((file, repair)) => {
-                let repair = repair.map(|repair| (repair.text, repair.kept));
-                Ok((Self(file), repair))
-            }
-            Err(refused) => Err(Error::Csv(path, refused)),
-        }
+        let (file, repair) = csv::CsvFile::append(&path, separator, first, keep, now())?;
+        let repair = repair.map(|repair| (repair.text, repair.kept));
+        Ok((Self(file), repair))
     }
 
     /// The names of the columns, in order.
@@ -96,8 +85,7 @@ impl CsvFile {
     /// Adds columns at the end; rows that are there already get `NA` for them.
     #[allow(clippy::needless_pass_by_value)] // from Python
     fn add_columns(&mut self, names: Vec<String>) -> Result<(), Error> {
-        let added = self.0.add_columns(&names, now());
-        added.map_err(|source| self.error(source))
+        Ok(self.0.add_columns(&names, now())?)
     }
 
     /// Adds a row: the fields by the names of their columns; a missing one is `NA`.
@@ -113,12 +101,11 @@ impl CsvFile {
 
     /// Hands everything to the operating system.
     fn flush(&mut self) -> Result<(), Error> {
-        self.0.flush(now()).map_err(|source| self.error(source))
+        Ok(self.0.flush(now())?)
     }
 
     /// Writes everything, and waits until it is safe from a loss of power.
     fn sync(&mut self, py: Python<'_>) -> Result<(), Error> {
-        let synced = py.detach(|| self.0.sync(now()));
-        synced.map_err(|source| self.error(source))
+        Ok(py.detach(|| self.0.sync(now()))?)
     }
 }

@@ -1,6 +1,6 @@
 //! The verdict of a policy, as a Python enum.
 
-use fitwatch_core as core;
+use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
 /// What a policy wants done.

@@ -1,6 +1,6 @@
 //! The policy of `EarlyStopping`.
 
-use fitwatch_core as core;
+use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
 use crate::decision::Decision;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use fitwatch_core::event_file;
+use fitwatch_core::files::event_file;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyUserWarning, PyValueError};
 use pyo3::prelude::*;
@@ -21,7 +21,7 @@ use crate::error::Error;
 ///     run: A name of the run, which becomes a part of the file's, too.
 ///
 /// Raises an `OSError` where the file cannot be made.
-#[pyclass(module = "fitwatch._core", frozen, subclass)]
+#[pyclass(module = "fitwatch._core", frozen, subclass, weakref)]
 pub struct EventFile {
     file: event_file::EventFile,
     told: AtomicBool,
@@ -47,7 +47,7 @@ impl EventFile {
         if self.told.swap(true, Relaxed) {
             return;
         }
-        let error = PyErr::from(Error::Io(self.file.path().to_owned(), error));
+        let error = PyErr::from(Error::from(error));
         let message = format!(
             "fitwatch: an event file cannot be written, and what is added to it may get lost: {}\0",
             error.value(py)
@@ -72,15 +72,13 @@ impl EventFile {
 impl EventFile {
     #[new]
     #[pyo3(signature = (folder, host, run=None))]
+    #[allow(clippy::needless_pass_by_value)] // from Python
     fn new(folder: PathBuf, host: &str, run: Option<&str>) -> Result<Self, Error> {
-        match event_file::EventFile::create(&folder, host, run, now()) {
-            Ok(file) => Ok(Self {
-                file,
-                told: AtomicBool::new(false),
-                closed: AtomicBool::new(false),
-            }),
-            Err(source) => Err(Error::Io(folder, source)),
-        }
+        Ok(Self {
+            file: event_file::EventFile::create(&folder, host, run, now())?,
+            told: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        })
     }
 
     /// Where the file lies.
@@ -138,9 +136,9 @@ impl EventFile {
     }
 
     /// Writes, from now on, the events of another file too.
+    #[allow(clippy::needless_pass_by_value)] // from Python
     fn follow(&self, path: PathBuf) -> Result<(), Error> {
-        let followed = self.file.follow(&path);
-        followed.map_err(|source| Error::Io(path, source))
+        Ok(self.file.follow(&path)?)
     }
 
     /// Writes what the other file has, and is done with it.
@@ -165,10 +163,4 @@ impl EventFile {
         py.detach(|| self.file.close());
         self.care(py);
     }
-}
-
-/// Called in a child after a fork.
-#[pyfunction]
-pub fn forked() {
-    event_file::forked();
 }

@@ -51,17 +51,9 @@ mod _core {
     use super::sinks::{Counter, Due, Finite, Interval, Losses, Progress, Rows, Scalars, Watch};
 
     use pyo3::prelude::*;
-    use pyo3::types::IntoPyDict;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let py = module.py();
-        let forked = pyo3::wrap_pyfunction!(super::event_file::forked, module)?;
-        let os = py.import("os")?;
-        if os.hasattr("register_at_fork")? {
-            let options = [("after_in_child", forked)].into_py_dict(py)?;
-            os.call_method("register_at_fork", (), Some(&options))?;
-        }
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

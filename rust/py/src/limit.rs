@@ -1,6 +1,6 @@
 //! A patience that may be endless.
 
-use fitwatch_core::Patience;
+use fitwatch_core::policies::Patience;
 use pyo3::prelude::*;
 
 /// A limit in units; Python's `inf`, and what no counter can reach, is [`Patience::FOREVER`].

@@ -3,9 +3,6 @@
 use pyo3::Bound;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 
-/// Changes with every change of a field: the encoding does not describe itself.
-pub const STATE_VERSION: u8 = 2;
-
 /// What `__reduce__` gives.
 pub type Reduced<'py> = (Bound<'py, PyType>, Bound<'py, PyTuple>, Bound<'py, PyBytes>);
 
@@ -41,14 +38,14 @@ macro_rules! best_methods {
             fn compare(&mut self, larger_is_better: bool, double: bool, flush_subnormal: bool) {
                 let rule = &mut self.0.$($best).+.rule;
                 rule.direction = if larger_is_better {
-                    fitwatch_core::Direction::Max
+                    fitwatch_core::policies::Direction::Max
                 } else {
-                    fitwatch_core::Direction::Min
+                    fitwatch_core::policies::Direction::Min
                 };
                 rule.width = if double {
-                    fitwatch_core::Width::F64
+                    fitwatch_core::policies::Width::F64
                 } else {
-                    fitwatch_core::Width::F32
+                    fitwatch_core::policies::Width::F32
                 };
                 rule.flush_subnormal = flush_subnormal;
             }
@@ -57,18 +54,14 @@ macro_rules! best_methods {
             fn __reduce__<'py>(
                 slf: &pyo3::Bound<'py, Self>,
             ) -> pyo3::PyResult<crate::policy::Reduced<'py>> {
-                let state = (crate::policy::STATE_VERSION, &slf.borrow().0);
-                let state = postcard::to_stdvec(&state).map_err(crate::error::Error::from)?;
+                let state = fitwatch_core::policies::state::to_bytes(&slf.borrow().0);
+                let state = state.map_err(crate::error::Error::from)?;
                 let state = pyo3::types::PyBytes::new(slf.py(), &state);
                 Ok((slf.get_type(), pyo3::types::PyTuple::empty(slf.py()), state))
             }
 
             fn __setstate__(&mut self, state: &[u8]) -> Result<(), crate::error::Error> {
-                let (version, state) = postcard::from_bytes(state)?;
-                if version != crate::policy::STATE_VERSION {
-                    return Err(crate::error::Error::Version(version));
-                }
-                self.0 = state;
+                self.0 = fitwatch_core::policies::state::from_bytes(state)?;
                 Ok(())
             }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use fitwatch_core::replace;
+use fitwatch_core::files::replace;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -15,7 +15,6 @@ use crate::error::Error;
 ///     target: The file to replace; it need not be there yet.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct Replacement {
-    target: PathBuf,
     /// Where to write the new file.
     #[pyo3(get)]
     path: PathBuf,
@@ -31,15 +30,13 @@ impl Replacement {
 #[pymethods]
 impl Replacement {
     #[new]
+    #[allow(clippy::needless_pass_by_value)] // from Python
     fn new(target: PathBuf) -> Result<Self, Error> {
-        match replace::Replacement::begin(&target) {
-            Ok(begun) => Ok(Self {
-                target,
-                path: begun.path().to_owned(),
-                begun: Mutex::new(Some(begun)),
-            }),
-            Err(source) => Err(Error::Io(target, source)),
-        }
+        let begun = replace::Replacement::begin(&target)?;
+        Ok(Self {
+            path: begun.path().to_owned(),
+            begun: Mutex::new(Some(begun)),
+        })
     }
 
     /// Syncs the new file and puts it in the place of the old one.
@@ -47,8 +44,7 @@ impl Replacement {
         let Some(begun) = self.take() else {
             return Err(PyValueError::new_err("it was ended before"));
         };
-        let committed = py.detach(|| begun.commit());
-        committed.map_err(|source| Error::Io(self.target.clone(), source).into())
+        Ok(py.detach(|| begun.commit()).map_err(Error::from)?)
     }
 
     /// Removes the new file, if it is not in its place yet.

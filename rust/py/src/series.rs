@@ -1,6 +1,6 @@
 //! A metric's value for every batch.
 
-use fitwatch_core as core;
+use fitwatch_core::series as core;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
 

@@ -10,7 +10,7 @@ pub mod schema;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fitwatch_core::SlowHooks;
+use fitwatch_core::timing::SlowHooks;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};

@@ -1,6 +1,6 @@
 //! The time of each batch.
 
-use fitwatch_core::Pacer;
+use fitwatch_core::timing::Pacer;
 
 use crate::clock::now;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fitwatch_core::{ProgressBar, Style};
+use fitwatch_core::progress_bar::{ProgressBar, Style};
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fitwatch_core::csv::Field;
+use fitwatch_core::files::csv::Field;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fitwatch_core::event_file::Template;
+use fitwatch_core::files::event_file::Template;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 

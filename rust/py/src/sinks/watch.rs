@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use fitwatch_core as core;
+use fitwatch_core::policies as core;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 

@@ -4,11 +4,13 @@
 //! names the format version; scalars are events whose tensor and plugin metadata are what
 //! `tf.summary.scalar` writes, byte for byte.
 
+mod file;
 mod message;
 mod record;
 mod relay;
 mod scalar;
-mod writer;
+mod thread;
 
+pub use file::EventFile;
+pub use relay::Relay;
 pub use scalar::Template;
-pub use writer::{EventFile, forked};

@@ -4,6 +4,9 @@ use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::error::{At, Error};
+use crate::files::Owner;
+
 /// Bytes that are collected before they are written.
 const BUFFER: usize = 1 << 16;
 
@@ -21,7 +24,8 @@ const FLUSH_SECONDS: f64 = 0.1;
 ///
 /// Invariants:
 /// - only whole pieces are handed to the operating system, in the order of their arrival;
-/// - what an error leaves of a piece in the file is cut off again.
+/// - what an error leaves of a piece in the file is cut off again;
+/// - a child of a fork writes nothing.
 #[derive(Debug)]
 pub struct AppendFile {
     file: File,
@@ -34,7 +38,7 @@ pub struct AppendFile {
     failing: bool,
     /// Whether half a piece is left in the file, which cannot be cut off.
     torn: bool,
-    process: u32,
+    owner: Owner,
 }
 
 impl AppendFile {
@@ -42,16 +46,16 @@ impl AppendFile {
     ///
     /// # Errors
     /// When the file cannot be asked for its length.
-    pub fn new(file: File, path: PathBuf, now: f64) -> io::Result<Self> {
+    pub fn new(file: File, path: PathBuf, now: f64) -> Result<Self, Error> {
         Ok(Self {
-            length: file.metadata()?.len(),
+            length: file.metadata().at(&path)?.len(),
             file,
             path,
             buffer: Vec::with_capacity(BUFFER),
             flushed_at: now,
             failing: false,
             torn: false,
-            process: std::process::id(),
+            owner: Owner::this_process(),
         })
     }
 
@@ -67,6 +71,12 @@ impl AppendFile {
         self.length == 0 && self.buffer.is_empty()
     }
 
+    /// Whether this is no copy in a child of a fork.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.owner.is_here()
+    }
+
     /// Where a piece is put; call [`flush_if_due`](Self::flush_if_due) after it.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
@@ -76,7 +86,7 @@ impl AppendFile {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn flush_if_due(&mut self, now: f64) -> io::Result<()> {
+    pub fn flush_if_due(&mut self, now: f64) -> Result<(), Error> {
         let waited = now - self.flushed_at;
         // A clock that was set back must not hold anything until it has caught up.
         let due = !(0.0..FLUSH_SECONDS).contains(&waited);
@@ -87,14 +97,18 @@ impl AppendFile {
         }
     }
 
-    /// Hands everything to the operating system.
+    /// Hands everything to the operating system. In a child of a fork it is dropped.
     ///
     /// # Errors
     /// When the file cannot be written, or is in no folder any more. What was collected is kept for
     /// the next attempt, as long as it is little.
-    pub fn flush(&mut self, now: f64) -> io::Result<()> {
+    pub fn flush(&mut self, now: f64) -> Result<(), Error> {
         self.flushed_at = now;
         if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if !self.is_here() {
+            self.buffer.clear();
             return Ok(());
         }
         let before = self.file.metadata();
@@ -109,18 +123,18 @@ impl AppendFile {
             self.length += self.buffer.len() as u64;
             self.buffer.clear();
         }
-        written
+        written.at(&self.path)
     }
 
     /// Waits until what was handed to the operating system is safe from a loss of power.
     ///
     /// # Errors
     /// When that fails.
-    pub fn sync(&self) -> io::Result<()> {
+    pub fn sync(&self) -> Result<(), Error> {
         match self.file.sync_data() {
             // A pipe, a device.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-            synced => synced,
+            synced => synced.at(&self.path),
         }
     }
 
@@ -147,10 +161,9 @@ impl AppendFile {
 
 impl Drop for AppendFile {
     fn drop(&mut self) {
-        // In a forked child this is a copy, and what is in it is the parent's to write. And whoever
-        // has cut or replaced the content since does not want more of this in it.
+        // Whoever has cut or replaced the content since does not want more of this in it.
         let content = self.file.metadata().map(|facts| facts.len());
-        if self.process == std::process::id() && content.is_ok_and(|length| length == self.length) {
+        if content.is_ok_and(|length| length == self.length) {
             let now = self.flushed_at;
             // Nobody is left to tell: whoever wants to know calls `flush` first.
             let _ = self.flush(now);
@@ -208,7 +221,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = file(folder.path());
         file.buffer().extend(b"one\n");
-        file.process += 1;
+        file.owner = Owner::another_process();
+        file.flush_if_due(2.0).expect("nothing to do");
+        file.buffer().extend(b"two\n");
         drop(file);
         assert_eq!(fs::read(folder.path().join("file")).expect("the file"), b"");
     }
@@ -234,7 +249,9 @@ mod tests {
         fs::remove_file(file.path()).expect("gone");
         file.buffer().extend(b"one\n");
         let error = file.flush(1.0).expect_err("no file");
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(
+            matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -1,9 +1,10 @@
 //! CSV files as Python's `csv` module writes and reads them.
 
-mod append;
 mod file;
+mod records;
+mod survey;
 mod text;
 
-pub use append::{Refused, Repair};
 pub use file::CsvFile;
+pub use survey::{Problem, Repair};
 pub use text::Field;

@@ -1,13 +1,11 @@
-//! One event file, and the thread that writes it.
+//! One event file, open for writing.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use prost::Message;
 
@@ -15,28 +13,15 @@ use super::message::{Event, SourceMetadata};
 use super::record;
 use super::relay::Relay;
 use super::scalar::Template;
-use crate::append_file::AppendFile;
-
-/// How long an event waits for others, to be written with them. With what a write takes, and a
-/// thread that is not woken at once, it is in the file within a tenth of a second.
-const GATHER: Duration = Duration::from_millis(50);
-
-/// Bytes that are written without waiting for more.
-const PLENTY: usize = 1 << 18;
+use super::thread::{PLENTY, Shared, State, write};
+use crate::error::{At, Error};
+use crate::files::{AppendFile, Owner};
 
 /// Bytes that may wait for the thread; see [`EventFile::care`].
 const ROOM: usize = 1 << 22;
 
 /// Scalars of a series that are handed over at a time.
 const CHUNK: usize = 1024;
-
-/// How often this process was forked from another one, as far as it was told.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// To be called in a child after a fork: there are no threads in it to write anything.
-pub fn forked() {
-    FORKS.fetch_add(1, Relaxed);
-}
 
 /// An event file, open for writing by any number of threads.
 ///
@@ -46,62 +31,14 @@ pub fn forked() {
 /// - the file is new: an existing one is never opened;
 /// - only whole records are handed to the operating system, in the order of their arrival;
 /// - nobody waits for the disk but in [`add_series`](Self::add_series), [`care`](Self::care),
-///   [`flush`](Self::flush) and [`close`](Self::close).
+///   [`flush`](Self::flush) and [`close`](Self::close);
+/// - a child of a fork writes nothing, and waits for nothing.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// `FORKS` when it was made.
-    forks: u32,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    /// Another file whose events are to be written too.
-    relay: Mutex<Option<Relay>>,
-    /// Tells the thread that there is something to do.
-    work: Condvar,
-    /// Tells the others that the thread has done something.
-    done: Condvar,
-    /// Whether there is no room any more, or something has gone wrong.
-    needs_care: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Records for the thread.
-    pending: Vec<u8>,
-    templates: HashMap<String, Template>,
-    /// Whether there is another file, to be looked at now and then.
-    follows: bool,
-    /// How often a flush was asked for, and how many of these are done.
-    asked: u64,
-    flushed: u64,
-    closed: bool,
-    /// What has gone wrong and was not told yet.
-    error: Option<io::Error>,
-}
-
-impl State {
-    fn is_urgent(&self) -> bool {
-        self.closed || self.asked != self.flushed || self.pending.len() >= PLENTY
-    }
-
-    fn is_idle(&self) -> bool {
-        self.pending.is_empty() && !self.is_urgent()
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn relay(&self) -> MutexGuard<'_, Option<Relay>> {
-        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    owner: Owner,
 }
 
 impl EventFile {
@@ -114,8 +51,8 @@ impl EventFile {
     ///
     /// # Errors
     /// When the folder or the file cannot be made or written.
-    pub fn create(folder: &Path, host: &str, run: Option<&str>, now: f64) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+    pub fn create(folder: &Path, host: &str, run: Option<&str>, now: f64) -> Result<Self, Error> {
+        fs::create_dir_all(folder).at(folder)?;
         let process = std::process::id();
         let second = now.trunc();
         let run = run.map(|run| format!("{run}.")).unwrap_or_default();
@@ -127,7 +64,7 @@ impl EventFile {
             match File::options().append(true).create_new(true).open(&path) {
                 Ok(file) => break (file, path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(error),
+                Err(source) => return Err(source).at(folder),
             }
         };
         let first = Event {
@@ -145,13 +82,13 @@ impl EventFile {
         let thread = {
             let shared = shared.clone();
             let named = std::thread::Builder::new().name("fitwatch: events".to_owned());
-            named.spawn(move || write(&shared, file))?
+            named.spawn(move || write(&shared, file)).at(&path)?
         };
         Ok(Self {
             path,
             shared,
             thread: Mutex::new(Some(thread)),
-            forks: FORKS.load(Relaxed),
+            owner: Owner::this_process(),
         })
     }
 
@@ -163,17 +100,24 @@ impl EventFile {
 
     /// Adds records, and wakes the thread when the first or many of them wait.
     fn append(&self, write: impl FnOnce(&mut State)) {
-        if self.is_a_copy() {
-            return;
-        }
-        let mut state = self.shared.lock();
+        let mut state = match self.shared.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            // In a child of a fork, the thread that has it may not exist.
+            Err(TryLockError::WouldBlock) if !self.owner.is_here() => return,
+            Err(TryLockError::WouldBlock) => self.shared.lock(),
+        };
         let before = state.pending.len();
         write(&mut state);
         let after = state.pending.len();
-        drop(state);
         if after >= ROOM {
+            if !self.owner.is_here() {
+                state.pending.clear();
+                return;
+            }
             self.shared.needs_care.store(true, Relaxed);
         }
+        drop(state);
         if before == 0 || (before < PLENTY && after >= PLENTY) {
             self.shared.work.notify_one();
         }
@@ -234,8 +178,8 @@ impl EventFile {
     /// since it was asked last. The thread goes on trying: what the disk refuses is kept for the
     /// next attempt, as long as it is little.
     #[must_use]
-    pub fn care(&self) -> Option<io::Error> {
-        if self.is_a_copy() {
+    pub fn care(&self) -> Option<Error> {
+        if !self.owner.is_here() {
             return None;
         }
         self.make_room();
@@ -251,7 +195,7 @@ impl EventFile {
     ///
     /// # Errors
     /// When that file cannot be read.
-    pub fn follow(&self, path: &Path) -> io::Result<()> {
+    pub fn follow(&self, path: &Path) -> Result<(), Error> {
         let relay = Relay::open(path)?;
         self.follow_instead(Some(relay));
         self.shared.work.notify_one();
@@ -265,7 +209,7 @@ impl EventFile {
     }
 
     fn follow_instead(&self, relay: Option<Relay>) {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return;
         }
         self.shared.lock().follows = relay.is_some();
@@ -284,7 +228,7 @@ impl EventFile {
     }
 
     fn ask(&self) -> u64 {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return 0;
         }
         let mut state = self.shared.lock();
@@ -297,7 +241,7 @@ impl EventFile {
 
     /// Flushes and closes the file; what is added later is lost.
     pub fn close(&self) {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return;
         }
         self.shared.lock().closed = true;
@@ -310,63 +254,21 @@ impl EventFile {
     }
 
     fn wait_while(&self, condition: impl Fn(&State) -> bool) {
-        if self.is_a_copy() {
+        if !self.owner.is_here() {
             return;
         }
         let state = self.shared.lock();
         let unfinished = |state: &mut State| condition(state) && !state.closed;
         drop(self.shared.done.wait_while(state, unfinished));
     }
-
-    /// Whether this is a forked child's copy. It has no thread, what is in it is the parent's to
-    /// write, and its locks may be held for ever by threads that the child has not got.
-    fn is_a_copy(&self) -> bool {
-        self.forks != FORKS.load(Relaxed)
-    }
 }
 
 impl Drop for EventFile {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// What the thread does.
-fn write(shared: &Shared, mut file: AppendFile) {
-    loop {
-        let state = shared.lock();
-        let state = shared
-            .work
-            .wait_while(state, |state| state.is_idle() && !state.follows)
-            .unwrap_or_else(PoisonError::into_inner);
-        let (mut state, _) = shared
-            .work
-            .wait_timeout_while(state, GATHER, |state| !state.is_urgent())
-            .unwrap_or_else(PoisonError::into_inner);
-        let (asked, closed) = (state.asked, state.closed);
-        let buffer = file.buffer();
-        if buffer.is_empty() {
-            std::mem::swap(buffer, &mut state.pending);
-        } else {
-            buffer.append(&mut state.pending);
-        }
-        drop(state);
-        let relayed = shared
-            .relay()
-            .as_mut()
-            .map_or(Ok(()), |relay| relay.take(buffer));
-        let written = file.flush(0.0).and(relayed);
-
-        let mut state = shared.lock();
-        state.flushed = asked;
-        if let Err(error) = written {
-            state.error = Some(error);
-            shared.needs_care.store(true, Relaxed);
-        }
-        drop(state);
-        shared.done.notify_all();
-        if closed {
-            return;
+        if let Ok(thread) = self.thread.get_mut() {
+            // What is left here is none of this process's: it cannot even be let go.
+            std::mem::forget(thread.take());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Best, Cooldown, Decision, Patience, Smoothing};
+use super::{Best, Cooldown, Decision, Patience, Smoothing};
 
 /// The policy of `keras.callbacks.ReduceLROnPlateau`, in units: epochs or batches.
 ///

@@ -7,6 +7,9 @@ use crc32c::{crc32c, crc32c_append};
 
 const HEADER: usize = 12;
 
+/// Bytes of a payload, at most: no message of Protocol Buffers is longer.
+const LONGEST: u64 = 1 << 31;
+
 /// The checksum that `TFRecord` stores: rotated and offset, so that data which contains checksums
 /// can be checksummed in its turn.
 fn masked(crc: u32) -> u32 {
@@ -28,11 +31,33 @@ pub fn append(buffer: &mut Vec<u8>, payload: &[&[u8]]) {
     buffer.extend_from_slice(&masked(crc).to_le_bytes());
 }
 
-/// How many bytes the first record takes up; `None` if it is not whole.
-pub fn first(bytes: &[u8]) -> Option<usize> {
-    let length = u64::from_le_bytes(*bytes.first_chunk()?);
-    let whole = usize::try_from(length).ok()?.checked_add(HEADER + 4)?;
-    (whole <= bytes.len()).then_some(whole)
+/// What some bytes begin with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum First {
+    /// A record of that many bytes.
+    Whole(usize),
+    /// The beginning of a record.
+    Part,
+    /// A record whose length is damaged, so that its end is unknown.
+    Damaged,
+}
+
+/// Looks for the first record. What is in it is not looked at.
+pub fn first(bytes: &[u8]) -> First {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return First::Part;
+    };
+    let Some(crc) = rest.first_chunk() else {
+        return First::Part;
+    };
+    let payload = u64::from_le_bytes(*length);
+    if u32::from_le_bytes(*crc) != masked(crc32c(length)) || payload > LONGEST {
+        return First::Damaged;
+    }
+    match usize::try_from(payload).map(|payload| HEADER + payload + 4) {
+        Ok(whole) if whole <= bytes.len() => First::Whole(whole),
+        _ => First::Part,
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +95,24 @@ pub(super) mod tests {
         assert_eq!(buffer[..8], [24, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(buffer[8..12], [0xa3, 0x7f, 0x4b, 0x22]);
         assert_eq!(payloads(&buffer), [payload.to_vec()]);
+    }
+
+    #[test]
+    fn a_damaged_length_is_an_error_and_half_a_record_is_none() {
+        let mut buffer = Vec::new();
+        append(&mut buffer, &[b"one"]);
+        for end in 0..buffer.len() {
+            assert_eq!(first(&buffer[..end]), First::Part);
+        }
+        assert_eq!(first(&buffer), First::Whole(buffer.len()));
+        for bit in 0..HEADER * 8 {
+            let mut damaged = buffer.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(first(&damaged), First::Damaged, "{bit}");
+        }
+        let length = (LONGEST + 1).to_le_bytes();
+        let crc = masked(crc32c(&length)).to_le_bytes();
+        assert_eq!(first(&[&length[..], &crc].concat()), First::Damaged);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Best, Direction, Patience, Smoothing};
+use super::{Best, Direction, Patience, Smoothing};
 
 /// A metric, and how long it has not improved.
 ///

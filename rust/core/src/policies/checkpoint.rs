@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Best;
+use super::Best;
 
 /// The numbers of `keras.callbacks.ModelCheckpoint`: is it time to save, and what is the best?
 ///

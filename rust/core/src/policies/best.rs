@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Improvement;
+use super::Improvement;
 
 /// The best value seen so far, and the rule by which a value takes its place.
 ///
@@ -29,7 +29,7 @@ impl Best {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Direction;
+    use crate::policies::Direction;
 
     #[test]
     fn keeps_the_best_of_a_series() {

@@ -1,0 +1,221 @@
+//! A CSV file that is written row by row.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use super::records::{Records, without_end};
+use super::survey::{Repair, survey};
+use super::text::{self, Field};
+use crate::error::{At, Error};
+use crate::files::AppendFile;
+use crate::files::replace::replace;
+
+/// A CSV file, open for writing: a header, then rows in UTF-8.
+///
+/// Invariants:
+/// - the header names every column, and every row that is written here has a field for each;
+/// - a column is never moved or renamed, and a new one is added at the end;
+/// - `waiting` counts the rows in the buffer of `file`.
+#[derive(Debug)]
+pub struct CsvFile {
+    file: AppendFile,
+    separator: char,
+    columns: Vec<String>,
+    row: String,
+    /// Rows in the file, and those that wait to be written.
+    rows: u64,
+    waiting: u64,
+}
+
+impl CsvFile {
+    /// Makes a new file, in the place of an old one.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(path: &Path, separator: char, now: f64) -> Result<Self, Error> {
+        File::create(path).at(path)?;
+        Self::open(path, separator, Vec::new(), 0, now)
+    }
+
+    /// Opens a file to add rows to it; makes it, if there is none.
+    ///
+    /// A last line without an end, as a crash leaves it, is cut off: half a number looks like one.
+    /// Where half of the end is there, it gets the other half. Rows behind the first `keep` are cut
+    /// off, too.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is no CSV file whose header has the column `first`. It is
+    /// then left as it was.
+    pub fn append(
+        path: &Path,
+        separator: char,
+        first: &str,
+        keep: Option<u64>,
+        now: f64,
+    ) -> Result<(Self, Option<Repair>), Error> {
+        if !path.try_exists().at(path)? {
+            return Ok((Self::create(path, separator, now)?, None));
+        }
+        let survey = survey(path, separator, first, keep.unwrap_or(u64::MAX))?;
+        if let Some(start) = survey.surplus {
+            open_to_append(path)?.set_len(start).at(path)?;
+        }
+        let repair = match survey.torn {
+            Some((repair, start)) => {
+                let mut file = open_to_append(path)?;
+                if repair.kept {
+                    file.write_all(b"\n").at(path)?;
+                } else {
+                    file.set_len(start).at(path)?;
+                }
+                Some(repair)
+            }
+            None => None,
+        };
+        let file = Self::open(path, separator, survey.columns, survey.rows, now)?;
+        Ok((file, repair))
+    }
+
+    fn open(
+        path: &Path,
+        separator: char,
+        columns: Vec<String>,
+        rows: u64,
+        now: f64,
+    ) -> Result<Self, Error> {
+        // The program may change its folder.
+        let path = std::path::absolute(path).at(path)?;
+        let file = open_to_append(&path)?;
+        Ok(Self {
+            file: AppendFile::new(file, path, now)?,
+            separator,
+            columns,
+            row: String::new(),
+            rows,
+            waiting: 0,
+        })
+    }
+
+    /// Where the file lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The names of the columns, in order.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The rows that the file has, without those that wait to be written.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Adds columns at the end. Rows that are there already get fields that say "missing", in a new
+    /// file that takes the place of the old one.
+    ///
+    /// # Errors
+    /// When the file cannot be written; it then has the columns that it had.
+    pub fn add_columns(&mut self, names: &[String], now: f64) -> Result<(), Error> {
+        let mut columns = self.columns.clone();
+        columns.extend_from_slice(names);
+        if !self.file.is_empty() && self.file.is_here() {
+            self.flush(now)?;
+            self.widen(&columns)?;
+            let path = self.file.path().to_owned();
+            let file = open_to_append(&path)?;
+            self.file = AppendFile::new(file, path, now)?;
+        }
+        self.columns = columns;
+        Ok(())
+    }
+
+    fn widen(&self, columns: &[String]) -> Result<(), Error> {
+        let path = self.file.path();
+        let mut records = Records::open(path, self.separator)?;
+        records.next()?;
+        let mut missing = String::from(self.separator);
+        missing.push_str(text::MISSING);
+        replace(path, |writer| {
+            let mut write = |bytes: &[u8]| writer.write_all(bytes).at(path);
+            write(header(columns, self.separator).as_bytes())?;
+            while records.next()? {
+                let body = without_end(&records.record);
+                write(body)?;
+                if !body.is_empty() {
+                    for _ in records.fields()..columns.len() {
+                        write(missing.as_bytes())?;
+                    }
+                }
+                write(&records.record[body.len()..])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a row: a field for each column, in order.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add_row<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = Field<'a>>,
+        now: f64,
+    ) -> Result<(), Error> {
+        self.row.clear();
+        if self.file.is_empty() {
+            // With the first row; and again, if it was given up with all that could not be written.
+            self.row.push_str(&header(&self.columns, self.separator));
+        }
+        text::push_record(&mut self.row, self.separator, fields);
+        self.file.buffer().extend_from_slice(self.row.as_bytes());
+        self.waiting += 1;
+        let written = self.file.flush_if_due(now);
+        self.counted(written)
+    }
+
+    /// Hands everything to the operating system.
+    ///
+    /// # Errors
+    /// When the file cannot be written; see [`AppendFile::flush`].
+    pub fn flush(&mut self, now: f64) -> Result<(), Error> {
+        let written = self.file.flush(now);
+        self.counted(written)
+    }
+
+    /// Writes everything, and waits until it is safe from a loss of power.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn sync(&mut self, now: f64) -> Result<(), Error> {
+        self.flush(now)?;
+        self.file.sync()
+    }
+
+    /// Counts the rows that were written, or given up.
+    fn counted(&mut self, written: Result<(), Error>) -> Result<(), Error> {
+        if self.file.buffer().is_empty() {
+            self.rows += if written.is_ok() { self.waiting } else { 0 };
+            self.waiting = 0;
+        }
+        written
+    }
+}
+
+fn open_to_append(path: &Path) -> Result<File, Error> {
+    File::options().append(true).open(path).at(path)
+}
+
+fn header(columns: &[String], separator: char) -> String {
+    let mut header = String::new();
+    let fields = columns.iter().map(|name| Field::Text(name));
+    text::push_record(&mut header, separator, fields);
+    header
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What is in a CSV file that is appended to.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::records::{LONGEST_LINE, Records, fields, without_end};
+use super::text;
+use crate::error::Error;
+
+/// Characters of the file that a message shows.
+const SHOWN: usize = 1000;
+
+/// What is the matter with a file to which rows cannot be added.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Its header is not in UTF-8.
+    #[error("the header is not in UTF-8")]
+    Encoding,
+    /// Its quotes do not match.
+    #[error("a quotation mark has no partner")]
+    OpenQuote,
+    /// The record at this line has more fields than the header has names.
+    #[error("line {0} has more fields than the header")]
+    TooManyFields(u64),
+    /// This line is longer than a line may be.
+    #[error("line {0} is longer than {limit} MiB", limit = LONGEST_LINE >> 20)]
+    EndlessLine(u64),
+    /// Its header has a name twice.
+    #[error("the header has the column {0:?} twice")]
+    Twice(String),
+    /// Its first record lacks the column that it must have.
+    #[error("expected a header with the column '{column}', found {found:?}")]
+    NoHeader {
+        /// The column.
+        column: String,
+        /// The record, or its first 1,000 characters.
+        found: String,
+    },
+}
+
+/// A last line that had no end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repair {
+    /// What was there, or its first 1,000 characters.
+    pub text: String,
+    /// Whether nothing but half of its end was missing, so that it was kept.
+    pub kept: bool,
+}
+
+/// A file that was looked through.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The names of the columns; none in an empty file.
+    pub columns: Vec<String>,
+    /// Its rows, without the header.
+    pub rows: u64,
+    /// Where the row begins that is one too many, if there is one.
+    pub surplus: Option<u64>,
+    /// The line at its end that has none, if there is one, and where it begins.
+    pub torn: Option<(Repair, u64)>,
+}
+
+/// Looks a file through, before anything is appended to it: its first `keep` rows.
+pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Survey, Error> {
+    let mut records = Records::open(path, separator)?;
+    let mut found = Survey::default();
+    let mut offset = 0;
+    while records.next()? {
+        if offset > 0 && found.rows == keep {
+            found.surplus = Some(offset);
+            break;
+        }
+        let line = &records.record;
+        let open = records.is_open();
+        if open && swallows_rows(line, separator, found.columns.len()) {
+            return Err(records.error(Problem::OpenQuote));
+        }
+        // Half of an end proves that the line is whole; without any, its last number may not be.
+        let half = line
+            .strip_suffix(b"\r")
+            .is_some_and(|body| !body.contains(&b'\r'));
+        let ended = !open && (line.ends_with(b"\n") || half);
+        if offset == 0 && ended {
+            found.columns = header(without_end(line), separator, first)
+                .map_err(|problem| records.error(problem))?;
+        }
+        if !ended || !line.ends_with(b"\n") {
+            let text = shown(line);
+            if offset == 0 && !ended && !begins_like(&text, separator, first) {
+                return Err(records.error(Problem::NoHeader {
+                    column: first.to_owned(),
+                    found: text,
+                }));
+            }
+            found.rows += u64::from(ended && offset > 0);
+            found.torn = Some((Repair { text, kept: ended }, offset));
+            break;
+        }
+        if records.fields() > found.columns.len() && !without_end(line).is_empty() {
+            return Err(records.error(Problem::TooManyFields(records.line)));
+        }
+        found.rows += u64::from(offset > 0);
+        offset += line.len() as u64;
+    }
+    Ok(found)
+}
+
+/// The beginning of a record, for a message.
+fn shown(record: &[u8]) -> String {
+    // A character has four bytes at most.
+    let beginning = &record[..record.len().min(4 * SHOWN)];
+    let text = String::from_utf8_lossy(beginning);
+    text.chars().take(SHOWN).collect()
+}
+
+/// Whether `text` is the beginning of a header whose first column is `first`.
+fn begins_like(text: &str, separator: char, first: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}');
+    let rest = text.strip_prefix(first);
+    !text.contains('\r') && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
+}
+
+/// Whether a record whose quotes are open at the end of the file has rows in it: then a quote is in
+/// the wrong place, and no row cut short.
+fn swallows_rows(record: &[u8], separator: char, columns: usize) -> bool {
+    let lines = record.split_inclusive(|byte| *byte == b'\n').skip(1);
+    lines
+        .filter(|line| line.ends_with(b"\n"))
+        .any(|line| fields(line, separator) == columns)
+}
+
+fn header(record: &[u8], separator: char, first: &str) -> Result<Vec<String>, Problem> {
+    let text = std::str::from_utf8(record).map_err(|_| Problem::Encoding)?;
+    // Some spreadsheets put a mark in front that says: UTF-8.
+    let columns = text::split(text.trim_start_matches('\u{feff}'), separator);
+    if !columns.iter().any(|name| name == first) {
+        return Err(Problem::NoHeader {
+            column: first.to_owned(),
+            found: shown(record),
+        });
+    }
+    let mut names = HashSet::new();
+    match columns.iter().find(|&name| !names.insert(name)) {
+        Some(name) => Err(Problem::Twice(shown(name.as_bytes()))),
+        None => Ok(columns),
+    }
+}

@@ -1,0 +1,150 @@
+//! Stop when metrics have stopped improving.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, Metric, Value};
+
+/// The policy of `keras.callbacks.EarlyStopping`, for one metric or several, in epochs or batches.
+///
+/// Invariants:
+/// - what comes before `start` changes nothing but smoothed means;
+/// - training is never stopped for lack of patience in the first unit, and for one metric never in
+///   a unit that improved;
+/// - a metric that is missing in a unit stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    /// The metric that "best" refers to.
+    pub first: Metric,
+    /// The others that are watched.
+    pub others: Vec<Metric>,
+    /// Whether all of them have to stall, or any.
+    pub combine: Combine,
+    /// The first unit that counts.
+    pub start: i64,
+    /// The epoch of the best value, and the batch where batches are counted.
+    pub best_epoch: i64,
+    /// See `best_epoch`.
+    pub best_batch: Option<i64>,
+    /// The epoch at which training was stopped, and the batch; 0 and `None` if it was not.
+    pub stopped_epoch: i64,
+    /// See `stopped_epoch`.
+    pub stopped_batch: Option<i64>,
+    /// Which metric has diverged.
+    pub diverged: Option<usize>,
+    /// Whether a batch of this training has stopped it: those that were on their way do not count.
+    pub ended: bool,
+}
+
+/// How several metrics make one decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Combine {
+    /// Stop when all have stopped improving.
+    #[default]
+    All,
+    /// Stop when one has.
+    Any,
+}
+
+/// When a value was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The epoch, from 0.
+    pub epoch: i64,
+    /// The batch, from 0 and across epochs, where batches are the units.
+    pub batch: Option<i64>,
+}
+
+impl EarlyStopping {
+    /// The values of one unit, in the order of the metrics.
+    pub fn update(&mut self, at: Moment, values: &[Option<Value>]) -> Decision {
+        if self.ended {
+            return Decision::Ignore;
+        }
+        let unit = at.batch.unwrap_or(at.epoch);
+        let counts = unit >= self.start;
+        let mut improved = false;
+        let mut seen_any = false;
+        let metrics = std::iter::once(&mut self.first).chain(&mut self.others);
+        for (number, (metric, value)) in metrics.zip(values).enumerate() {
+            let Some(value) = value else { continue };
+            let seen = metric.observe(*value, counts);
+            seen_any = true;
+            improved |= number == 0 && seen.improved;
+            if seen.diverged && self.diverged.is_none() {
+                self.diverged = Some(number);
+            }
+        }
+        if !counts || !seen_any {
+            return Decision::Ignore;
+        }
+        if improved {
+            self.best_epoch = at.epoch;
+            self.best_batch = at.batch;
+        }
+        let stop = self.diverged.is_some() || (unit > 0 && self.all_or_any_stalled());
+        if stop {
+            self.stop(at);
+        }
+        match (stop, improved) {
+            (true, true) => Decision::StopOnBest,
+            (true, false) => Decision::Stop,
+            (false, true) => Decision::Improved,
+            (false, false) => Decision::Wait,
+        }
+    }
+
+    /// Notes that the training is stopped, for whatever reason.
+    pub fn stop(&mut self, at: Moment) {
+        self.stopped_epoch = at.epoch;
+        self.stopped_batch = at.batch;
+        self.ended = at.batch.is_some();
+    }
+
+    /// The numbers of the metrics that have stopped improving.
+    pub fn stalled(&self) -> impl Iterator<Item = usize> {
+        self.metrics()
+            .enumerate()
+            .filter_map(|(number, metric)| metric.stalled.then_some(number))
+    }
+
+    /// The numbers of the metrics that have diverged, by their thresholds as they are now.
+    pub fn diverged(&self) -> impl Iterator<Item = usize> {
+        self.metrics()
+            .enumerate()
+            .filter_map(|(number, metric)| metric.still_diverged().then_some(number))
+    }
+
+    /// The metrics, in order.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The same, to be changed.
+    pub fn metrics_mut(&mut self) -> impl Iterator<Item = &mut Metric> {
+        std::iter::once(&mut self.first).chain(&mut self.others)
+    }
+
+    /// Whether a training that was stopped would be stopped again, by the rules as they are now:
+    /// there may be more patience, another threshold or a later start.
+    #[must_use]
+    pub fn still_stops(&self) -> bool {
+        let unit = self.stopped_batch.unwrap_or(self.stopped_epoch);
+        unit >= self.start
+            && (self.diverged().next().is_some() || self.all_or_any(Metric::still_stalled))
+    }
+
+    fn all_or_any_stalled(&self) -> bool {
+        self.all_or_any(|metric| metric.stalled)
+    }
+
+    fn all_or_any(&self, holds: impl Fn(&Metric) -> bool) -> bool {
+        let mut metrics = self.metrics();
+        match self.combine {
+            Combine::All => metrics.all(holds),
+            Combine::Any => metrics.any(holds),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! Policies: they are told values of epochs or batches, and return a [`Decision`] that the caller
+//! carries out.
+
+mod best;
+mod checkpoint;
+mod decision;
+mod early_stopping;
+mod improvement;
+mod metric;
+mod patience;
+mod plateau;
+mod smoothing;
+pub mod state;
+
+pub use best::Best;
+pub use checkpoint::Checkpoint;
+pub use decision::Decision;
+pub use early_stopping::{Combine, EarlyStopping, Moment};
+pub use improvement::{Direction, Improvement, Width};
+pub use metric::{Metric, Seen, Value};
+pub use patience::{Cooldown, Patience};
+pub use plateau::Plateau;
+pub use smoothing::Smoothing;

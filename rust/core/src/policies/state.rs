@@ -1,0 +1,65 @@
+//! The state of a policy as bytes, for copies and pickles.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+
+/// Changes with every change of a field: the encoding does not describe itself.
+const VERSION: u8 = 2;
+
+/// The bytes of a policy.
+///
+/// # Errors
+/// Never, for the policies of this crate.
+pub fn to_bytes(policy: &impl Serialize) -> Result<Vec<u8>, Error> {
+    postcard::to_stdvec(&(VERSION, policy)).map_err(Error::State)
+}
+
+/// The policy of such bytes.
+///
+/// # Errors
+/// When they are not the state of such a policy, or of another version.
+pub fn from_bytes<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, Error> {
+    match postcard::take_from_bytes(bytes).map_err(Error::State)? {
+        (VERSION, policy) => postcard::from_bytes(policy).map_err(Error::State),
+        (version, _) => Err(Error::StateVersion(version)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policies::{Combine, EarlyStopping, Metric, Plateau, Smoothing};
+
+    #[test]
+    fn a_policy_comes_back_as_it_was() {
+        let policy = EarlyStopping {
+            others: vec![
+                Metric {
+                    smoothing: Some(Smoothing::new(3.0)),
+                    ..Metric::default()
+                };
+                2
+            ],
+            combine: Combine::Any,
+            best_batch: Some(7),
+            ..EarlyStopping::default()
+        };
+        let bytes = to_bytes(&policy).expect("encoded");
+        assert_eq!(
+            from_bytes::<EarlyStopping>(&bytes).expect("a state"),
+            policy
+        );
+    }
+
+    #[test]
+    fn other_versions_and_other_bytes_are_refused() {
+        let mut bytes = to_bytes(&Plateau::default()).expect("encoded");
+        let cut = from_bytes::<Plateau>(&bytes[..bytes.len() - 1]);
+        assert!(matches!(cut, Err(Error::State(_))));
+        bytes[0] += 1;
+        let newer = from_bytes::<Plateau>(&bytes);
+        assert!(matches!(newer, Err(Error::StateVersion(3))));
+    }
+}
