@@ -74,8 +74,9 @@ class Compiled:
 
     def _fitwatch_drain(self) -> None:
         """Brings everything up to date; called before a tracked attribute is read or written."""
-        if self._fitwatch_recorder is not None:
-            self._fitwatch_recorder.settle()
+        recorder = self._fitwatch_recorder  # another thread may look while a fit ends
+        if recorder is not None:
+            recorder.settle()
 
     def _fitwatch_flush(self) -> None:
         """Called when an exception goes through a callback list: nothing may get lost."""

@@ -229,7 +229,8 @@ class ByBatch(Idle, Agreeing, OwnLosses):
 
     def _fitwatch_epoch(self) -> int:
         """The epoch that is running."""
-        return 0 if self._fitwatch_batches is None else self._fitwatch_batches.epoch
+        batches = self._fitwatch_batches
+        return 0 if batches is None else batches.epoch
 
     def _fitwatch_end_batches(self) -> None:
         self._fitwatch_before = (self._fitwatch_seen, self._fitwatch_elapsed)

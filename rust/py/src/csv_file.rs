@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fitwatch_core::csv::{self, Field};
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::PyType;
 
 use crate::clock::now;
@@ -16,26 +18,24 @@ use crate::error::Error;
 /// Args:
 ///     path: Where it lies; an old file is replaced.
 ///     separator: One character.
-#[pyclass(module = "fitwatch._core")]
-pub struct CsvFile(csv::CsvFile);
+#[pyclass(module = "fitwatch._core", frozen)]
+pub struct CsvFile(Mutex<csv::CsvFile>);
 
 impl CsvFile {
-    pub fn columns(&self) -> &[String] {
-        self.0.columns()
+    /// The file, once no other thread writes to it; no Python code may run while it is held.
+    pub fn lock(&self, py: Python<'_>) -> MutexGuard<'_, csv::CsvFile> {
+        self.0
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a row, as of the time `now`.
-    pub fn add<'a>(
-        &mut self,
-        fields: impl IntoIterator<Item = Field<'a>>,
-        now: f64,
+    fn write(
+        &self,
+        py: Python<'_>,
+        write: impl FnOnce(&mut csv::CsvFile) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let written = self.0.add_row(fields, now);
-        written.map_err(|source| self.error(source))
-    }
-
-    fn error(&self, source: io::Error) -> Error {
-        Error::Io(self.0.path().to_owned(), source)
+        let mut file = self.lock(py);
+        write(&mut file).map_err(|source| Error::Io(file.path().to_owned(), source))
     }
 }
 
@@ -44,7 +44,7 @@ impl CsvFile {
     #[new]
     fn new(path: PathBuf, separator: char) -> Result<Self, Error> {
         match csv::CsvFile::create(&path, separator, now()) {
-            Ok(file) => Ok(Self(file)),
+            Ok(file) => Ok(Self(Mutex::new(file))),
             Err(source) => Err(Error::Io(path, source)),
         }
     }
@@ -75,7 +75,7 @@ impl CsvFile {
         match csv::CsvFile::append(&path, separator, first, keep, now()) {
             Ok((file, repair)) => {
                 let repair = repair.map(|repair| (repair.text, repair.kept));
-                Ok((Self(file), repair))
+                Ok((Self(Mutex::new(file)), repair))
             }
             Err(refused) => Err(Error::Csv(path, refused)),
         }
@@ -83,42 +83,46 @@ impl CsvFile {
 
     /// The names of the columns, in order.
     #[getter]
-    fn get_columns(&self) -> Vec<String> {
-        self.0.columns().to_vec()
+    fn get_columns(&self, py: Python<'_>) -> Vec<String> {
+        self.lock(py).columns().to_vec()
     }
 
     /// The rows that are in the file, without those that wait to be written.
     #[getter]
-    fn get_rows(&self) -> u64 {
-        self.0.rows()
+    fn get_rows(&self, py: Python<'_>) -> u64 {
+        self.lock(py).rows()
     }
 
     /// Adds columns at the end; rows that are there already get `NA` for them.
     #[allow(clippy::needless_pass_by_value)] // from Python
-    fn add_columns(&mut self, names: Vec<String>) -> Result<(), Error> {
-        let added = self.0.add_columns(&names, now());
-        added.map_err(|source| self.error(source))
+    fn add_columns(&self, py: Python<'_>, names: Vec<String>) -> Result<(), Error> {
+        self.write(py, |file| file.add_columns(&names, now()))
     }
 
     /// Adds a row: the fields by the names of their columns; a missing one is `NA`.
     #[allow(clippy::needless_pass_by_value)] // from Python
-    fn add_row(&mut self, fields: HashMap<String, String>) -> Result<(), Error> {
-        let columns = self.0.columns().to_vec();
-        let row = columns.iter().map(|name| match fields.get(name) {
-            Some(text) => Field::Text(text),
-            None => Field::Missing,
-        });
-        self.add(row, now())
+    fn add_row(&self, py: Python<'_>, fields: HashMap<String, String>) -> Result<(), Error> {
+        self.write(py, |file| {
+            let columns = file.columns().to_vec();
+            let row = columns.iter().map(|name| match fields.get(name) {
+                Some(text) => Field::Text(text),
+                None => Field::Missing,
+            });
+            file.add_row(row, now())
+        })
     }
 
     /// Hands everything to the operating system.
-    fn flush(&mut self) -> Result<(), Error> {
-        self.0.flush(now()).map_err(|source| self.error(source))
+    fn flush(&self, py: Python<'_>) -> Result<(), Error> {
+        self.write(py, |file| file.flush(now()))
     }
 
     /// Writes everything, and waits until it is safe from a loss of power.
-    fn sync(&mut self, py: Python<'_>) -> Result<(), Error> {
-        let synced = py.detach(|| self.0.sync(now()));
-        synced.map_err(|source| self.error(source))
+    fn sync(&self, py: Python<'_>) -> Result<(), Error> {
+        py.detach(|| {
+            let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let path = file.path().to_owned();
+            file.sync(now()).map_err(|source| Error::Io(path, source))
+        })
     }
 }

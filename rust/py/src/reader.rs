@@ -267,12 +267,17 @@ impl Reader {
             None => None,
         }
         .unwrap_or(Layout::BY_FLOAT);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
         let keys = found.into_iter().flatten().map(Bound::unbind).collect();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = if known.len() >= REMEMBERED {
+            std::mem::take(&mut *known)
+        } else {
+            Vec::new()
+        };
         known.push((keys, layout));
+        // What is let go of may run Python code, for which no lock is held.
+        drop(known);
+        drop(old);
         Ok(layout)
     }
 }
