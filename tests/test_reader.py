@@ -127,6 +127,19 @@ def test_a_device_scalar_can_be_read_alone():
     assert device_reader(transfer).read(DeviceScalar(0.5)) == 0.5
 
 
+def test_an_array_that_another_thread_deletes_while_it_is_waited_for(monkeypatch):
+    def block_until_ready(self):
+        self.ready = self.deleted = True
+
+    def unsafe_buffer_pointer(self):
+        raise RuntimeError("called on a deleted buffer")
+
+    monkeypatch.setattr(LateScalar, "block_until_ready", block_until_ready)
+    monkeypatch.setattr(LateScalar, "unsafe_buffer_pointer", unsafe_buffer_pointer)
+    value = LateScalar(1.0)
+    assert late_reader().read(value) is value
+
+
 def test_arguments_are_checked():
     with pytest.raises(TypeError):
         _core.Reader()

@@ -75,8 +75,9 @@ class Attachment(Part):
 
     def drain(self) -> None:
         """Brings everything up to date; called before a tracked attribute is read or written."""
-        if self.recorder is not None:
-            self.recorder.settle()
+        recorder = self.recorder  # another thread may look while a fit ends
+        if recorder is not None:
+            recorder.settle()
 
     def bring_up_to_date(self, callback: Any) -> None:
         """Called before the callback is copied."""

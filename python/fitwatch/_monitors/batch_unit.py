@@ -209,7 +209,8 @@ class BatchUnit(Part):
     @property
     def epoch(self) -> int:
         """The epoch that is running."""
-        return 0 if self.watch is None else self.watch.epoch
+        watch = self.watch  # another thread may look while a fit ends
+        return 0 if watch is None else watch.epoch
 
     def train_end(self, callback: Any) -> None:
         """Keeps what was counted."""
@@ -223,7 +224,8 @@ class BatchUnit(Part):
     @property
     def seen(self) -> int:
         """Batches so far."""
-        return self.before[0] if self.watch is None else self.watch.seen
+        watch = self.watch
+        return self.before[0] if watch is None else watch.seen
 
     @seen.setter
     def seen(self, batches: int) -> None:
@@ -234,9 +236,10 @@ class BatchUnit(Part):
     @property
     def elapsed(self) -> float:
         """Seconds so far, where they count."""
-        if self.watch is None or self.max_time is None:
+        watch = self.watch
+        if watch is None or self.max_time is None:
             return self.before[1]
-        return self.watch.elapsed
+        return watch.elapsed
 
     @elapsed.setter
     def elapsed(self, seconds: float) -> None:

@@ -23,7 +23,8 @@ mod waiting;
 use pyo3::prelude::*;
 
 /// The compiled core of fitwatch. Private: use `fitwatch.callbacks`.
-#[pymodule]
+// Reading an array's memory relies on the interpreter's lock: see `raw`.
+#[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
     use super::checkpoint::Checkpoint;

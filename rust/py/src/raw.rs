@@ -6,17 +6,25 @@ use std::mem::MaybeUninit;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// The number at an address, which need not be aligned.
+/// The float32 at an address, which need not be aligned.
 ///
-/// The caller has found out that the array is alive and its value there, that it lies in the
-/// memory of this process, and that it has this type, and a value at this place.
+/// # Safety
+/// The four bytes at `address` are memory of this process that is initialised and stays alive and
+/// unchanged during the call.
 #[allow(unsafe_code)]
-pub fn at_address<T: Copy>(address: usize) -> T {
-    // SAFETY: `address` came from the array's own `unsafe_buffer_pointer()` while `Reader` holds a
-    // reference to the array and the interpreter's lock, after `is_deleted()` and `is_ready()`;
-    // the array's `aval`, which fixes type and shape, is one that `Reader` has classified.
-    // Tested by `tests/test_reader.py`.
-    unsafe { std::ptr::with_exposed_provenance::<T>(address).read_unaligned() }
+pub unsafe fn f32_at(address: usize) -> f32 {
+    // SAFETY: the caller's promise; the address was exposed when it was handed to Python.
+    unsafe { std::ptr::with_exposed_provenance::<f32>(address).read_unaligned() }
+}
+
+/// The float64 at an address, which need not be aligned.
+///
+/// # Safety
+/// As for [`f32_at`], with eight bytes.
+#[allow(unsafe_code)]
+pub unsafe fn f64_at(address: usize) -> f64 {
+    // SAFETY: the caller's promise; the address was exposed when it was handed to Python.
+    unsafe { std::ptr::with_exposed_provenance::<f64>(address).read_unaligned() }
 }
 
 /// The single float32 or float64 behind an object's buffer; `None` if it has no buffer, or one of

@@ -267,12 +267,17 @@ impl Reader {
             None => None,
         }
         .unwrap_or(Layout::BY_FLOAT);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
         let keys = found.into_iter().flatten().map(Bound::unbind).collect();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = if known.len() >= REMEMBERED {
+            std::mem::take(&mut *known)
+        } else {
+            Vec::new()
+        };
         known.push((keys, layout));
+        // What is let go of may run Python code, for which no lock is held.
+        drop(known);
+        drop(old);
         Ok(layout)
     }
 }
@@ -281,11 +286,18 @@ impl Reader {
 fn is_there(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     // In this order: asking a deleted array whether it is ready ends the process.
     let py = value.py();
-    Ok(value.call_method0(intern!(py, "is_deleted"))?.is_truthy()?
-        || value.call_method0(intern!(py, "is_ready"))?.is_truthy()?)
+    Ok(is_deleted(value)? || value.call_method0(intern!(py, "is_ready"))?.is_truthy()?)
 }
 
-/// Reads the value at a place in an array, of which the caller knows that it has so many.
+fn is_deleted(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value
+        .call_method0(intern!(value.py(), "is_deleted"))?
+        .is_truthy()
+}
+
+/// Reads the value at a place in an array whose layout was found to be one with an address, with
+/// a value of this type at that place.
+#[allow(unsafe_code)]
 fn read_address(
     value: &Bound<'_, PyAny>,
     at: usize,
@@ -293,7 +305,7 @@ fn read_address(
     wait: bool,
 ) -> PyResult<Option<Cell>> {
     let py = value.py();
-    if value.call_method0(intern!(py, "is_deleted"))?.is_truthy()? {
+    if is_deleted(value)? {
         return Ok(Some(Cell::Other(value.clone().unbind())));
     }
     if !value.call_method0(intern!(py, "is_ready"))?.is_truthy()? {
@@ -304,13 +316,22 @@ fn read_address(
             return gone(value, error);
         }
     }
-    let address: usize = value
-        .call_method0(intern!(py, "unsafe_buffer_pointer"))?
-        .extract()?;
+    let address: usize = match value.call_method0(intern!(py, "unsafe_buffer_pointer")) {
+        Ok(address) => address.extract()?,
+        // By another thread, while this one waited.
+        Err(error) if is_deleted(value)? => return gone(value, error),
+        Err(error) => return Err(error),
+    };
     let number = if double {
-        raw::at_address::<f64>(address + 8 * at)
+        // SAFETY: The array has just given this address of its own buffer, which raises for an
+        // array that is deleted; its value is there, and JAX's arrays do not change. `value` keeps
+        // it alive, and no Python code runs between the call and the read, so that no other thread
+        // can delete it. Its layout says that the buffer is in this process's memory and has a
+        // float64 at this place; type and shape of an array are fixed.
+        unsafe { raw::f64_at(address + 8 * at) }
     } else {
-        raw::at_address::<f32>(address + 4 * at).into()
+        // SAFETY: As above, with a float32.
+        unsafe { raw::f32_at(address + 4 * at) }.into()
     };
     Ok(Some(Cell::Number(number)))
 }

@@ -11,6 +11,7 @@ use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
 use super::schema::{Order, Schema};
+use super::turn::this_thread;
 use crate::reader::Cell;
 use crate::sinks::{Batch, Decides, Progress, Sink, Wish};
 use crate::waiting::called;
@@ -47,6 +48,7 @@ impl<'a, 'py> Call<'a, 'py> {
     ) -> Self {
         let ends = hook % 2 == 1;
         let mut this = recorder.borrow_mut();
+        this.thread = this_thread();
         let (now, clock_read) = if ends {
             this.batches += 1;
             this.pace.tick(hook)
@@ -178,7 +180,7 @@ impl<'a, 'py> Call<'a, 'py> {
             self.begin(at)?;
             self.recording = true;
         }
-        let mut recorder = self.recorder.borrow_mut();
+        let mut recorder = Recorder::with_queue(self.recorder);
         if let Some(open) = recorder.queue.open(self.batch.ordinal) {
             open.entries.end = at + 1;
             open.whole |= whole;
@@ -227,6 +229,7 @@ impl<'a, 'py> Call<'a, 'py> {
             plan: self.plan.clone(),
             entries: at..at,
             open: true,
+            decided: None,
             whole: false,
             columns,
             losses: losses.len(),
@@ -235,7 +238,7 @@ impl<'a, 'py> Call<'a, 'py> {
             now: self.batch.now,
             schema: schema.clone(),
         };
-        let mut recorder = self.recorder.borrow_mut();
+        let mut recorder = Recorder::with_queue(self.recorder);
         recorder.queue.records.push_back(record);
         recorder.queue.cells.extend(cells);
         Ok(())
@@ -244,7 +247,7 @@ impl<'a, 'py> Call<'a, 'py> {
     /// Ends the record of this batch, if there is one.
     pub fn close(&mut self) {
         if std::mem::take(&mut self.recording) {
-            let mut recorder = self.recorder.borrow_mut();
+            let mut recorder = Recorder::with_queue(self.recorder);
             if let Some(open) = recorder.queue.open(self.batch.ordinal) {
                 open.open = false;
             }

@@ -6,6 +6,7 @@ mod plan;
 pub mod queue;
 mod run;
 pub mod schema;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +22,7 @@ use pace::Pace;
 use plan::Plan;
 use queue::Queue;
 use schema::{Order, Schema};
+use turn::{Turn, this_thread};
 
 /// Batches that wait for values at most, whoever wants them.
 const LONGEST: usize = 1024;
@@ -71,7 +73,10 @@ pub struct Recorder {
     /// Where the plan's columns are in a schema.
     columns: Option<(Wanted, Arc<[usize]>)>,
     queue: Queue,
-    draining: bool,
+    /// Who has the queue, while it is drained.
+    turn: Arc<Turn>,
+    /// The thread that trains: the one that ran the last hook.
+    thread: usize,
     pace: Pace,
     slow_hooks: SlowHooks,
     batches: u64,
@@ -96,7 +101,8 @@ impl Recorder {
             flat: None,
             columns: None,
             queue: Queue::default(),
-            draining: false,
+            turn: Arc::default(),
+            thread: 0,
             pace: Pace::default(),
             slow_hooks: SlowHooks::default(),
             batches: 0,
@@ -126,14 +132,19 @@ impl Recorder {
         Ok(())
     }
 
-    /// Reads all values that wait, and hands them to their sinks.
+    /// Reads all values that wait, and hands them to their sinks. For the thread that trains.
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.borrow_mut().thread = this_thread();
         Self::raise_put_off(slf)?;
         waiting(|| Self::drain_to(slf, 0))
     }
 
     /// The same for somebody who only looks: what an action raises comes out of the next hook, or
     /// nowhere, if there is none to come.
+    ///
+    /// Any thread may look, also while another one drains, for which it waits. Decisions are left
+    /// to the thread that trains, and so are the rows behind them. An action must not wait for a
+    /// thread that looks.
     #[pyo3(signature = (last=false))]
     fn settle(slf: &Bound<'_, Self>, last: bool) {
         while let Err(error) = waiting(|| Self::drain_to(slf, 0)) {

@@ -11,7 +11,7 @@ use super::plan::{Kind, Plan};
 use super::schema::Schema;
 use crate::flight::Flight;
 use crate::reader::{Cell, Layout, Reader};
-use crate::sinks::Act;
+use crate::sinks::{Act, Decides};
 
 /// A batch of which somebody wants values.
 pub struct Record {
@@ -20,6 +20,8 @@ pub struct Record {
     pub entries: std::ops::Range<usize>,
     /// Whether entries are still to be added: a Python hook of this batch is running.
     pub open: bool,
+    /// What the next entry's sink has decided, where that is left to the thread that trains.
+    pub decided: Option<Act>,
     /// Whether all values are wanted, or those at `columns` only.
     pub whole: bool,
     pub columns: Arc<[usize]>,
@@ -125,8 +127,15 @@ impl Queue {
     }
 
     /// Reads what can be read and shows it to the sinks, in order. Waits for a batch's values only
-    /// if more than `may_wait` batches would be left.
-    pub fn drain(&mut self, py: Python<'_>, reader: &Reader, may_wait: usize) -> PyResult<()> {
+    /// if more than `may_wait` batches would be left. Decisions are carried out if `decides` says
+    /// so; otherwise it stops before the first one.
+    pub fn drain(
+        &mut self,
+        py: Python<'_>,
+        reader: &Reader,
+        may_wait: usize,
+        decides: bool,
+    ) -> PyResult<()> {
         while let Some(first) = self.records.front() {
             let wait = self.records.len() > may_wait;
             let columns = (!first.whole).then(|| first.columns.clone());
@@ -137,8 +146,9 @@ impl Queue {
             if !self.read(py, reader, (0..count).filter(|&at| wanted(at)), wait)? {
                 return Ok(());
             }
-            self.show(py, reader)?;
-            if self.records.front().is_some_and(|first| first.open) {
+            self.show(py, reader, decides)?;
+            let unfinished = |first: &Record| first.open || first.decided.is_some();
+            if self.records.front().is_some_and(unfinished) {
                 return Ok(());
             }
             if let Some(first) = self.records.pop_front() {
@@ -210,8 +220,8 @@ impl Queue {
         }
     }
 
-    /// Shows the first record to its sinks.
-    fn show(&mut self, py: Python<'_>, reader: &Reader) -> PyResult<()> {
+    /// Shows the first record to its sinks, up to the first decision that is not to be carried out.
+    fn show(&mut self, py: Python<'_>, reader: &Reader, decides: bool) -> PyResult<()> {
         let Some(first) = self.records.front_mut() else {
             return Ok(());
         };
@@ -223,13 +233,24 @@ impl Queue {
             losses: first.losses,
             cells: &self.cells,
         };
-        for at in first.entries.by_ref() {
+        while let Some(at) = first.entries.next() {
             let Some(Kind::Sink { sink, action }) = plan.entries.get(at).map(|entry| &entry.kind)
             else {
                 continue;
             };
             loop {
-                match sink.take(py, &row) {
+                let act = match first.decided.take() {
+                    Some(act) => act,
+                    None => sink.take(py, &row),
+                };
+                let is_decision =
+                    !matches!(act, Act::Nothing) && sink.decides(py) > Decides::Nothing;
+                if is_decision && !decides {
+                    first.entries.start = at;
+                    first.decided = Some(act);
+                    return Ok(());
+                }
+                match act {
                     Act::Nothing => {}
                     Act::Batch => {
                         action.call1(py, (&first.batch, row.logs(py, reader)?))?;

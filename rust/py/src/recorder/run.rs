@@ -9,10 +9,41 @@ use pyo3::types::{PyDict, PyList, PyString};
 
 use super::call::Call;
 use super::plan::Plan;
+use super::queue::Queue;
 use super::schema::Schema;
+use super::turn::this_thread;
 use super::{HOOKS, LONGEST, Recorder};
 use crate::reader::Reader;
 use crate::sinks::Decides;
+
+/// The queue in the hands of the thread that drains it, which gives it back whatever happens.
+struct Drain<'a, 'py> {
+    recorder: &'a Bound<'py, Recorder>,
+    queue: Queue,
+    /// Whether this thread carries out decisions.
+    decides: bool,
+}
+
+impl<'a, 'py> Drain<'a, 'py> {
+    fn begin(recorder: &'a Bound<'py, Recorder>) -> Self {
+        let mut this = Recorder::with_queue(recorder);
+        this.turn.begin();
+        Self {
+            recorder,
+            queue: std::mem::take(&mut this.queue),
+            decides: this.thread == this_thread(),
+        }
+    }
+}
+
+impl Drop for Drain<'_, '_> {
+    fn drop(&mut self) {
+        let mut this = self.recorder.borrow_mut();
+        let newer = std::mem::replace(&mut this.queue, std::mem::take(&mut self.queue));
+        this.queue.append(newer);
+        this.turn.end();
+    }
+}
 
 impl Recorder {
     /// One hook of one batch.
@@ -125,7 +156,8 @@ impl Recorder {
             }
             None => Arc::default(),
         };
-        slf.borrow_mut().plans[hook] = Some(plan.clone());
+        let old = slf.borrow_mut().plans[hook].replace(plan.clone());
+        drop(old);
         Ok(plan)
     }
 
@@ -158,7 +190,8 @@ impl Recorder {
         };
         let reader = owner.call_method0(py, intern!(py, "_reader"))?;
         let reader: Py<Reader> = reader.extract(py).map_err(PyErr::from)?;
-        slf.borrow_mut().reader = Some(reader.clone_ref(py));
+        let old = slf.borrow_mut().reader.replace(reader.clone_ref(py));
+        drop(old);
         Ok(reader)
     }
 
@@ -199,22 +232,31 @@ impl Recorder {
     }
 
     pub(super) fn drain_to(slf: &Bound<'_, Self>, may_wait: usize) -> PyResult<()> {
-        if slf.borrow().draining || slf.borrow().queue.records.is_empty() {
-            return Ok(());
+        {
+            let this = slf.borrow();
+            let nothing = this.queue.records.is_empty() && !this.turn.is_anothers();
+            if nothing || this.turn.is_mine() {
+                return Ok(());
+            }
         }
         let reader = Self::reader(slf)?;
-        let mut queue = {
-            let mut this = slf.borrow_mut();
-            this.draining = true;
-            std::mem::take(&mut this.queue)
-        };
+        let mut drain = Drain::begin(slf);
         // Without a borrow: a sink's action may run hooks of this very list.
-        let result = queue.drain(slf.py(), reader.get(), may_wait);
-        let mut this = slf.borrow_mut();
-        this.draining = false;
-        let newer = std::mem::replace(&mut this.queue, queue);
-        this.queue.append(newer);
-        result
+        drain
+            .queue
+            .drain(slf.py(), reader.get(), may_wait, drain.decides)
+    }
+
+    /// The recorder, once its queue is in no other thread's hands.
+    pub(super) fn with_queue<'py>(slf: &Bound<'py, Self>) -> PyRefMut<'py, Self> {
+        let turn = {
+            let this = slf.borrow();
+            this.turn.is_anothers().then(|| this.turn.clone())
+        };
+        if let Some(turn) = turn {
+            turn.wait(slf.py());
+        }
+        slf.borrow_mut()
     }
 
     /// The schema of flat logs that are as they come, be it that they were nested or that a

@@ -47,15 +47,15 @@ impl Due {
         if std::mem::take(&mut slf.borrow_mut().first) {
             return Wish::Hook;
         }
-        let this = slf.borrow();
-        let every = this.callback.as_ref().map(|callback| {
+        let callback = slf.borrow().callback.as_ref().map(|it| it.clone_ref(py));
+        let every = callback.map(|callback| {
             let freq = callback.bind(py).getattr(intern!(py, "save_freq"))?;
             freq.extract::<u64>()
         });
         let (Some(Ok(every)), Ok(number)) = (every, batch.number.extract()) else {
             return Wish::Hook;
         };
-        if this.policy.borrow_mut(py).0.due(number, every) {
+        if slf.borrow().policy.borrow_mut(py).0.due(number, every) {
             Wish::Act
         } else {
             Wish::Nothing

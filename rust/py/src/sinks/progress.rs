@@ -62,7 +62,7 @@ impl Progress {
     }
 
     /// Begins a new bar: "silent", "live", "plain" or "summary".
-    fn begin(&mut self, style: &str, now: f64) -> PyResult<()> {
+    fn begin(slf: &Bound<'_, Self>, style: &str, now: f64) -> PyResult<()> {
         let style = match style {
             "silent" => Style::Silent,
             "live" => Style::Live,
@@ -70,7 +70,7 @@ impl Progress {
             "summary" => Style::Summary,
             _ => return Err(PyValueError::new_err(format!("no style: {style}"))),
         };
-        self.take_bar(ProgressBar::new(style, now));
+        Self::take_bar(slf, ProgressBar::new(style, now));
         Ok(())
     }
 
@@ -83,8 +83,9 @@ impl Progress {
     }
 
     /// Begins a bar that is drawn over the line of another, with a label before its count.
-    fn begin_over(&mut self, other: &Bound<'_, Self>, label: &str, now: f64) {
-        self.take_bar(other.borrow().bar.over(label, now));
+    fn begin_over(slf: &Bound<'_, Self>, other: &Bound<'_, Self>, label: &str, now: f64) {
+        let bar = other.borrow().bar.over(label, now);
+        Self::take_bar(slf, bar);
     }
 
     /// Takes the line back from a bar that was drawn over this one.
@@ -129,10 +130,13 @@ impl Progress {
 }
 
 impl Progress {
-    fn take_bar(&mut self, bar: ProgressBar) {
-        self.bar = bar;
-        self.wished.clear();
-        self.written = None;
+    fn take_bar(slf: &Bound<'_, Self>, bar: ProgressBar) {
+        let mut this = slf.borrow_mut();
+        this.bar = bar;
+        this.wished.clear();
+        let old = this.written.take();
+        drop(this);
+        drop(old);
     }
 
     /// Keeps what callbacks have written into the logs of a batch.

@@ -114,8 +114,10 @@ impl Rows {
         let Ok(number) = batch.number.extract() else {
             return Wish::Hook;
         };
+        let py = slf.py();
+        let losses = slf.borrow().losses.as_ref().map(|it| it.clone_ref(py));
+        let losses = super::count_losses(py, losses.as_ref());
         let mut this = slf.borrow_mut();
-        let losses = super::count_losses(slf.py(), this.losses.as_ref());
         let due = if losses > 0 {
             !this.due_in_call(number, losses).is_empty()
         } else {
@@ -130,12 +132,14 @@ impl Rows {
 
     pub fn take(slf: &Bound<'_, Self>, row: &Row<'_>) -> Act {
         let py = slf.py();
-        let mut this = slf.borrow_mut();
-        let this = &mut *this;
+        let file = slf.borrow().file.clone_ref(py);
+        // First, since it may wait for another thread.
+        let mut file = file.get().lock(py);
+        let mut guard = slf.borrow_mut();
+        let this = &mut *guard;
         let Some(batch) = super::wished(&mut this.wished, row.ordinal) else {
             return Act::Nothing;
         };
-        let mut file = this.file.borrow_mut(py);
         let columns = file.columns();
         let known = matches!(&this.sources, Some((id, sources))
             if *id == row.schema.id && sources.len() == columns.len());
@@ -171,11 +175,13 @@ impl Rows {
                 },
                 (Source::Cell(_) | Source::Nowhere, _) => Field::Missing,
             });
-            written = written.and(file.add(fields, row.now));
+            written = written.and(file.add_row(fields, row.now));
         }
+        let failed = this.failed.as_ref().map(|it| it.clone_ref(py));
         drop(file);
+        drop(guard);
         if let Err(error) = written {
-            tell_failure(py, this.failed.as_ref(), error);
+            tell_failure(py, failed.as_ref(), error.into());
         }
         Act::Nothing
     }

@@ -69,9 +69,10 @@ impl Scalars {
 impl Scalars {
     pub fn wish(slf: &Bound<'_, Self>, batch: &Batch<'_, '_>) -> Wish {
         let py = slf.py();
-        let mut this = slf.borrow_mut();
+        let losses = slf.borrow().losses.as_ref().map(|it| it.clone_ref(py));
         // The first batch of the call is counted already.
-        let more = (super::count_losses(py, this.losses.as_ref()) - 1).max(0);
+        let more = (super::count_losses(py, losses.as_ref()) - 1).max(0);
+        let mut this = slf.borrow_mut();
         let last = {
             let mut counter = this.counter.borrow_mut(py);
             counter.count += more;

@@ -1,0 +1,55 @@
+//! Threads take turns to drain a queue.
+
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+/// A number of this thread that no other one that is alive has; never 0.
+pub fn this_thread() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| ptr::from_ref(here).addr())
+}
+
+/// Which thread drains, if one does, and a way to wait for it.
+#[derive(Default)]
+pub struct Turn {
+    /// 0 where no thread drains. It changes only while the interpreter's lock is held.
+    thread: AtomicUsize,
+    lock: Mutex<()>,
+    ended: Condvar,
+}
+
+impl Turn {
+    pub fn begin(&self) {
+        self.thread.store(this_thread(), Relaxed);
+    }
+
+    pub fn end(&self) {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.thread.store(0, Relaxed);
+        drop(guard);
+        self.ended.notify_all();
+    }
+
+    /// Whether this very thread drains: an action runs hooks of its own list.
+    pub fn is_mine(&self) -> bool {
+        self.thread.load(Relaxed) == this_thread()
+    }
+
+    pub fn is_anothers(&self) -> bool {
+        !matches!(self.thread.load(Relaxed), 0) && !self.is_mine()
+    }
+
+    /// Waits while another thread drains, without the interpreter's lock, which that one needs.
+    pub fn wait(&self, py: Python<'_>) {
+        // With the lock back in its hands, it may find that the next one has begun.
+        while self.is_anothers() {
+            py.detach(|| {
+                let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(self.ended.wait_while(guard, |()| self.is_anothers()));
+            });
+        }
+    }
+}
