@@ -5,7 +5,7 @@ from typing import Any
 
 from fitwatch._checkpoint.stateful import Stateful, from_json, to_json
 from fitwatch._engine.naming import named
-from fitwatch._keras import stock
+from fitwatch._keras import stock, stock_state
 from fitwatch._warn import warn
 
 
@@ -41,7 +41,7 @@ class Companions:
                 entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
             elif has_method(callback, "state_dict"):
                 entry["state"] = _as_json(name, callback.state_dict())
-            elif known := stock.state_names(callback):
+            elif known := stock_state.state_names(callback):
                 entry["state"] = to_json({one: getattr(callback, one) for one in known})
             if is_stateful(callback):
                 own = callback._fitwatch_arrays()
@@ -107,7 +107,7 @@ class Companions:
             elif has_method(callback, "load_state_dict"):
                 callback.load_state_dict(state)
             else:
-                for one in stock.state_names(callback):
+                for one in stock_state.state_names(callback):
                     setattr(callback, one, from_json(state[one]))
 
 
@@ -116,7 +116,7 @@ def has_state(callback: Any, *, history: bool) -> bool:
     if _is_history(callback):
         return history
     own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
-    return own or has_method(callback, "_fitwatch_mark") or bool(stock.state_names(callback))
+    return own or has_method(callback, "_fitwatch_mark") or bool(stock_state.state_names(callback))
 
 
 # By the type: a mock says of itself that it is of any class, and has every attribute.

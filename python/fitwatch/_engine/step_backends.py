@@ -10,7 +10,7 @@ import numpy as np
 
 from fitwatch._core import Item
 from fitwatch._engine.step_values import KEY, BatchLoss, Given
-from fitwatch._keras import backend, trainer
+from fitwatch._keras import jax_arrays, trainer
 from fitwatch._keras.frames import fit_of
 
 # The loss and the values of the logs in one array.
@@ -114,7 +114,7 @@ class JaxLoss(BatchLoss):
         names = sorted(logs)  # as they come out of a compiled step
         row = [loss, *(logs[name] for name in names)]
         fit = all(isinstance(v, jax.Array) and v.shape == () and v.dtype == loss.dtype for v in row)
-        compiled = backend.trace_of(loss) is not None
+        compiled = jax_arrays.trace_of(loss) is not None
         # From an accelerator the values of many batches come with one transfer as they are.
         if not compiled or not fit or jax.default_backend() != "cpu":
             return super()._hand_out(logs, loss)
@@ -126,8 +126,8 @@ class JaxLoss(BatchLoss):
         if not super()._is_usable(given, args):
             return False
         # A value out of a gradient or a loop inside the step cannot leave it.
-        trace = backend.trace_of(given.loss)
-        traces = map(backend.trace_of, keras.tree.flatten(args))
+        trace = jax_arrays.trace_of(given.loss)
+        traces = map(jax_arrays.trace_of, keras.tree.flatten(args))
         return trace is None or any(trace is own for own in traces)
 
 

@@ -8,7 +8,8 @@ import zlib
 from typing import Any
 
 from fitwatch import _core, _files
-from fitwatch._sinks.listened_file import ListenedFile, is_listened_to
+from fitwatch._keras.summary_ops import is_listened_to
+from fitwatch._sinks.listened_file import ListenedFile
 from fitwatch._sinks.tf_summary import SummaryWriter
 from fitwatch._warn import warn
 
