@@ -110,7 +110,7 @@ def of_object(name: str, inside: bool, own: set[str]) -> str | None:
     if name == "f_locals":
         return None if inside else "locals of other code are private: use fitwatch/_keras/"
     entries = [entry for entry in MANIFEST if entry.name == name]
-    foreign = any(entry.is_for_seams_only for entry in entries)
+    foreign = any(entry.is_confined for entry in entries)
     if not foreign and (name in own or not PRIVATE_NAME.fullmatch(name)):
         return None
     if not inside:
@@ -144,7 +144,8 @@ def uses(node: ast.AST, cls: str | None = None) -> Iterator[Use]:
                 yield Use(child.lineno, child.attr, on)
         elif isinstance(child, ast.Constant | ast.keyword):
             text = child.value if isinstance(child, ast.Constant) else child.arg
-            if isinstance(text, str) and PRIVATE_NAME.fullmatch(text):
+            in_f_string = isinstance(node, ast.JoinedStr)
+            if isinstance(text, str) and PRIVATE_NAME.fullmatch(text) and not in_f_string:
                 yield Use(child.lineno, text, cls)
         elif isinstance(node, ast.ClassDef):
             yield from (Use(child.lineno, name, cls) for name in _defined_by(child))

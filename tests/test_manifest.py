@@ -40,6 +40,8 @@ def of_instances(cls):
     for node in (node for source in sources for node in ast.walk(ast.parse(source))):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
             names[type(node.ctx).__name__].add(node.attr)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+            names["Load"].add(getattr(node.args[1], "value", None))
     return names
 
 
@@ -113,8 +115,8 @@ def require(entry):
 
 @pytest.mark.parametrize("entry", MANIFEST, ids=lambda entry: f"{entry.owner}-{entry.name}")
 def test_is_there(entry):
-    if entry.backend not in (None, keras.config.backend()):
-        pytest.skip(f"on {entry.backend}")
+    if entry.backends and keras.config.backend() not in entry.backends:
+        pytest.skip(f"used on {', '.join(entry.backends)}")
     if find_spec(entry.module.partition(".")[0]) is None:
         pytest.skip("not installed")
     if entry.since is not None and tuple(map(int, entry.since.split("."))) > KERAS:
@@ -138,7 +140,7 @@ def test_is_there(entry):
     ],
 )
 def test_a_name_that_is_gone_is_named_with_what_is_lost(owner, kind, name):
-    entry = Private(owner, name, kind, "nothing is saved", None, None, ())
+    entry = Private(owner, name, kind, "nothing is saved", (), None, ())
     message = rf"^keras {keras.__version__} has no {owner} {name} .* without it nothing is saved"
     with pytest.raises(AssertionError, match=message):
         require(entry)
@@ -146,7 +148,7 @@ def test_a_name_that_is_gone_is_named_with_what_is_lost(owner, kind, name):
 
 def test_an_argument_that_is_gone():
     owner = "keras.src.saving.saving_lib"
-    entry = Private(owner, "_save_state", "name", "nothing is saved", None, None, ("to_where",))
+    entry = Private(owner, "_save_state", "name", "nothing is saved", (), None, ("to_where",))
     with pytest.raises(AssertionError, match="without it nothing is saved"):
         require(entry)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fitwatch._core import Item
 from fitwatch._engine.step_values import KEY, BatchLoss, Given
-from fitwatch._keras import jax_arrays, trainer
+from fitwatch._keras import jax_arrays, train_step, trainer
 from fitwatch._keras.frames import fit_of
 
 # The loss and the values of the logs in one array.
@@ -96,7 +96,7 @@ class JaxLoss(BatchLoss):
         def losses(rows: list[Any]) -> Any:
             return jax.numpy.stack([row[0] for row in rows])
 
-        make: Function = trainer.build_train_function(model, self._step, around)
+        make: Function = train_step.build_train_function(model, self._step, around)
 
         def train_function(state: Any, iterator: Any) -> Any:
             rows.clear()
@@ -160,7 +160,7 @@ class TensorFlowLoss(BatchLoss):
 
             return one_step
 
-        make = trainer.build_train_function(model, self._step, around)
+        make = train_step.build_train_function(model, self._step, around)
 
         def train_function(iterator: Any) -> Any:
             try:
@@ -202,7 +202,7 @@ class TorchLoss(BatchLoss):
         def train_function(data: Any) -> Any:
             alive = model()
             self._train_step = alive.train_step
-            with trainer.replaced(alive, train_step=self._step):
+            with train_step.replaced(alive, train_step=self._step):
                 logs = original(data)
             if isinstance(logs, dict) and KEY in logs:
                 self._taken.append(logs.pop(KEY))

@@ -26,8 +26,8 @@ class Private(NamedTuple):
     kind: Kind
     without: str
     """What a user of fitwatch loses without it."""
-    backend: str | None
-    """The backend where it is used; None for every one."""
+    backends: tuple[str, ...]
+    """The backends where it is used; empty for all."""
     since: str | None
     """The first version of Keras that has it; None if all have that fitwatch supports."""
     keywords: tuple[str, ...]
@@ -44,7 +44,7 @@ class Private(NamedTuple):
         return self.owner.partition(":")[2]
 
     @property
-    def is_for_seams_only(self) -> bool:
+    def is_confined(self) -> bool:
         """Whether `fitwatch/_keras/` alone may use it, besides classes that inherit it."""
         private_owner = self.owner.startswith(("keras.src.", "jax._src."))
         return self.name.startswith("_") or (self.kind == "method" and private_owner)
@@ -53,13 +53,13 @@ class Private(NamedTuple):
 def _of(
     owner: str,
     *groups: tuple[Kind, str, str],
-    backend: str | None = None,
+    backends: tuple[str, ...] = (),
     since: str | None = None,
     keywords: tuple[str, ...] = (),
 ) -> list[Private]:
     """Names of one owner, in groups that the same is lost without."""
     return [
-        Private(owner, name, kind, without, backend, since, keywords)
+        Private(owner, name, kind, without, backends, since, keywords)
         for kind, names, without in groups
         for name in names.split()
     ]
@@ -84,6 +84,7 @@ _CALLBACKS = [
         ("overridden", _BATCH_ENDS, "a tool that replaces a hook of Keras's list runs all twice"),
         ("attribute", "_history _progbar", "fit() adds a second History and progress bar"),
         ("setting", "_in_begin_end_block_count", "a list that has failed cannot be used again"),
+        ("setting", "async_safe", "in a stock list every batch waits for the device"),
     ),
     *_of(
         "keras.callbacks:CallbackList.set_model",
@@ -103,12 +104,12 @@ _CALLBACKS = [
     *_of(
         "keras.callbacks:ReduceLROnPlateau",
         ("overridden", "_reduce_optimizer_lr", "learning rates are reduced unannounced"),
-        since="3.14",
+        since="3.15",
     ),
     *_of(
         "keras.callbacks:LearningRateScheduler",
         ("overridden", "_update_optimizer_lr", "schedules by batch set no learning rates"),
-        since="3.14",
+        since="3.15",
     ),
     *_of(
         "keras.callbacks:ModelCheckpoint",
@@ -171,10 +172,15 @@ _TENSORBOARD = [
         ("setting", "_batch_start_time", "steps per second of batches are wrong"),
         ("setting", "_should_write_train_graph", "the first batch fails on TensorFlow"),
     ),
-    *_of("keras.src.backend", ("name", "tensorboard", "profiles of a batch do not end")),
+    *_of(
+        "keras.src.backend",
+        ("name", "tensorboard", "profiles of a batch do not end"),
+        backends=("jax", "tensorflow"),
+    ),
     *_of(
         "keras.src.backend:tensorboard",
         ("name", "stop_batch_trace", "profiles of a batch do not end"),
+        backends=("jax", "tensorflow"),
     ),
     *_of(
         "keras.src.utils.module_utils",
@@ -243,25 +249,39 @@ _TRAINERS = [
     *_of(
         "keras:Model",
         ("method", "_symbolic_build", "metrics do not resume inside an epoch"),
-        backend="tensorflow",
+        backends=("tensorflow",),
         keywords=("data_batch",),
     ),
     *_of(
         "keras:Model",
         ("overridden", "_autoconvert_optionals", "there are no per-batch losses"),
-        backend="tensorflow",
+        ("attribute", "distribute_strategy", "several workers all write the same files"),
+        backends=("tensorflow",),
     ),
     *_of(
         "keras:Model",
         ("overridden", "_make_function", "there are no per-batch losses"),
         ("attribute", "_jax_state_synced", "a schedule by batch copies all variables each time"),
         ("method", "jax_state_sync", "a model has old weights after an exception"),
-        backend="jax",
+        backends=("jax",),
     ),
     *_of(
         "keras:Model.fit",
         ("local", "self callbacks epoch_iterator", "there are no per-batch losses"),
         ("local", "validation_data", "saves that wait for a validation come with the wrong name"),
+    ),
+    *_of(
+        "keras.src.trainers.compile_utils:CompileLoss",
+        ("attribute", "built", "metrics do not resume inside an epoch"),
+    ),
+    *_of(
+        "keras.src.trainers.compile_utils:CompileMetrics",
+        ("attribute", "built", "metrics do not resume inside an epoch"),
+    ),
+    *_of(
+        "keras.distribution:DeviceMesh",
+        ("attribute", "backend_mesh", "processes decide each for itself"),
+        backends=("jax",),
     ),
     *_of(
         "keras.optimizers:Optimizer",
@@ -280,7 +300,7 @@ _TRAINERS = [
         for entry in _of(
             f"keras.src.backend.{backend}.trainer",
             ("name", "callbacks_module", "fitwatch.enable() fails"),
-            backend=backend,
+            backends=(backend,),
         )
     ),
     *_of(
@@ -298,7 +318,7 @@ _DATA = [
     *_of(
         "keras.src.backend.tensorflow.trainer:TFEpochIterator",
         ("attribute", "_distributed_dataset _distribute_strategy", "runs do not resume exactly"),
-        backend="tensorflow",
+        backends=("tensorflow",),
     ),
     *_of(
         "keras.src.trainers.data_adapters.array_data_adapter:ArrayDataAdapter",
@@ -333,6 +353,7 @@ _SAVING = [
         "keras.src.saving.saving_lib:H5IOStore",
         ("method", "make", "nothing is saved"),
         ("attribute", "h5_file", "backups have weights only"),
+        ("setting", "archive mode", "nothing is saved in the background"),
     ),
     *_of(
         "keras.src.saving.saving_lib:DiskIOStore",
@@ -355,34 +376,34 @@ _BACKENDS = [
         ("attribute", "aval", "each value is looked up anew, which takes longer than a hook"),
         ("method", "is_deleted is_ready", "every batch waits for the device"),
         ("method", "unsafe_buffer_pointer", "a value takes ten times as long to read"),
-        backend="jax",
+        backends=("jax",),
     ),
     *_of(
         "jax.core:Tracer",
         ("attribute", "_trace", "a train step with a loop inside has no per-batch losses"),
-        backend="jax",
+        backends=("jax",),
     ),
     *_of(
         "jax._src.distributed:global_state",
         ("attribute", "client", "processes decide each for itself"),
-        backend="jax",
+        backends=("jax",),
     ),
     *_of(
         "jax._src.distributed:_jax.DistributedRuntimeClient",
         ("method", "key_value_set key_value_delete", "processes decide each for itself"),
         ("method", "key_value_try_get", "processes decide each for itself"),
         ("method", "blocking_key_value_get", "processes decide each for itself"),
-        backend="jax",
+        backends=("jax",),
     ),
     *_of(
         "torch.distributed.distributed_c10d",
         ("name", "_get_default_store", "processes decide each for itself"),
-        backend="torch",
+        backends=("torch",),
     ),
     *_of(
         "torch.utils._pytree",
         ("name", "register_pytree_node", "keras.tree takes logs for a leaf"),
-        backend="torch",
+        backends=("torch",),
     ),
 ]
 

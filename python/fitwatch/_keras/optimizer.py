@@ -1,4 +1,4 @@
-"""Private names of Keras's optimizers."""
+"""Optimizers: whether their rate can be set, their variables, and the averages of the weights."""
 
 from contextlib import nullcontext
 from typing import Any

@@ -20,8 +20,6 @@ def _folder(function: Any, levels: int) -> str:
 # Where the code of fitwatch and of Keras lies, as functions have it: programs that are packed into
 # one file have other paths there than modules have.
 OURS = _folder(_folder, 2)
-
-
 KERAS = _folder(keras.callbacks.Callback.set_params, 3)
 
 

@@ -1,4 +1,4 @@
-"""What Keras's own callbacks keep to themselves, and fitwatch reads or sets."""
+"""What Keras's callback classes keep to themselves, and fitwatch reads or sets."""
 
 from typing import Any
 
@@ -19,6 +19,16 @@ def state_names(callback: Any) -> tuple[str, ...]:
     """The attributes that make up the state of one of Keras's own callbacks; none of most."""
     classes = [cls.__name__ for cls in type(callback).__mro__ if STOCK.get(cls.__name__) is cls]
     return next((STATES[name] for name in classes if name in STATES), ())
+
+
+def model_and_params(callback: Any) -> tuple[Any, Any]:
+    """What a list has set on a callback, without the side effect of `callback.model`."""
+    return callback._model, callback.params
+
+
+def set_model_and_params(callback: Any, pair: tuple[Any, Any]) -> None:
+    """Sets them, past what the callback's own `set_model` and `set_params` do."""
+    callback._model, callback.params = pair
 
 
 def backup_files(callback: Any) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What `keras.tree` and the backends take for a dict."""
+"""Which classes `keras.tree` and the backends take for a dict."""
 
 import sys
 from functools import cache
