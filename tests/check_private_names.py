@@ -45,6 +45,8 @@ class Use(NamedTuple):
     name: str
     cls: str | None
     """The class on which, or on whose own instance, it is used; anything else for other objects."""
+    is_text: bool = False
+    """Whether it is a string or a keyword, as for `getattr`, so that the object is not known."""
 
 
 def main() -> int:
@@ -65,12 +67,16 @@ def misused(package: Path) -> Iterator[str]:
         inside = path.parent.name == "_keras"
         found = [(line, of_module(name, inside)) for line, name in modules(tree)]
         for use in uses(tree):
-            if use.cls in ours:
-                found += [(use.line, of_class(cls, use.name)) for cls in parents[use.cls]]
-            else:
+            inherited = [cls for cls in parents.get(use.cls, ()) if keras_has(cls, use.name)]
+            if (use.is_text and not inherited) or use.cls not in ours:
                 found.append((use.line, of_object(use.name, inside, own)))
+            found += [(use.line, of_class(cls, use.name)) for cls in inherited]
         for line, complaint in sorted({pair for pair in found if pair[1] is not None}):
             yield f"{path.relative_to(package.parent)}:{line}: {complaint}"
+    for path in rust_files(package):
+        for name in re.findall(r'intern!\([^"]*"(\w+)"', path.read_text()):
+            if complaint := of_object(name, True, own):
+                yield f"{path.name}: {complaint}"
 
 
 def unused(package: Path) -> Iterator[str]:
@@ -78,13 +84,17 @@ def unused(package: Path) -> Iterator[str]:
 
     (Whether a method is still overridden is what the test of the manifest finds.)
     """
-    rust = package.parents[1] / "rust" / "py" / "src"
-    files = [*package.rglob("*.py"), *rust.rglob("*.rs")]
+    files = [*package.rglob("*.py"), *rust_files(package)]
     text = "\n".join(path.read_text() for path in files if path.name != "manifest.py")
     words = set(re.findall(r"\w+", text))
     for entry in MANIFEST:
         if entry.kind != "overridden" and entry.name not in words:
             yield f"fitwatch/_keras/manifest.py: {entry.owner} {entry.name} is used nowhere"
+
+
+def rust_files(package: Path) -> list[Path]:
+    """The sources of the binding, which reads attributes by name."""
+    return sorted((package.parents[1] / "rust" / "py" / "src").rglob("*.rs"))
 
 
 def of_module(name: str, inside: bool) -> str | None:
@@ -96,10 +106,8 @@ def of_module(name: str, inside: bool) -> str | None:
 
 
 def of_class(theirs: str, name: str) -> str | None:
-    """The complaint about a name that a class of ours uses which derives from one of Keras's."""
+    """The complaint about a name that a class of ours inherits from one of Keras's."""
     line = [theirs, *ancestors(theirs, keras_classes())]
-    if not any(name in keras_classes()[cls].names for cls in line):
-        return None
     if any(entry.name == name and entry.inside in line for entry in MANIFEST):
         return None
     return f"{name} is one of Keras's {theirs}, and is not in the manifest"
@@ -146,7 +154,7 @@ def uses(node: ast.AST, cls: str | None = None) -> Iterator[Use]:
             text = child.value if isinstance(child, ast.Constant) else child.arg
             in_f_string = isinstance(node, ast.JoinedStr)
             if isinstance(text, str) and PRIVATE_NAME.fullmatch(text) and not in_f_string:
-                yield Use(child.lineno, text, cls)
+                yield Use(child.lineno, text, cls, is_text=True)
         elif isinstance(node, ast.ClassDef):
             yield from (Use(child.lineno, name, cls) for name in _defined_by(child))
 
@@ -198,6 +206,12 @@ def keras_parents(ours: dict[str, Class]) -> dict[str, set[str]]:
             if mixin in ours:
                 parents[mixin] |= parents[name]
     return parents
+
+
+def keras_has(theirs: str, name: str) -> bool:
+    """Whether one of Keras's classes has a private name, or inherits it."""
+    line = [theirs, *ancestors(theirs, keras_classes())]
+    return any(name in keras_classes()[cls].names for cls in line)
 
 
 def ancestors(name: str, known: dict[str, Class]) -> list[str]:

@@ -109,7 +109,7 @@ def require(entry):
     version = sys.modules[package].__version__ if package in sys.modules else "?"
     assert there, (
         f"{package} {version} has no {entry.owner} {entry.name} ({entry.kind}) as fitwatch needs "
-        f"it: without it {entry.without}"
+        f"it: without it, {entry.without}"
     )
 
 
@@ -141,7 +141,7 @@ def test_is_there(entry):
 )
 def test_a_name_that_is_gone_is_named_with_what_is_lost(owner, kind, name):
     entry = Private(owner, name, kind, "nothing is saved", (), None, ())
-    message = rf"^keras {keras.__version__} has no {owner} {name} .* without it nothing is saved"
+    message = rf"^keras {keras.__version__} has no {owner} {name} .* without it, nothing is saved"
     with pytest.raises(AssertionError, match=message):
         require(entry)
 
@@ -149,7 +149,7 @@ def test_a_name_that_is_gone_is_named_with_what_is_lost(owner, kind, name):
 def test_an_argument_that_is_gone():
     owner = "keras.src.saving.saving_lib"
     entry = Private(owner, "_save_state", "name", "nothing is saved", (), None, ("to_where",))
-    with pytest.raises(AssertionError, match="without it nothing is saved"):
+    with pytest.raises(AssertionError, match="without it, nothing is saved"):
         require(entry)
 
 
@@ -162,6 +162,9 @@ USES = {
     "model._loss_tracker": "_loss_tracker is private",
     "model._not_in_the_manifest": "_not_in_the_manifest is private",
     "getattr(model, '_jax_state_synced')": "_jax_state_synced is private",
+    "class C:\n def f(self, model): return hasattr(model, '_loss_tracker')": (
+        "_loss_tracker is private"
+    ),
     "array.unsafe_buffer_pointer()": "unsafe_buffer_pointer is private",
     "frame.f_locals": "locals of other code are private",
     "class C(keras.callbacks.TensorBoard):\n def f(self): self._start_batch": (
