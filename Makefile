@@ -47,6 +47,7 @@ lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
+	$(PY) tests/check_private_names.py
 	$(PY) -m mypy.stubtest fitwatch._core --mypy-config-file pyproject.toml
 	$(VENV)/bin/zizmor --quiet --offline --pedantic .github
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -302,7 +302,7 @@ def test_a_train_function_of_ones_own_is_called():
 
 
 def test_a_keras_that_makes_its_functions_otherwise(monkeypatch):
-    from fitwatch._keras import trainer
+    from fitwatch._keras import train_step
 
     def unknown(*args, **kwargs):
         raise AttributeError("no such thing in this Keras")
@@ -310,7 +310,7 @@ def test_a_keras_that_makes_its_functions_otherwise(monkeypatch):
     name = "replaced" if BACKEND == "torch" else "build_train_function"
     if BACKEND == "torch":
         pytest.skip("torch makes no second function")
-    monkeypatch.setattr(trainer, name, unknown)
+    monkeypatch.setattr(train_step, name, unknown)
     keras.utils.set_random_seed(1)
     with pytest.warns(UserWarning, match="AttributeError: no such thing in this Keras"):
         seen, history = logged(dense())

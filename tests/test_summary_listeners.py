@@ -12,7 +12,7 @@ from event_reader import read
 
 import fitwatch
 from fitwatch import callbacks
-from fitwatch._sinks import listened_file
+from fitwatch._keras import summary_ops
 
 tf = pytest.importorskip("tensorflow")
 
@@ -151,22 +151,22 @@ def test_a_user_s_summaries_are_in_the_same_file(make_model, data, tmp_path, mon
 
 
 def test_nothing_changes_where_nobody_listens(make_model, data, tmp_path, monkeypatch):
-    assert not listened_file.is_listened_to()
+    assert not summary_ops.is_listened_to()
     train(callbacks.TensorBoard, tmp_path, make_model, data)
     (name,) = os.listdir(tmp_path / "train")
     assert ".fitwatch." in name
     told = []
     with monkeypatch.context() as patch:
         listen_like_clearml(patch, told)
-        assert listened_file.is_listened_to()
-    assert not listened_file.is_listened_to()
+        assert summary_ops.is_listened_to()
+    assert not summary_ops.is_listened_to()
 
 
 def test_a_stand_in_for_tensorboard_is_no_listener(monkeypatch):
     import types
 
     monkeypatch.setitem(sys.modules, "tensorboard", types.ModuleType("tensorboard"))
-    assert not listened_file.is_listened_to()
+    assert not summary_ops.is_listened_to()
 
 
 def test_a_full_disk_ends_no_training(make_model, data, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fitwatch import _files
 from fitwatch._checkpoint import backup_file
 from fitwatch._checkpoint.backup_file import Backup, DamagedError
+from fitwatch._keras import stock_state
 from fitwatch._warn import warn
 
 
@@ -36,10 +37,7 @@ class BackupFolder:
 
     def __init__(self, callback: Any) -> None:
         self._folder: str = callback.backup_dir
-        self._files: list[tuple[str, str]] = [
-            (callback._weights_path, callback._training_metadata_path),
-            (callback._prev_weights_path, callback._prev_training_metadata_path),
-        ]
+        self._files = stock_state.backup_files(callback)
         # Whether the last backup is damaged, and not to be kept as the one before.
         self._last_is_damaged = False
         # What is noted of the last backup.

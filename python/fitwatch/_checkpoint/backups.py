@@ -287,5 +287,6 @@ def _counts_batches(callback: Any) -> bool:
 
 
 def _has_own_rule(callback: Any) -> bool:
-    """Whether a subclass decides after which batches a backup is due."""
-    return not stock.is_library_code(type(callback)._should_save_on_batch)
+    """Whether other code decides after which batches a backup is due."""
+    rule = getattr(callback._should_save_on_batch, "__func__", None)
+    return not stock.is_library_code(rule)

@@ -6,7 +6,7 @@ from typing import Any
 from fitwatch._checkpoint.run_state import run_state_of
 from fitwatch._checkpoint.state_values import from_json, to_json
 from fitwatch._engine.naming import named
-from fitwatch._keras import stock
+from fitwatch._keras import stock, stock_state
 from fitwatch._warn import warn
 
 
@@ -43,7 +43,7 @@ class Companions:
                 entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
             elif has_method(callback, "state_dict"):
                 entry["state"] = _as_json(name, callback.state_dict())
-            elif known := stock.state_names(callback):
+            elif known := stock_state.state_names(callback):
                 entry["state"] = to_json({one: getattr(callback, one) for one in known})
             if own is not None:
                 kept = own.arrays(callback)
@@ -108,7 +108,7 @@ class Companions:
             elif has_method(callback, "load_state_dict"):
                 callback.load_state_dict(state)
             else:
-                for one in stock.state_names(callback):
+                for one in stock_state.state_names(callback):
                     setattr(callback, one, from_json(state[one]))
 
 
@@ -117,7 +117,7 @@ def has_state(callback: Any, *, history: bool) -> bool:
     if _is_history(callback):
         return history
     own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
-    return own or run_state_of(callback) is not None or bool(stock.state_names(callback))
+    return own or run_state_of(callback) is not None or bool(stock_state.state_names(callback))
 
 
 # By the type: a mock says of itself that it is of any class, and has every attribute.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fitwatch._keras import trainer
+from fitwatch._keras import distribution
 
 
 def refuse_scattered(callback: Any, model: Any) -> None:
@@ -11,7 +11,7 @@ def refuse_scattered(callback: Any, model: Any) -> None:
     Raises:
         ValueError: It is such a model.
     """
-    if getattr(model, "built", False) and trainer.is_scattered(model):
+    if getattr(model, "built", False) and distribution.is_scattered(model):
         raise ValueError(
             f"{type(callback).__name__} cannot take the weights of a model that are divided among "
             "processes (keras.distribution.ModelParallel). What saves them is "

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fitwatch._keras import optimizer, stock
+from fitwatch._keras import optimizer, stock, stock_state
 
 # A trained variable and its average, with a value of each.
 Kept = Sequence[tuple[Any, ...]]
@@ -37,7 +37,7 @@ def trained_weights(callbacks: list[Any], model: Any, kept: Kept) -> Iterator[No
         model: The model.
         kept: What `keep_before_the_last_swap` gave.
     """
-    swapped = [callback for callback in swappers(callbacks) if optimizer.has_averages_in(callback)]
+    swapped = list(filter(stock_state.has_averages_in, swappers(callbacks)))
     if not swapped:
         yield
         return
@@ -47,8 +47,8 @@ def trained_weights(callbacks: list[Any], model: Any, kept: Kept) -> Iterator[No
             if kept:
                 _assign(model, kept)
                 # There and back, as without a backup: on TensorFlow that rounds.
-                callback._swap_variables()
-            callback._swap_variables()
+                stock_state.swap_averages(callback)
+            stock_state.swap_averages(callback)
         yield
     finally:
         _assign(model, now)
@@ -57,7 +57,7 @@ def trained_weights(callbacks: list[Any], model: Any, kept: Kept) -> Iterator[No
 def forget_swaps(callbacks: list[Any]) -> None:
     """Called when the model has its trained weights again, whatever a fit that failed has left."""
     for callback in swappers(callbacks):
-        optimizer.set_averages_in(callback, False)
+        stock_state.set_averages_in(callback, False)
 
 
 def _values(model: Any) -> Kept:

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from fitwatch._distributed.coordinator import Agreement, agreement_of
-from fitwatch._keras import trainer
+from fitwatch._keras import distribution, trainer
 
 
 def agreement(callback: Any) -> Agreement | None:
@@ -33,7 +33,7 @@ def stop_training(callback: Any) -> None:
 def saving(callback: Any) -> Iterator[None]:
     """While this process saves the model by itself: the others wait for it, and it for none."""
     agreeing = agreement(callback)
-    with trainer.undistributed(), nullcontext() if agreeing is None else agreeing.busy():
+    with distribution.undistributed(), nullcontext() if agreeing is None else agreeing.busy():
         yield
 
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import keras
 
-from fitwatch._distributed.stores import JaxStore, Store, TorchStore
+from fitwatch._distributed.stores import Store
 from fitwatch._enable import settings
+from fitwatch._keras.process_stores import JaxStore, TorchStore
 
 
 class World(NamedTuple):

@@ -175,7 +175,7 @@ def _patch() -> None:
         filtered = guarded if hides is None else hides.filter_traceback(guarded)
         planned.append((trainer, method, filtered))
     if hides is not None:
-        planned.append((hides, "_EXCLUDED_PATHS", (*hides._EXCLUDED_PATHS, stock.OURS)))
+        planned.append(patch_points.hidden_from(hides, stock.OURS))
     patches = _Patches()
 
     def patch_namespace(name: str) -> None:

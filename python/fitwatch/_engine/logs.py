@@ -1,11 +1,7 @@
 """The logs of a batch."""
 
-import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
-
-import keras
 
 from fitwatch._engine import readers
 
@@ -127,33 +123,6 @@ class Logs(dict[str, Any]):
     def _read_all(self) -> None:
         for key in list(self):
             self[key]
-
-
-@cache
-def register_trees() -> None:
-    """Makes logs a dict for functions on trees too, where these know types one by one."""
-
-    def take_apart(logs: Any) -> Any:
-        return tuple(logs.values()), tuple(logs)
-
-    def put_together(names: Any, values: Any) -> Any:
-        return dict(zip(names, values, strict=True))
-
-    if "jax" in sys.modules:
-        sys.modules["jax"].tree_util.register_pytree_node(Logs, take_apart, put_together)
-    # What keras.tree is made of.
-    if keras.config.backend() == "torch":
-        from torch.utils import _pytree
-
-        _pytree.register_pytree_node(
-            Logs,
-            lambda logs: (list(logs.values()), list(logs)),
-            lambda values, names: put_together(names, values),
-        )
-    elif "optree" in sys.modules:
-        sys.modules["optree"].register_pytree_node(
-            Logs, take_apart, put_together, namespace="keras"
-        )
 
 
 def flatten(logs: Any) -> dict[Any, Any]:

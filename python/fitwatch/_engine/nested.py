@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fitwatch._keras.stock_state import model_and_params, set_model_and_params
+
 
 class Nested:
     """Gives a callback the outer fit's model and params back after a nested run.
@@ -22,7 +24,7 @@ class Nested:
 
     def replace(self, callback: Any) -> None:
         """Called before `set_model` replaces the model."""
-        self._replaced = (callback._model, callback.params) if self.fitting else None
+        self._replaced = model_and_params(callback) if self.fitting else None
 
     def begin_fit(self) -> None:
         """Called when `fit()` begins."""
@@ -43,7 +45,7 @@ class Nested:
     def end_test(self, callback: Any) -> None:
         """Called when an evaluation ends."""
         if self._outer is not None:
-            callback._model, callback.params = self._outer
+            set_model_and_params(callback, self._outer)
             self._outer = None
 
     def abandon(self, callback: Any, *, fit: bool) -> None:

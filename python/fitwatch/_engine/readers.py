@@ -9,6 +9,7 @@ import numpy as np
 
 from fitwatch import _core
 from fitwatch._keras.backend import to_number
+from fitwatch._keras.jax_arrays import is_deleted, is_there, layout_keys
 
 # Values that one transfer from an accelerator brings, at most.
 BLOCK = 128
@@ -31,13 +32,11 @@ def jax_reader() -> _core.Reader:
     """JAX computes ahead of the program: an array may be asked whether its value is there."""
     import jax
 
-    one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
     return _core.Reader(
         to_number,
         array=type(jax.device_put(np.float32(0))),
         layout=jax_layout,
-        # An array's type and shape; and where it lies, if that can be more than one place.
-        keys=["aval"] if one_cpu else ["aval", "sharding"],
+        keys=layout_keys(),
         transfer=None if jax.default_backend() == "cpu" else JaxTransfer(),
     )
 
@@ -71,7 +70,7 @@ class JaxTransfer:
 
     def start(self, arrays: list[Any]) -> Any:
         """Starts to copy; what comes back is asked for the values later."""
-        alive = [None if array.is_deleted() else array.addressable_data(0) for array in arrays]
+        alive = [None if is_deleted(array) else array.addressable_data(0) for array in arrays]
         there = [array for array in alive if array is not None]
         stacks = []
         for first in range(0, len(there), BLOCK):
@@ -84,7 +83,7 @@ class JaxTransfer:
 
     def ready(self, handle: Any) -> bool:
         """Whether the values are there."""
-        return all(stacked.is_ready() for stacked, _ in handle[1])
+        return all(is_there(stacked) for stacked, _ in handle[1])
 
     def finish(self, handle: Any) -> list[float | None]:
         """The values; None for an array that is gone."""

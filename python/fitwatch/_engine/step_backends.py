@@ -10,7 +10,7 @@ import numpy as np
 
 from fitwatch._core import Item
 from fitwatch._engine.step_values import KEY, BatchLoss, Given
-from fitwatch._keras import backend, trainer
+from fitwatch._keras import jax_arrays, train_step
 from fitwatch._keras.frames import fit_of
 
 # The loss and the values of the logs in one array.
@@ -96,7 +96,7 @@ class JaxLoss(BatchLoss):
         def losses(rows: list[Any]) -> Any:
             return jax.numpy.stack([row[0] for row in rows])
 
-        make: Function = trainer.build_train_function(model, self._step, around)
+        make: Function = train_step.build_train_function(model, self._step, around)
 
         def train_function(state: Any, iterator: Any) -> Any:
             rows.clear()
@@ -114,7 +114,7 @@ class JaxLoss(BatchLoss):
         names = sorted(logs)  # as they come out of a compiled step
         row = [loss, *(logs[name] for name in names)]
         fit = all(isinstance(v, jax.Array) and v.shape == () and v.dtype == loss.dtype for v in row)
-        compiled = backend.trace_of(loss) is not None
+        compiled = jax_arrays.trace_of(loss) is not None
         # From an accelerator the values of many batches come with one transfer as they are.
         if not compiled or not fit or jax.default_backend() != "cpu":
             return super()._hand_out(logs, loss)
@@ -126,8 +126,8 @@ class JaxLoss(BatchLoss):
         if not super()._is_usable(given, args):
             return False
         # A value out of a gradient or a loop inside the step cannot leave it.
-        trace = backend.trace_of(given.loss)
-        traces = map(backend.trace_of, keras.tree.flatten(args))
+        trace = jax_arrays.trace_of(given.loss)
+        traces = map(jax_arrays.trace_of, keras.tree.flatten(args))
         return trace is None or any(trace is own for own in traces)
 
 
@@ -160,7 +160,7 @@ class TensorFlowLoss(BatchLoss):
 
             return one_step
 
-        make = trainer.build_train_function(model, self._step, around)
+        make = train_step.build_train_function(model, self._step, around)
 
         def train_function(iterator: Any) -> Any:
             try:
@@ -202,7 +202,7 @@ class TorchLoss(BatchLoss):
         def train_function(data: Any) -> Any:
             alive = model()
             self._train_step = alive.train_step
-            with trainer.replaced(alive, train_step=self._step):
+            with train_step.replaced(alive, train_step=self._step):
                 logs = original(data)
             if isinstance(logs, dict) and KEY in logs:
                 self._taken.append(logs.pop(KEY))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from fitwatch._keras import trainer
+from fitwatch._keras import train_step
 from fitwatch._keras.frames import Fit
 from fitwatch._warn import warn
 
@@ -66,7 +66,7 @@ class BatchLoss:
         self._name = type(model).__name__
         self._original = model.train_function
         self._train_step = model.train_step
-        self._tracker = trainer.loss_tracker(model)
+        self._tracker = train_step.loss_tracker(model)
         self._users: dict[int, User] = {}
         # The `fit()` that is watched, and those around it with what their last calls left.
         self._frame: int | None = None
@@ -222,7 +222,9 @@ class BatchLoss:
         with self._lock:
             self._stepping += 1
             if self._stepping == 1:
-                self._replaced.enter_context(trainer.replaced(tracker, update_state=update_state))
+                self._replaced.enter_context(
+                    train_step.replaced(tracker, update_state=update_state)
+                )
         before = getattr(self._caught, "given", None)
         self._caught.given = given
         try:

@@ -1,1 +1,1 @@
-"""Every private name of Keras that fitwatch uses: nothing else imports `keras.src`."""
+"""What fitwatch takes from Keras and its backends by private names; `manifest` lists them all."""

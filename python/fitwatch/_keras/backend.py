@@ -31,10 +31,5 @@ def to_number(value: Any) -> Any:
         return value
 
 
-def trace_of(value: Any) -> Any:
-    """The trace of JAX that a value is a part of; None for one that is a number already."""
-    return getattr(value, "_trace", None)
-
-
 def _less(a: float, b: float) -> bool:
     return bool(keras.ops.less(a, b))

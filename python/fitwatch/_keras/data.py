@@ -1,4 +1,4 @@
-"""The private seams of how Keras's `fit()` reads its data, as `_keras` has all the others."""
+"""How Keras's `fit()` reads its data: by epoch iterators and data adapters."""
 
 import zlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Private names of Keras's optimizers."""
+"""Optimizers: whether their rate can be set, their variables, and the averages of the weights."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -28,13 +28,3 @@ def averaged_variables(model: Any) -> list[tuple[Any, Any]]:
         averages = getattr(inner, "_model_variables_moving_average", [])
         pairs += zip(inner._trainable_variables, averages, strict=False)
     return pairs
-
-
-def has_averages_in(callback: Any) -> bool:
-    """Whether a SwapEMAWeights has put the averages in the place of the trained weights."""
-    return bool(callback._ema_weights_in_model)
-
-
-def set_averages_in(callback: Any, value: bool) -> None:
-    """Tells a SwapEMAWeights what the model has."""
-    callback._ema_weights_in_model = value

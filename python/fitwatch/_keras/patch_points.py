@@ -50,6 +50,11 @@ def seams() -> Seams:
     return Seams(lookup, methods, tracebacks if known else None)
 
 
+def hidden_from(tracebacks: Any, folder: str) -> tuple[Any, str, Any]:
+    """What to set, where, so that Keras leaves the frames of a folder out of tracebacks."""
+    return tracebacks, "_EXCLUDED_PATHS", (*tracebacks._EXCLUDED_PATHS, folder)
+
+
 def _looks_up(trainer: type, lookup: Any) -> bool:
     module = sys.modules.get(trainer.__module__)
     return getattr(module, "callbacks_module", None) is lookup

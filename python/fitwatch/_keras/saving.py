@@ -1,4 +1,4 @@
-"""The private seams of Keras's saving, as `_keras` has all the others."""
+"""Saving as Keras does: at once, or of a snapshot that another thread writes."""
 
 import os
 import shutil

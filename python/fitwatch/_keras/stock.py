@@ -10,23 +10,6 @@ import keras
 STOCK = {name: value for name, value in vars(keras.callbacks).items() if isinstance(value, type)}
 
 
-# What Keras's own callbacks that are handed on have found out in a run, by class.
-STATES = {
-    "OrbaxCheckpoint": (
-        "best",
-        "_batches_seen_since_last_saving",
-        "_last_batch_seen",
-        "_total_batches_seen",
-    ),
-}
-
-
-def state_names(callback: Any) -> tuple[str, ...]:
-    """The attributes that make up the state of one of Keras's own callbacks; none of most."""
-    classes = [cls.__name__ for cls in type(callback).__mro__ if STOCK.get(cls.__name__) is cls]
-    return next((STATES[name] for name in classes if name in STATES), ())
-
-
 def _folder(function: Any, levels: int) -> str:
     folder: str = function.__code__.co_filename
     for _ in range(levels):
@@ -37,8 +20,6 @@ def _folder(function: Any, levels: int) -> str:
 # Where the code of fitwatch and of Keras lies, as functions have it: programs that are packed into
 # one file have other paths there than modules have.
 OURS = _folder(_folder, 2)
-
-
 KERAS = _folder(keras.callbacks.Callback.set_params, 3)
 
 

@@ -7,7 +7,7 @@ from fitwatch._keras.version import unsupported
 
 
 def model_json(model: Any) -> str:
-    """The model's JSON, without importing TensorFlow where nobody else has.
+    """The model's JSON, without importing TensorFlow where it is not loaded yet.
 
     Keras looks while it serialises whether a value is a TensorFlow one, and imports TensorFlow for
     that if it is installed. Where it is not loaded yet, no value can be.

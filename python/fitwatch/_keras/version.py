@@ -1,4 +1,4 @@
-"""What is said where a version of Keras lacks something."""
+"""The error for a version of Keras that lacks a private name."""
 
 import keras
 

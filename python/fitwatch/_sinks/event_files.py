@@ -10,8 +10,9 @@ from typing import Any
 from fitwatch import _core, _files
 from fitwatch._engine.attachment import attachment_of
 from fitwatch._keras.stock import STOCK
+from fitwatch._keras.summary_ops import is_listened_to
 from fitwatch._sinks.at_exit import flush_at_exit
-from fitwatch._sinks.listened_file import ListenedFile, is_listened_to
+from fitwatch._sinks.listened_file import ListenedFile
 from fitwatch._sinks.tf_summary import SummaryWriter
 from fitwatch._warn import warn
 

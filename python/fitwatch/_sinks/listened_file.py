@@ -1,60 +1,10 @@
-"""An event file that TensorFlow writes, for tools that listen to TensorFlow's summary functions.
-
-Weights & Biases (`sync_tensorboard=True`), ClearML, Comet and Neptune replace some of these
-functions by their own, to be told of folders and values. Where one of them is replaced, this
-callback's values go through them.
-"""
+"""An event file that TensorFlow writes, for tools that listen to TensorFlow's summary functions."""
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from fitwatch._keras import stock
-
-# Where tools put functions of theirs, and which.
-_GENERATED = "tensorflow.python.ops.gen_summary_ops"
-_PLACES = {
-    _GENERATED: (
-        "create_summary_file_writer",
-        "write_summary",
-        "write_scalar_summary",
-        "write_histogram_summary",
-        "write_image_summary",
-        "write_raw_proto_summary",
-        "import_event",
-    ),
-    "tensorflow.python.ops.summary_ops_v2": ("create_file_writer_v2", "write", "write_raw_pb"),
-    "tensorflow.python.summary.tb_summary": ("scalar", "histogram", "image"),
-    "tensorflow.summary": ("create_file_writer", "scalar", "histogram", "image", "write"),
-    "tensorflow._api.v2.summary": ("create_file_writer", "scalar", "histogram", "image", "write"),
-    "tensorboard.plugins.scalar.summary_v2": ("scalar",),
-    "tensorboard.plugins.histogram.summary_v2": ("histogram",),
-    "tensorboard.plugins.image.summary_v2": ("image",),
-    "tensorboard.summary.v2": ("scalar", "histogram", "image"),
-}
-
-
-def is_listened_to() -> bool:
-    """Whether other code has put a function of its own in the place of one of TensorFlow's."""
-    if _GENERATED not in sys.modules:
-        return False
-    return not all(
-        _is_of_package(getattr(sys.modules[module], name, None), module.partition(".")[0])
-        for module, names in _PLACES.items()
-        if module in sys.modules
-        for name in names
-        if hasattr(sys.modules[module], name)
-    )
-
-
-def _is_of_package(function: Any, package: str) -> bool:
-    """Whether a function's code lies in a package; `functools.wraps` copies everything else."""
-    folders = getattr(sys.modules.get(package), "__path__", ())
-    homes = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
-    if not homes:
-        return True  # a stand-in for the package, of which nothing can be said
-    return stock.is_function_in(function, homes)
+from fitwatch._keras import summary_ops
 
 
 class ListenedFile:
@@ -86,9 +36,7 @@ class ListenedFile:
 
     def add_event(self, event: bytes) -> None:
         """Adds an encoded `Event`."""
-        from tensorflow.python.ops import gen_summary_ops
-
-        self._try(lambda: gen_summary_ops.import_event(self.writer._resource, event))
+        self._try(lambda: summary_ops.import_event(self.writer, event))
 
     def nudge(self) -> None:
         """Has everything written now."""

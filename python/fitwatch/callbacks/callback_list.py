@@ -15,8 +15,8 @@ from fitwatch._enable import fit_scope, settings
 from fitwatch._engine import plan, readers, slow_hooks
 from fitwatch._engine.hooks_around import without_surroundings
 from fitwatch._engine.list_items import require_callback
-from fitwatch._engine.logs import Logs, flatten, register_trees
-from fitwatch._keras import stock, trainer
+from fitwatch._engine.logs import Logs, flatten
+from fitwatch._keras import stock, trainer, trees
 from fitwatch._warn import warn
 from fitwatch.callbacks.history import History
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
@@ -95,7 +95,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         )
 
     def _connect(self, max_lag: int) -> None:
-        register_trees()
+        trees.register_dict(Logs)
         self._recorder = _core.Recorder(self, Logs, max_lag)
         self._reported = []
         self._take_hooks()

@@ -1,0 +1,62 @@
+"""The functions beneath `tf.summary`: those that other tools replace, and the one that takes bytes.
+
+Weights & Biases (`sync_tensorboard=True`), ClearML, Comet and Neptune replace some of them by their
+own, to be told of folders and values.
+"""
+
+import os
+import sys
+from typing import Any
+
+from fitwatch._keras import stock
+
+# Where tools put functions of theirs, and which.
+_GENERATED = "tensorflow.python.ops.gen_summary_ops"
+_PLACES = {
+    _GENERATED: (
+        "create_summary_file_writer",
+        "write_summary",
+        "write_scalar_summary",
+        "write_histogram_summary",
+        "write_image_summary",
+        "write_raw_proto_summary",
+        "import_event",
+    ),
+    "tensorflow.python.ops.summary_ops_v2": ("create_file_writer_v2", "write", "write_raw_pb"),
+    "tensorflow.python.summary.tb_summary": ("scalar", "histogram", "image"),
+    "tensorflow.summary": ("create_file_writer", "scalar", "histogram", "image", "write"),
+    "tensorflow._api.v2.summary": ("create_file_writer", "scalar", "histogram", "image", "write"),
+    "tensorboard.plugins.scalar.summary_v2": ("scalar",),
+    "tensorboard.plugins.histogram.summary_v2": ("histogram",),
+    "tensorboard.plugins.image.summary_v2": ("image",),
+    "tensorboard.summary.v2": ("scalar", "histogram", "image"),
+}
+
+
+def is_listened_to() -> bool:
+    """Whether other code has put a function of its own in the place of one of TensorFlow's."""
+    if _GENERATED not in sys.modules:
+        return False
+    return not all(
+        _is_of_package(getattr(sys.modules[module], name, None), module.partition(".")[0])
+        for module, names in _PLACES.items()
+        if module in sys.modules
+        for name in names
+        if hasattr(sys.modules[module], name)
+    )
+
+
+def import_event(writer: Any, event: bytes) -> None:
+    """Adds an encoded `Event` to the file of one of TensorFlow's summary writers."""
+    from tensorflow.python.ops import gen_summary_ops
+
+    gen_summary_ops.import_event(writer._resource, event)
+
+
+def _is_of_package(function: Any, package: str) -> bool:
+    """Whether a function's code lies in a package; `functools.wraps` copies everything else."""
+    folders = getattr(sys.modules.get(package), "__path__", ())
+    homes = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
+    if not homes:
+        return True  # a stand-in for the package, of which nothing can be said
+    return stock.is_function_in(function, homes)
