@@ -253,16 +253,17 @@ def test_one_that_fails_does_not_keep_others_from_ending(make_model, data):
             logs["loss"] = float(epoch)
             self.press_at = ("batch end", 0)
 
-    class Broken(callbacks.LossHistory):
-        def _fitwatch_abandon(self, **_):
-            raise OSError("broken")
+    def fails(callback, *, interrupted):
+        raise OSError("broken")
 
+    broken = callbacks.LossHistory()
+    broken._fitwatch.close = fails
     model = make_model()
     with (
         pytest.warns(UserWarning, match="while a run ends: OSError"),
         pytest.raises(KeyboardInterrupt),
     ):
-        model.fit(*data, epochs=3, verbose=0, callbacks=[Broken(), Late(), stopping])
+        model.fit(*data, epochs=3, verbose=0, callbacks=[broken, Late(), stopping])
     for weights, best in zip(model.get_weights(), kept["best"], strict=True):
         np.testing.assert_array_equal(weights, best)
 

@@ -8,7 +8,7 @@ from fitwatch._distributed.coordinator import join
 from fitwatch._distributed.world import is_writer
 from fitwatch._enable import fit_scope
 from fitwatch._engine import old_pickles
-from fitwatch._engine.attachment import Attachment, set_state
+from fitwatch._engine.attachment import Attachment, attachment_of, set_state
 from fitwatch._keras.frames import calling_list
 
 
@@ -71,12 +71,6 @@ class FitwatchCallback:
         """Called when an evaluation ends."""
         super().on_test_end(logs)  # type: ignore[misc]
         self._fitwatch.nested.end_test(self)
-
-    def _fitwatch_flush(self) -> None:
-        self._fitwatch.flush_all(self)
-
-    def _fitwatch_abandon(self, *, fit: bool, interrupted: bool) -> None:
-        self._fitwatch.abandon(self, fit=fit, interrupted=interrupted)
 
     def __getstate__(self) -> Any:
         self._fitwatch.bring_up_to_date(self)
@@ -154,16 +148,11 @@ def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
     Raises:
         ValueError: It does.
     """
-    if is_ours(callback) and sum(other is callback for other in callbacks) > 1:
+    if attachment_of(callback) is not None and sum(other is callback for other in callbacks) > 1:
         raise ValueError(
             f"the same {type(callback).__name__} is in the list of callbacks twice; make two of "
             "them, or leave one out."
         )
-
-
-def is_ours(callback: Any) -> bool:
-    """Whether a callback is one of fitwatch's. By its type: a mock claims to be anything."""
-    return issubclass(type(callback), FitwatchCallback)
 
 
 @cache

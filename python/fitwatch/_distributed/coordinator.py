@@ -17,7 +17,7 @@ from fitwatch._distributed.world import world as find_world
 from fitwatch._enable import settings
 from fitwatch._engine.hooks_around import surround
 from fitwatch._engine.naming import named
-from fitwatch._engine.plan import Form
+from fitwatch._engine.plan import Form, recorder_of
 from fitwatch._engine.step_user import StepUser, uses_steps
 from fitwatch._keras import trainer
 from fitwatch._keras.learning_rate import optimizers, rate_of
@@ -186,8 +186,7 @@ class Agreement:
             watched = any(map(uses_steps, self._callbacks()))
             if any(self.gather("the losses of batches", watched)):
                 self._steps.begin(self._callback_list)
-        hooked = hasattr(self._callback_list, "_recorder")  # ours, which plans it
-        if self.save_freq and not hooked:
+        if self.save_freq and recorder_of(self._callback_list) is None:  # no list that plans it
             after = {"on_train_batch_end": self._after_batch}
             surround(self._callback_list, self._inside, after=after, failed=self.leave)
         self._exit()
@@ -234,7 +233,7 @@ class Agreement:
             batch: The last batch that was trained, from 0 and within the epoch.
         """
         self._hold_back()
-        recorder = getattr(self._callback_list, "_recorder", None)
+        recorder = recorder_of(self._callback_list)
         if recorder is not None:
             recorder.drain()
         inside = self._voters()
@@ -352,7 +351,7 @@ def join(callback_list: Any, model: Any) -> None:
     """Has the processes of a training agree, if there are several, and this list decides."""
     if agreement_of(callback_list) is not None:
         return
-    ours = hasattr(callback_list, "_recorder")
+    ours = recorder_of(callback_list) is not None
     if ours or any(map(callback_check.joins, callback_list.callbacks)):
         world = find_world(model)
         if world.store is not None:

@@ -68,6 +68,12 @@ def is_idle(callback: Any) -> bool:
     )
 
 
+def recorder_of(callback_list: Any) -> _core.Recorder | None:
+    """The recorder of a compiled list; None for any other list."""
+    found = getattr(callback_list, "__dict__", {}).get("_recorder")
+    return found if isinstance(found, _core.Recorder) else None
+
+
 def has_more(callback: Any, hook: str) -> bool:
     """Whether somebody's own hook stands behind a compiled one, which calls it in its turn."""
     alias = ALIASES.get(hook)

@@ -9,10 +9,11 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _core
-from fitwatch._distributed.callback import is_ours, refuse_twice, replacements
+from fitwatch._distributed.callback import refuse_twice, replacements
 from fitwatch._distributed.coordinator import agreement_of, join
 from fitwatch._enable import fit_scope, settings
 from fitwatch._engine import plan, readers, slow_hooks
+from fitwatch._engine.attachment import Attachment, attachment_of
 from fitwatch._engine.hooks_around import without_surroundings
 from fitwatch._engine.list_items import require_callback
 from fitwatch._engine.logs import Logs, flatten
@@ -253,10 +254,9 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _failed(self) -> None:
         """An exception goes through: what has been seen so far must reach its files."""
-        ours = [callback for callback in self.callbacks if is_ours(callback)]
         _try(partial(self._recorder.settle, last=True))
-        for callback in ours:
-            _try(callback._fitwatch_flush)
+        for callback, attachment in self._attachments():
+            _try(partial(attachment.flush_all, callback))
         _try(partial(trainer.sync_state, getattr(self, "_model", None)))
         agreement, error = agreement_of(self), sys.exception()
         if agreement is not None and error is not None:
@@ -276,9 +276,13 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         """A run ends without its `on_*_end`. Never raises."""
         self._failed()
         self._in_begin_end_block_count = 0
-        for callback in self.callbacks:
-            if is_ours(callback):
-                _try(partial(callback._fitwatch_abandon, fit=fit, interrupted=interrupted))
+        for callback, attachment in self._attachments():
+            _try(partial(attachment.abandon, callback, fit=fit, interrupted=interrupted))
+
+    def _attachments(self) -> list[tuple[Any, Attachment]]:
+        """The callbacks that are fitwatch's, each with its attachment."""
+        found = [(callback, attachment_of(callback)) for callback in self.callbacks]
+        return [(callback, attachment) for callback, attachment in found if attachment is not None]
 
     def __getstate__(self) -> Any:
         # Neither the recorder nor its hooks, nor what is around them: a copy shares nothing.
