@@ -135,6 +135,37 @@ def test_every_writer_has_a_file_of_its_own(tmp_path):
     assert len({writer.path for writer in writers}) == len(list(tmp_path.iterdir())) == 3
 
 
+STALLED = """
+import os, sys, threading, fitwatch
+end, terminal = os.openpty()
+writer = fitwatch.EventFileWriter(sys.argv[1])
+writer.follow(os.ttyname(terminal))  # its thread waits for a line now
+writer.add_scalar("x", 1.0)
+threading.Timer(0.5, os.close, [end]).start()
+del writer
+"""
+
+
+def test_other_threads_run_while_a_file_that_goes_is_written(tmp_path):
+    """The timer's thread lets the writing one go on."""
+    subprocess.run([sys.executable, "-c", STALLED, tmp_path], check=True, timeout=60)
+    assert points(tmp_path, "x")[1] == [1.0]
+
+
+LEFT_OVER = """
+import sys, fitwatch
+writer = fitwatch.EventFileWriter(sys.argv[1])
+writer.add_scalar("x", 1.0)
+itself = [writer]
+itself.append(itself)
+"""
+
+
+def test_a_file_that_goes_when_the_interpreter_ends(tmp_path):
+    subprocess.run([sys.executable, "-c", LEFT_OVER, tmp_path], check=True, timeout=60)
+    assert points(tmp_path, "x")[1] == [1.0]
+
+
 def test_several_threads_write(tmp_path):
     with fitwatch.EventFileWriter(tmp_path) as writer:
 

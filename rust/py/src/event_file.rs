@@ -11,6 +11,9 @@ use pyo3::prelude::*;
 use crate::clock::now;
 use crate::error::Error;
 
+/// Whether the interpreter ends: a thread that has let go of its lock may not get it back then.
+static EXITING: AtomicBool = AtomicBool::new(false);
+
 /// An event file, open for writing.
 ///
 /// It never raises an error of the disk but when it is made: one warning tells of the first.
@@ -163,4 +166,20 @@ impl EventFile {
         py.detach(|| self.file.close());
         self.care(py);
     }
+}
+
+impl Drop for EventFile {
+    /// Waits for the thread that writes, without the interpreter's lock.
+    fn drop(&mut self) {
+        if !EXITING.load(Relaxed) {
+            Python::try_attach(|py| py.detach(|| self.file.close()));
+        }
+        // Otherwise the core's own file waits for it.
+    }
+}
+
+/// Called when the interpreter ends: from now on its lock is not let go of for a file that goes.
+#[pyfunction]
+pub fn exiting() {
+    EXITING.store(true, Relaxed);
 }

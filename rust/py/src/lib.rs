@@ -55,6 +55,9 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let exiting = pyo3::wrap_pyfunction!(super::event_file::exiting, module)?;
+        let atexit = module.py().import("atexit")?;
+        atexit.call_method1("register", (exiting,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
