@@ -105,11 +105,11 @@ def test_an_action_that_fails_loses_nothing(thread, make, stand_in):
         callbacks.CallbackList([])._recorder.settle("x", "y")
     error = make()
 
-    class Failing(callbacks.EarlyStopping):
-        def _fitwatch_act(self, decision, batch):
-            raise error
+    def act(*_):
+        raise error
 
-    stopping = Failing("loss", mode="min", unit="batch", patience=1)
+    stopping = callbacks.EarlyStopping("loss", mode="min", unit="batch", patience=1)
+    stopping._fitwatch.act = act
     callback_list = callbacks.CallbackList([stopping, history], model=stand_in())
     callback_list.on_train_begin()
     callback_list.on_epoch_begin(0)
@@ -166,7 +166,6 @@ def test_a_fit_whose_attributes_are_read_all_the_time(make_model, data, tmp_path
         np.testing.assert_array_equal(losses[: len(seen[-1])], seen[-1])  # none is missing
         if len(losses) > len(seen[-1]):
             seen.append(losses)
-        assert (stopping.best_batch or 0) <= (stopping._fitwatch_seen or 0)
         for name in ("best", "wait", "best_batch", "stopped_batch", "patience"):
             getattr(stopping, name)
         plateau.best, plateau.wait, plateau.cooldown_counter  # noqa: B018 (each drains the queue)
