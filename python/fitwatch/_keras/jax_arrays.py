@@ -1,6 +1,7 @@
 """What JAX's arrays tell without waiting for their values, by names that JAX does not document.
 
-The core reads arrays by these names too, and by `unsafe_buffer_pointer` (rust/py/src/reader.rs).
+The core reads arrays by these names too, and by `unsafe_buffer_pointer`, in
+rust/py/src/value/reader.rs.
 """
 
 from typing import Any

@@ -1,24 +1,15 @@
 //! `fitwatch._core`: the core, for Python. Signatures and conversions only.
 
-mod checkpoint;
 mod clock;
-mod csv_file;
-mod decision;
-mod early_stopping;
 mod error;
-mod event_file;
-mod flight;
-mod item;
-mod limit;
-mod plateau;
-mod policy;
-mod raw;
-mod reader;
+mod files;
+mod policies;
 mod recorder;
-mod replacement;
+mod row;
 mod series;
+mod sink;
 mod sinks;
-mod waiting;
+mod value;
 
 use pyo3::prelude::*;
 
@@ -27,35 +18,23 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
-    use super::checkpoint::Checkpoint;
+    use super::files::{CsvFile, EventFile, Replacement, clean};
     #[pymodule_export]
-    use super::csv_file::CsvFile;
-    #[pymodule_export]
-    use super::decision::Decision;
-    #[pymodule_export]
-    use super::early_stopping::EarlyStopping;
-    #[pymodule_export]
-    use super::event_file::EventFile;
-    #[pymodule_export]
-    use super::item::Item;
-    #[pymodule_export]
-    use super::plateau::Plateau;
-    #[pymodule_export]
-    use super::reader::Reader;
+    use super::policies::{Checkpoint, Decision, EarlyStopping, Plateau};
     #[pymodule_export]
     use super::recorder::Recorder;
-    #[pymodule_export]
-    use super::replacement::{Replacement, clean};
     #[pymodule_export]
     use super::series::Series;
     #[pymodule_export]
     use super::sinks::{Counter, Due, Finite, Interval, Losses, Progress, Rows, Scalars, Watch};
+    #[pymodule_export]
+    use super::value::{Item, Reader};
 
     use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let exiting = pyo3::wrap_pyfunction!(super::event_file::exiting, module)?;
+        let exiting = pyo3::wrap_pyfunction!(super::files::exiting, module)?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (exiting,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -10,11 +10,12 @@ use pyo3::types::PyDict;
 use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
-use super::schema::{Order, Schema};
 use super::turn::this_thread;
-use crate::reader::Cell;
-use crate::sinks::{Batch, Decides, Progress, Sink, Wish};
-use crate::waiting::called;
+use crate::row::{Order, Schema};
+use crate::sink::{Batch, Decides, Wish};
+use crate::sinks::{Progress, Sink};
+use crate::value::Cell;
+use crate::value::waiting::called;
 
 /// One hook of one batch, while it runs.
 pub struct Call<'a, 'py> {

@@ -3,9 +3,8 @@
 mod call;
 mod pace;
 mod plan;
-pub mod queue;
+mod queue;
 mod run;
-pub mod schema;
 mod turn;
 
 use std::sync::Arc;
@@ -16,12 +15,12 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 
-use crate::reader::Reader;
-use crate::waiting::waiting;
+use crate::row::{Order, Schema};
+use crate::value::Reader;
+use crate::value::waiting::waiting;
 use pace::Pace;
 use plan::Plan;
 use queue::Queue;
-use schema::{Order, Schema};
 use turn::{Turn, this_thread};
 
 /// Batches that wait for values at most, whoever wants them.

@@ -6,7 +6,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::sinks::{Decides, Sink};
+use crate::sink::Decides;
+use crate::sinks::Sink;
 
 /// What a hook does for one callback.
 pub struct Entry {

@@ -10,11 +10,11 @@ use pyo3::types::{PyDict, PyList, PyString};
 use super::call::Call;
 use super::plan::Plan;
 use super::queue::Queue;
-use super::schema::Schema;
 use super::turn::this_thread;
 use super::{HOOKS, LONGEST, Recorder};
-use crate::reader::Reader;
-use crate::sinks::Decides;
+use crate::row::Schema;
+use crate::sink::Decides;
+use crate::value::Reader;
 
 /// The queue in the hands of the thread that drains it, which gives it back whatever happens.
 struct Drain<'a, 'py> {

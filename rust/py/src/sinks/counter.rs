@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::Wish;
+use crate::sink::Wish;
 
 /// Counts batches.
 #[pyclass(module = "fitwatch._core")]

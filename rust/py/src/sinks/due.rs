@@ -4,8 +4,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::{Batch, Wish};
-use crate::checkpoint::Checkpoint;
+use crate::policies::Checkpoint;
+use crate::sink::{Batch, Wish};
 
 /// Asks for an action when a checkpoint's policy says that it is due.
 ///

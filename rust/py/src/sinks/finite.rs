@@ -2,10 +2,9 @@
 
 use pyo3::prelude::*;
 
-use super::Act;
-use crate::reader::Cell;
-use crate::recorder::queue::Row;
-use crate::recorder::schema::Column;
+use crate::row::{Column, Row};
+use crate::sink::Act;
+use crate::value::Cell;
 
 /// Asks for an action when one of some metrics is NaN, infinite or no number; a missing one is fine.
 ///

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 
-use super::{Batch, Wish};
+use crate::sink::{Batch, Wish};
 
 /// Asks for an action after the first batch that ends some time after the last one.
 ///

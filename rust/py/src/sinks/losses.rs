@@ -3,11 +3,10 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::Act;
-use crate::reader::Cell;
-use crate::recorder::queue::Row;
-use crate::recorder::schema::Column;
+use crate::row::{Column, Row};
 use crate::series::Series;
+use crate::sink::Act;
+use crate::value::Cell;
 
 /// Appends a metric to a series; where it is missing or no number, asks for an action.
 ///

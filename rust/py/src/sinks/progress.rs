@@ -9,9 +9,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use super::{Act, Batch, Wish};
-use crate::reader::Cell;
-use crate::recorder::queue::Row;
+use crate::row::Row;
+use crate::sink::{Act, Batch, Wish};
+use crate::value::Cell;
 
 /// Counts batches, and draws a progress bar now and then.
 ///

@@ -6,11 +6,11 @@ use fitwatch_core::files::csv::Field;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::{Act, Batch, Wish, tell_failure};
-use crate::csv_file::CsvFile;
-use crate::reader::Cell;
-use crate::recorder::queue::Row;
-use crate::recorder::schema::Schema;
+use super::tell_failure;
+use crate::files::CsvFile;
+use crate::row::{Row, Schema};
+use crate::sink::{Act, Batch, Wish};
+use crate::value::Cell;
 
 /// Writes the values of every so many batches of an epoch to a CSV file.
 ///

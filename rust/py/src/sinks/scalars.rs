@@ -6,10 +6,11 @@ use fitwatch_core::files::event_file::Template;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::{Act, Batch, Counter, Wish};
-use crate::event_file::EventFile;
-use crate::reader::Cell;
-use crate::recorder::queue::Row;
+use super::Counter;
+use crate::files::EventFile;
+use crate::row::Row;
+use crate::sink::{Act, Batch, Wish};
+use crate::value::Cell;
 
 /// Writes all values of every so many batches to an event file.
 ///

@@ -6,13 +6,10 @@ use fitwatch_core::policies as core;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use super::{Act, Batch, Wish};
-use crate::decision::Decision;
-use crate::early_stopping::EarlyStopping;
-use crate::plateau::Plateau;
-use crate::reader::Cell;
-use crate::recorder::queue::Row;
-use crate::recorder::schema::Column;
+use crate::policies::{Decision, EarlyStopping, Plateau};
+use crate::row::{Column, Row};
+use crate::sink::{Act, Batch, Wish};
+use crate::value::Cell;
 
 /// Feeds the values of batches to a policy. What it decides is left in `verdict` and carried out by
 /// the action, before the next value is fed.

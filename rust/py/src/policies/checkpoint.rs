@@ -3,7 +3,7 @@
 use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
-use crate::policy::best_methods;
+use super::best::best_methods;
 
 /// When to save a checkpoint.
 #[pyclass(module = "fitwatch._core")]

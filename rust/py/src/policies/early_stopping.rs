@@ -3,9 +3,9 @@
 use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
-use crate::decision::Decision;
-use crate::limit::Limit;
-use crate::policy::best_methods;
+use super::best::best_methods;
+use super::decision::Decision;
+use super::limit::Limit;
 
 /// Stop when a metric has stopped improving.
 #[pyclass(module = "fitwatch._core")]

@@ -53,7 +53,7 @@ macro_rules! best_methods {
             /// For `copy` and `pickle`: class, arguments, state.
             fn __reduce__<'py>(
                 slf: &pyo3::Bound<'py, Self>,
-            ) -> pyo3::PyResult<crate::policy::Reduced<'py>> {
+            ) -> pyo3::PyResult<crate::policies::best::Reduced<'py>> {
                 let state = fitwatch_core::policies::state::to_bytes(&slf.borrow().0);
                 let state = state.map_err(crate::error::Error::from)?;
                 let state = pyo3::types::PyBytes::new(slf.py(), &state);

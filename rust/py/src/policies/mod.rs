@@ -1,0 +1,13 @@
+//! The core's policies, for Python.
+
+mod best;
+mod checkpoint;
+mod decision;
+mod early_stopping;
+mod limit;
+mod plateau;
+
+pub use checkpoint::Checkpoint;
+pub use decision::Decision;
+pub use early_stopping::EarlyStopping;
+pub use plateau::Plateau;

@@ -1,0 +1,13 @@
+//! How the values of a backend are read.
+
+mod cell;
+mod flight;
+mod item;
+mod raw;
+mod reader;
+pub mod waiting;
+
+pub use cell::{Cell, Layout};
+pub use flight::Flight;
+pub use item::Item;
+pub use reader::Reader;
