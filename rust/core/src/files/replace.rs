@@ -26,6 +26,20 @@ const LINKS: usize = 40;
 /// Invariant: while this lives, a file in its folder is locked. The system drops the lock with the
 /// process, and so [`clean`] knows what is left over, whatever machine or container it ran on. A child
 /// of a fork neither commits nor removes what its parent has begun.
+///
+/// ```
+/// use fitwatch_core::files::replace::Replacement;
+///
+/// # let folder = tempfile::tempdir()?;
+/// let target = folder.path().join("state");
+/// std::fs::write(&target, "old")?;
+/// let new = Replacement::begin(&target)?;
+/// std::fs::write(new.path(), "new")?;
+/// assert_eq!(std::fs::read(&target)?, b"old");
+/// new.commit()?;
+/// assert_eq!(std::fs::read(&target)?, b"new");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Replacement {
     /// The target as the caller has named it, for errors.

@@ -33,6 +33,21 @@ const CHUNK: usize = 1024;
 /// - nobody waits for the disk but in [`add_series`](Self::add_series), [`care`](Self::care),
 ///   [`flush`](Self::flush) and [`close`](Self::close);
 /// - a child of a fork writes nothing, and waits for nothing.
+///
+/// ```
+/// use fitwatch_core::files::event_file::{EventFile, Template};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let file = EventFile::create(folder, "my-host", None, 1_700_000_000.0)?;
+/// let loss = Template::new("loss");
+/// for step in 0..3 {
+///     file.add(&loss, 0.5, step, 1_700_000_000.0);
+/// }
+/// file.close();
+/// assert!(std::fs::metadata(file.path())?.len() > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
