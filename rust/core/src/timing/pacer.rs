@@ -66,7 +66,7 @@ impl Pacer {
         Tick { now, read: true }
     }
 
-    /// Forgets when the clock was last read: what comes between is no batch.
+    /// Forgets when the clock was last read: the time up to the next batch is not a batch's.
     pub fn pause(&mut self) {
         self.read_at = None;
     }

@@ -83,7 +83,7 @@ pub struct Share {
 }
 
 impl SlowHooks {
-    /// A pause is over: what went by since the last call was no batch.
+    /// A pause is over: the time since the last call does not count.
     pub fn resume(&mut self, now: Instant) {
         self.reached = Some(now);
     }

@@ -58,7 +58,7 @@ impl CsvFile {
     /// off, too.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is no CSV file whose header has the column `first`. It is
+    /// When the file cannot be opened, or is not a CSV file whose header has the column `first`. It is
     /// then left as it was.
     pub fn append(
         path: &Path,
@@ -194,7 +194,7 @@ impl CsvFile {
     /// Hands everything to the operating system.
     ///
     /// # Errors
-    /// When the file cannot be written; see [`AppendFile::flush`].
+    /// When the file cannot be written. Rows are kept for the next attempt, up to 1 MiB of them.
     pub fn flush(&mut self, now: f64) -> Result<(), Error> {
         let written = self.file.flush(now);
         self.counted(written)
