@@ -18,6 +18,8 @@ PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi')
 DIST := dist/.stamp
 # Of Keras's own tests of fit(), those that take about a minute; nothing here: all of them.
 QUICK := --quick
+# How long each fuzz target is run.
+FUZZ_SECONDS ?= 300
 
 # The versions that were tested together, whatever is newest today.
 export PIP_CONSTRAINT ?= constraints.txt
@@ -30,7 +32,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help demo notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-all test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
+.PHONY: help demo fuzz notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-all test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 26
@@ -53,8 +55,18 @@ lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
-test-rust: | tools ## the tests of the core
+test-rust: | tools ## the tests of the core, and its fuzz targets for a few seconds
 	cargo test --quiet --locked --package fitwatch-core
+
+fuzz: ## the fuzz targets for minutes (FUZZ_SECONDS each), with libFuzzer
+	@cargo +nightly fuzz --version >/dev/null || { echo "fitwatch: cargo-fuzz on nightly Rust is missing." \
+	  "Get it with: rustup toolchain install nightly && cargo install cargo-fuzz" >&2; exit 1; }
+	for target in $(basename $(notdir $(wildcard rust/fuzz/fuzz_targets/*.rs))); do \
+	  mkdir -p target/fuzz/corpus/$$target && \
+	  cargo +nightly fuzz run --fuzz-dir rust/fuzz --target-dir target/fuzz $$target \
+	    target/fuzz/corpus/$$target rust/fuzz/corpus/$$target \
+	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 || exit 1; \
+	done
 
 test-python: $(VENV)/dev.stamp ## the tests of the package, on each backend, side by side
 	+$(MAKE) SIDE_BY_SIDE=1 -j2 test-tensorflow test-jax

@@ -38,6 +38,15 @@ pub enum Style {
 /// are.
 ///
 /// Time is an argument of every method that needs it, in seconds.
+///
+/// ```
+/// use fitwatch_core::progress_bar::{ProgressBar, Style};
+///
+/// let mut bar = ProgressBar::new(Style::Summary, 0.0);
+/// bar.set("loss", 0.25);
+/// let text = bar.draw(100, Some(100), 20.0, true);
+/// assert_eq!(text, "100/100 - 20s - 200ms/step - loss: 0.2500\n");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ProgressBar {
     style: Style,

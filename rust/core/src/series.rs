@@ -15,6 +15,18 @@ const CHUNK: usize = 1 << 16;
 ///   fills);
 /// - memory is 4 bytes a value and at most one chunk over, or 4 bytes times the capacity;
 /// - `first() + kept() == len()`.
+///
+/// ```
+/// use fitwatch_core::series::Series;
+///
+/// let mut last = Series::ring(2);
+/// for value in [0.5, 0.25, 0.125] {
+///     last.push(value);
+/// }
+/// assert_eq!((last.len(), last.first()), (3, 1));
+/// let kept: Vec<f32> = last.pieces(0, 3).flatten().copied().collect();
+/// assert_eq!(kept, [0.25, 0.125]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Series {
     store: Store,

@@ -71,7 +71,7 @@ impl AppendFile {
         self.length == 0 && self.buffer.is_empty()
     }
 
-    /// Whether this is no copy in a child of a fork.
+    /// Whether this process may write: a child of a fork has a copy.
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.owner.is_here()
@@ -141,7 +141,7 @@ impl AppendFile {
     /// Cuts off what a failed write has left of a piece in a file that had this length before.
     fn cut_back(&self, before: u64) -> io::Result<()> {
         let length = self.file.metadata()?.len();
-        // More than was to be written is somebody else's.
+        // More than was to be written comes from another writer.
         if length > before && length - before < self.buffer.len() as u64 {
             self.file.set_len(before)?;
         }
@@ -161,11 +161,11 @@ impl AppendFile {
 
 impl Drop for AppendFile {
     fn drop(&mut self) {
-        // Whoever has cut or replaced the content since does not want more of this in it.
+        // Where another program has cut or replaced the content since, nothing is added to it.
         let content = self.file.metadata().map(|facts| facts.len());
         if content.is_ok_and(|length| length == self.length) {
             let now = self.flushed_at;
-            // Nobody is left to tell: whoever wants to know calls `flush` first.
+            // An error cannot be reported from here: `flush` does that.
             let _ = self.flush(now);
         }
     }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_over_does_not_get_into_a_file_that_somebody_has_begun_anew() {
+    fn what_was_left_over_does_not_get_into_a_file_that_was_begun_anew() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut file = file(folder.path());
         file.buffer().extend(b"one\n");

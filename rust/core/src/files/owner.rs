@@ -2,9 +2,9 @@
 
 /// The process that made something.
 ///
-/// A child of a fork has a copy of everything, and no thread but its own: what the parent has
-/// collected is the parent's to write, its temporary files are the parent's to rename and remove, and
-/// its locks may be held for ever.
+/// A child of a fork has copies of the parent's objects, but only one thread. Only the parent may write
+/// what it has buffered and rename or remove its temporary files; and a lock that one of its threads
+/// held stays locked in the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner(u32);
 
@@ -14,7 +14,7 @@ impl Owner {
         Self(std::process::id())
     }
 
-    /// Whether this process is the owner. It is a system call: nothing for every batch.
+    /// Whether this process is the owner. This is a system call, too slow for every batch.
     pub fn is_here(self) -> bool {
         self == Self::this_process()
     }

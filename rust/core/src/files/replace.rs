@@ -18,14 +18,29 @@ const LINKS: usize = 40;
 
 /// A new file for the place of an old one.
 ///
-/// It is written in a folder of its own beside its target, [`path`](Self::path); then
-/// [`commit`](Self::commit) syncs it, gives it the old file's permissions and its name, and syncs
-/// the folder. Whoever opens the target finds the whole old file or the whole new one, whatever
-/// happens meanwhile. Through a symbolic link, it is the file behind it that is replaced.
+/// It is written at [`path`](Self::path), in a temporary folder beside its target.
+/// [`commit`](Self::commit) then syncs it, gives it the permissions and the name of the old file,
+/// and syncs the folder. Readers see either the old file or the new one, never a partial file. Where
+/// the target is a symbolic link, the file that it leads to is replaced.
 ///
-/// Invariant: while this lives, a file in its folder is locked. The system drops the lock with the
-/// process, and so [`clean`] knows what is left over, whatever machine or container it ran on. A child
-/// of a fork neither commits nor removes what its parent has begun.
+/// Invariants:
+/// - a file in the temporary folder is locked while this lives. The system drops the lock with the
+///   process, so [`clean`] recognises what is left over, whatever machine or container it ran on;
+/// - a child of a fork neither commits nor removes what its parent has begun.
+///
+/// ```
+/// use fitwatch_core::files::replace::Replacement;
+///
+/// # let folder = tempfile::tempdir()?;
+/// let target = folder.path().join("state");
+/// std::fs::write(&target, "old")?;
+/// let new = Replacement::begin(&target)?;
+/// std::fs::write(new.path(), "new")?;
+/// assert_eq!(std::fs::read(&target)?, b"old");
+/// new.commit()?;
+/// assert_eq!(std::fs::read(&target)?, b"new");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Replacement {
     /// The target as the caller has named it, for errors.
@@ -41,7 +56,7 @@ impl Replacement {
     /// Begins to replace the file `target`, which need not be there yet; its folder has to be.
     ///
     /// # Errors
-    /// When nothing can be made beside `target`, or it is no regular file.
+    /// When nothing can be made beside `target`, or it is not a regular file.
     pub fn begin(target: &Path) -> Result<Self, Error> {
         Self::beside(target).at(target)
     }
@@ -64,7 +79,7 @@ impl Replacement {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             }
-            // Somebody who cleans up may have been faster than the lock.
+            // Another process that cleans up may have been faster than the lock.
             if let Some(lock) = take(&folder)? {
                 return Ok(Self {
                     path: folder.join(file_name),
@@ -161,7 +176,7 @@ pub fn clean(folder: &Path) {
 fn clean_one(folder: &Path) -> io::Result<()> {
     let lock = match File::options().write(true).open(folder.join(LOCK)) {
         Ok(lock) => lock,
-        // Somebody is about to lock it, and makes another one if this is gone.
+        // Its process is about to lock it, and makes another one if this is gone.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return fs::remove_dir(folder),
         Err(error) => return Err(error),
     };
@@ -178,7 +193,7 @@ fn take(folder: &Path) -> io::Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         created => created?,
     };
-    // Where files cannot be locked, nobody can clean up either.
+    // Where files cannot be locked, `clean` removes nothing either.
     let _ = lock.lock();
     Ok(path.exists().then_some(lock))
 }

@@ -8,6 +8,16 @@ use super::Best;
 ///
 /// Invariant: between two saves that are due lie at least `every` batches, counted across epochs
 /// and with gaps (several batches may pass between two calls).
+///
+/// ```
+/// use fitwatch_core::policies::Checkpoint;
+///
+/// let mut checkpoint = Checkpoint::default();
+/// let epochs = [0, 1, 0, 1]; // two epochs of two batches
+/// let due = epochs.map(|batch| checkpoint.due(batch, 3));
+/// assert_eq!(due, [false, false, true, false]);
+/// assert!(checkpoint.best.offer(0.5) && !checkpoint.best.offer(0.6));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The best value and what counts as better.

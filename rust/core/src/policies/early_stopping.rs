@@ -11,6 +11,19 @@ use super::{Decision, Metric, Value};
 /// - training is never stopped for lack of patience in the first unit, and for one metric never in
 ///   a unit that improved;
 /// - a metric that is missing in a unit stays as it is.
+///
+/// ```
+/// use fitwatch_core::policies::{Decision, EarlyStopping, Moment, Value};
+///
+/// let mut policy = EarlyStopping::default();
+/// policy.first.patience.limit = 2;
+/// let decisions = [0.9, 0.7, 0.8, 0.8].into_iter().zip(0..).map(|(value, epoch)| {
+///     policy.update(Moment { epoch, batch: None }, &[Some(Value { value, units: 1 })])
+/// });
+/// let decisions: Vec<_> = decisions.collect();
+/// assert_eq!(decisions[1..], [Decision::Improved, Decision::Wait, Decision::Stop]);
+/// assert_eq!((policy.first.best.value, policy.stopped_epoch), (Some(0.7), 3));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     /// The metric that "best" refers to.

@@ -43,6 +43,19 @@ pub enum Width {
 /// - a NaN is never an improvement, whatever it is compared with;
 /// - the infinity on the wrong side is never an improvement either, so neither can become a best;
 /// - with no reference (or a NaN for one) every other value is an improvement.
+///
+/// ```
+/// use fitwatch_core::policies::{Direction, Improvement};
+///
+/// let accuracy = Improvement {
+///     direction: Direction::Max,
+///     signed_delta: 0.01,
+///     ..Improvement::default()
+/// };
+/// assert!(accuracy.improves(0.92, Some(0.9)));
+/// assert!(!accuracy.improves(0.905, Some(0.9)));
+/// assert!(!accuracy.improves(f64::NAN, None));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Improvement {
     /// Which way is better.

@@ -11,6 +11,17 @@ use super::{Best, Cooldown, Decision, Patience, Smoothing};
 /// - a reduction that could not be made (the rate is at its minimum) starts no cooldown and keeps
 ///   the wait, so that it is asked for again with the next value;
 /// - a rate is never raised, and never set below `min_rate`.
+///
+/// ```
+/// use fitwatch_core::policies::{Decision, Plateau};
+///
+/// let mut policy = Plateau { factor: 0.5, ..Plateau::default() };
+/// policy.patience.limit = 1;
+/// assert_eq!(policy.update(0.7, 1), Decision::Improved);
+/// assert_eq!(policy.update(0.7, 1), Decision::ReduceRate);
+/// assert_eq!(policy.reduced(0.01), Some(0.005));
+/// policy.acted();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     /// The best value and what counts as better.

@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 /// A value counts half as much once `halflife` units have passed. The weights are divided by their
 /// sum, so that the first values are not drawn towards zero. A value that is not finite is left
 /// out, though time passes.
+///
+/// ```
+/// use fitwatch_core::policies::Smoothing;
+///
+/// let mut mean = Smoothing::new(1.0);
+/// assert_eq!(mean.update(1.0, 1), 1.0);
+/// assert_eq!(mean.update(4.0, 1), 3.0); // (1.0 / 2 + 4.0) / 1.5
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Smoothing {
     /// Units after which a value counts half; more than 0.

@@ -1,4 +1,14 @@
 //! The state of a policy as bytes, for copies and pickles.
+//!
+//! ```
+//! use fitwatch_core::policies::{Plateau, state};
+//!
+//! let policy = Plateau { factor: 0.5, ..Plateau::default() };
+//! let bytes = state::to_bytes(&policy)?;
+//! assert_eq!(state::from_bytes::<Plateau>(&bytes)?, policy);
+//! assert!(state::from_bytes::<Plateau>(b"other bytes").is_err());
+//! # Ok::<(), fitwatch_core::Error>(())
+//! ```
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -10,7 +10,15 @@ const LONGEST: u32 = 64;
 ///
 /// The time in between is estimated from the duration of the batches before. When batches are slow
 /// the clock is read at each of them, so the estimate is never far off: after a stall it lags
-/// behind for [`LONGEST`] batches at most, and it never runs backwards between two readings.
+/// behind for 64 batches at most, and it never runs backwards between two readings.
+///
+/// ```
+/// use fitwatch_core::timing::Pacer;
+///
+/// let mut pacer = Pacer::default();
+/// let readings = (0..1000).filter(|&batch| pacer.tick(|| f64::from(batch) * 1e-4).read);
+/// assert!(readings.count() < 50);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Pacer {
     /// What the clock said when it was last read; `None` before that.
@@ -58,7 +66,7 @@ impl Pacer {
         Tick { now, read: true }
     }
 
-    /// Forgets when the clock was last read: what comes between is no batch.
+    /// Forgets when the clock was last read: the time up to the next batch is not a batch's.
     pub fn pause(&mut self) {
         self.read_at = None;
     }

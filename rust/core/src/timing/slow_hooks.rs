@@ -22,6 +22,22 @@ const KINDS: usize = 4;
 /// The time for which a hook waits for values is not its own: the device takes it. The first batch
 /// of each kind, in which the model is compiled, and pauses between batches do not count. One long
 /// call tells nothing, so the longest ones are left out before a callback is called slow.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use fitwatch_core::timing::SlowHooks;
+///
+/// let mut hooks = SlowHooks::default();
+/// let mut now = Instant::now();
+/// for _ in 0..100 {
+///     hooks.batch(0, true);
+///     let ended = now + Duration::from_millis(50); // of 100 for each batch
+///     hooks.called(0, 0, (now, ended), Duration::ZERO);
+///     now += Duration::from_millis(100);
+/// }
+/// let share = hooks.shares().next().expect("a callback");
+/// assert!(share.slow && (share.share - 0.5).abs() < 0.01);
+/// ```
 #[derive(Debug, Default)]
 pub struct SlowHooks {
     callbacks: Vec<Calls>,
@@ -67,7 +83,7 @@ pub struct Share {
 }
 
 impl SlowHooks {
-    /// A pause is over: what went by since the last call was no batch.
+    /// A pause is over: the time since the last call does not count.
     pub fn resume(&mut self, now: Instant) {
         self.reached = Some(now);
     }

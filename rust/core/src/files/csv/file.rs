@@ -17,6 +17,19 @@ use crate::files::replace::replace;
 /// - the header names every column, and every row that is written here has a field for each;
 /// - a column is never moved or renamed, and a new one is added at the end;
 /// - `waiting` counts the rows in the buffer of `file`.
+///
+/// ```
+/// use fitwatch_core::files::csv::{CsvFile, Field};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("log.csv");
+/// let mut file = CsvFile::create(&path, ',', 0.0)?;
+/// file.add_columns(&["epoch".to_owned(), "loss".to_owned()], 0.0)?;
+/// file.add_row([Field::Int(0), Field::Float(0.5)], 0.0)?;
+/// file.flush(0.0)?;
+/// assert_eq!(std::fs::read_to_string(path)?, "epoch,loss\r\n0,0.5\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct CsvFile {
     file: AppendFile,
@@ -45,7 +58,7 @@ impl CsvFile {
     /// off, too.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is no CSV file whose header has the column `first`. It is
+    /// When the file cannot be opened, or is not a CSV file whose header has the column `first`. It is
     /// then left as it was.
     pub fn append(
         path: &Path,
@@ -181,7 +194,7 @@ impl CsvFile {
     /// Hands everything to the operating system.
     ///
     /// # Errors
-    /// When the file cannot be written; see [`AppendFile::flush`].
+    /// When the file cannot be written. Rows are kept for the next attempt, up to 1 MiB of them.
     pub fn flush(&mut self, now: f64) -> Result<(), Error> {
         let written = self.file.flush(now);
         self.counted(written)

@@ -140,7 +140,7 @@ impl Quotes {
     }
 }
 
-/// How many fields a line has by itself.
+/// How many fields a line has, read as a whole record.
 pub fn fields(line: &[u8], separator: char) -> usize {
     let mut quotes = Quotes::default();
     quotes.read(line, separator);

@@ -25,14 +25,29 @@ const CHUNK: usize = 1024;
 
 /// An event file, open for writing by any number of threads.
 ///
-/// Events are encoded by whoever adds them, and written by a thread of the file's own.
+/// Events are encoded in the thread that adds them, and written by the file's thread.
 ///
 /// Invariants:
 /// - the file is new: an existing one is never opened;
 /// - only whole records are handed to the operating system, in the order of their arrival;
-/// - nobody waits for the disk but in [`add_series`](Self::add_series), [`care`](Self::care),
-///   [`flush`](Self::flush) and [`close`](Self::close);
+/// - only [`add_series`](Self::add_series), [`care`](Self::care), [`flush`](Self::flush),
+///   [`unfollow`](Self::unfollow) and [`close`](Self::close) wait for the disk;
 /// - a child of a fork writes nothing, and waits for nothing.
+///
+/// ```
+/// use fitwatch_core::files::event_file::{EventFile, Template};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let file = EventFile::create(folder, "my-host", None, 1_700_000_000.0)?;
+/// let loss = Template::new("loss");
+/// for step in 0..3 {
+///     file.add(&loss, 0.5, step, 1_700_000_000.0);
+/// }
+/// file.close();
+/// assert!(std::fs::metadata(file.path())?.len() > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
@@ -45,9 +60,9 @@ impl EventFile {
     /// Creates `folder` if need be and a new file in it. `now` is in seconds since 1970.
     ///
     /// The name is the one that TensorFlow gives, up to its end: the second, `host` and process
-    /// id, then `fitwatch`, the `run` if it has a name, and a number that makes it unique. Readers follow the file that sorts
-    /// last in a folder, and letters sort behind the digits that TensorFlow has there: of two
-    /// files made in one second, ours is the one that is followed.
+    /// id, then `fitwatch`, the `run` if it has a name, and a number that makes it unique. Readers
+    /// follow the file that sorts last in a folder, and letters sort behind the digits that
+    /// TensorFlow has there: of two files made in one second, readers follow this one.
     ///
     /// # Errors
     /// When the folder or the file cannot be made or written.
@@ -267,7 +282,8 @@ impl Drop for EventFile {
     fn drop(&mut self) {
         self.close();
         if let Ok(thread) = self.thread.get_mut() {
-            // What is left here is none of this process's: it cannot even be let go.
+            // A thread that is left here is the parent's. It must not be detached either: a thread of
+            // this process may have taken its place.
             std::mem::forget(thread.take());
         }
     }

@@ -1,6 +1,6 @@
 //! TensorBoard event files without TensorFlow.
 //!
-//! A file is a sequence of [`record`]s, each of which holds one [`message::Event`]. The first event
+//! A file is a sequence of `TFRecord`s, each of which holds one `tensorflow.Event`. The first event
 //! names the format version; scalars are events whose tensor and plugin metadata are what
 //! `tf.summary.scalar` writes, byte for byte.
 

@@ -1,4 +1,4 @@
-//! What another writer appends to an event file of its own.
+//! Events of another writer's file.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,11 +12,11 @@ const PIECE: u64 = 1 << 20;
 
 /// Takes over the events of a file that is still growing.
 ///
-/// Readers of a folder follow one file in it: who writes with two writers at a time hands what one
-/// of them has written to the other.
+/// TensorBoard follows one file in a folder at a time. Where two writers are at work there, what one
+/// of them has written is taken over by the other.
 ///
-/// Behind a record whose length is damaged, where the next one begins is unknown: nothing that comes
-/// after is taken over, though its space is given back.
+/// Behind a record whose length is damaged, the beginning of the next one is unknown: nothing more is
+/// taken over then, though the space is still given back.
 #[derive(Debug)]
 pub struct Relay {
     file: File,

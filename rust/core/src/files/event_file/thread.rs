@@ -26,7 +26,7 @@ pub struct Shared {
     pub work: Condvar,
     /// Tells the others that the thread has done something.
     pub done: Condvar,
-    /// Whether there is no room any more, or something has gone wrong.
+    /// Whether too much waits for the disk, or something has gone wrong.
     pub needs_care: AtomicBool,
 }
 

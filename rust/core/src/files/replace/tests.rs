@@ -94,12 +94,12 @@ fn what_the_dead_have_left_is_removed_and_nothing_else() {
     fs::write(alive.path(), "half").expect("written");
     let dead = folder.path().join(".fitwatch-0123456789abcdef");
     fs::create_dir(&dead).expect("a folder");
-    fs::write(dead.join(LOCK), "").expect("a lock that nobody holds");
+    fs::write(dead.join(LOCK), "").expect("a lock that is free");
     fs::write(dead.join("file"), "half").expect("written");
     let unlocked = folder.path().join(".fitwatch-0123456789abcdee");
     fs::create_dir(&unlocked).expect("a folder");
     for name in [".fitwatch-notes", ".fitwatch-0123456789abcdeg"] {
-        fs::create_dir(folder.path().join(name)).expect("somebody else's");
+        fs::create_dir(folder.path().join(name)).expect("another program's");
     }
     fs::write(folder.path().join(".fitwatch-0123456789abcde1"), "").expect("a file");
     clean(folder.path());

@@ -85,7 +85,7 @@ fn a_reader_sees_events_by_and_by_and_whole_records_only() {
     let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let path = file.path().to_owned();
     file.add_scalar("loss", 1.0, 0, 1.0);
-    // Nothing else happens, and nobody asks for it.
+    // No other call makes the thread write it.
     let began = std::time::Instant::now();
     while steps(&path).is_empty() {
         assert!(began.elapsed() < Duration::from_secs(20));
@@ -158,7 +158,7 @@ fn events_of_another_file_are_written_too() {
 }
 
 #[test]
-fn what_is_added_to_a_closed_file_is_lost_and_nobody_waits() {
+fn what_is_added_to_a_closed_file_is_lost_and_no_call_waits() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     file.close();
