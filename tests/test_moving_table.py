@@ -17,7 +17,7 @@ PINNED = {
     "model_checkpoint_due.a_metric_that_comes_no_more "
     "model_checkpoint.a_missing_metric_overwrites_nothing",
     "`ModelCheckpoint(save_freq=100, save_best_only=True)`": "moving_files.the_best_of_batches",
-    "the same with a metric that comes with the validation": "moving_files.the_best_of_validations "
+    "the same with a metric of the validation": "moving_files.the_best_of_validations "
     "model_checkpoint_due.the_file_is_the_best_model_of_all_validations",
     "`filepath` has a field": "moving_files.a_field_that_no_metric_has",
     "`filepath` has a `val_` field": "model_checkpoint_due.stock_keras_dies_of_that "
@@ -29,7 +29,7 @@ PINNED = {
     "csv_faults.a_full_disk_is_reported_once_leaves_no_torn_row_and_loses_nothing",
     "`CSVLogger` without validation": "moving_files.a_file_without_validation "
     "moving_files.a_subclass_without_empty_columns",
-    "`CSVLogger`: a metric that turns up late": "moving_files.a_metric_that_turns_up_late",
+    "`CSVLogger`: a metric that first appears": "moving_files.a_metric_that_turns_up_late",
     "`CSVLogger(append=True)` after": "moving_files.a_last_line_that_was_cut_short",
     "`CSVLogger(append=True)` to": "moving_files.a_file_with_other_columns",
     "`CSVLogger` in a locale": "moving_files.a_locale_that_is_not_utf8 "
@@ -48,7 +48,7 @@ PINNED = {
     "warnings are errors": "moving.warnings_as_errors",
     "`TensorBoard` on JAX or torch": "moving_tensorboard.keras_s_needs_tensorflow "
     "tensorboard_files.tensorflow_is_not_imported",
-    "a default writer of your own": "moving_tensorboard.a_default_writer_of_the_user_s",
+    "your own default writer": "moving_tensorboard.a_default_writer_of_the_user_s",
     "`isinstance(callback, ": "moving.a_callback_from_before_enable",
     "a class of `keras.callbacks` with a method": "patched_classes."
     "a_class_of_keras_that_other_code_has_changed_keeps_its_name",
@@ -59,7 +59,7 @@ PINNED = {
     "all_callbacks_decide_the_same_and_one_process_writes",
     "Ctrl-C, or an exception": "moving_runs.an_exception_in_a_hook_on_jax "
     "interrupt.evaluate_and_predict",
-    "a run that `BackupAndRestore` takes up": "moving_runs.the_history_of_a_run_that_goes_on "
+    "a run that `BackupAndRestore` resumes": "moving_runs.the_history_of_a_run_that_goes_on "
     "backup_and_restore.the_history_is_that_of_this_fit_unless_it_is_exact",
     "a run that EarlyStopping has ended": "moving_runs."
     "a_run_that_early_stopping_has_ended_started_again "
