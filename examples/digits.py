@@ -1,4 +1,4 @@
-"""Trains on handwritten digits, and leaves the picture that is in README.
+"""Trains on handwritten digits and draws the plot that README shows.
 
 Usage: python examples/digits.py [PICTURE]
 """
@@ -37,4 +37,4 @@ model.fit(
         losses,
     ],
 )
-print(f"{len(losses.losses):,} batches, the last of them with a loss of {losses.losses[-1]:.3f}")
+print(f"{len(losses.losses):,} batches, the last one with a loss of {losses.losses[-1]:.3f}")

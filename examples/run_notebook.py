@@ -1,11 +1,11 @@
 """Executes the example notebook in a fresh kernel, and writes it back with its outputs.
 
-The exit status is 1 if a cell fails. `--check` only finds that out. Without it, a cell that wrote
-to stderr (a warning) is a failure too, and nothing is written.
+The exit status is 1 if a cell fails. With `--check` nothing is written. Without it, output on
+stderr (a warning) is a failure too, and nothing is written then.
 
-What is written is what a reader sees: of a progress bar its last state, and no log of TensorFlow's
-C++ code, which goes to the terminal. Metadata that differ from machine to machine and from day to
-day are left out, so that a diff shows what has changed.
+The outputs are what a reader sees: the last state of a progress bar, and no log of TensorFlow's C++
+code, which goes to the terminal. Metadata that depend on the machine or the date are removed, so
+that a diff shows only what has changed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ METADATA = {
 
 
 def main() -> int:
-    """Reads the arguments, and runs."""
+    """Reads the arguments and runs the notebook."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
@@ -50,7 +50,7 @@ def main() -> int:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     warnings = [output.text for output in outputs if output.get("name") == "stderr"]
     if warnings:
-        print("Not written, since cells wrote to stderr:", *warnings, sep="\n", file=sys.stderr)
+        print("Not written, because cells wrote to stderr:", *warnings, sep="\n", file=sys.stderr)
         return 1
     for output in outputs:
         if output.output_type == "stream":
