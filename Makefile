@@ -1,11 +1,11 @@
-# fitwatch: the one entry point. `make help` lists what there is.
+# fitwatch: the entry point for every task. `make help` lists the targets.
 
-# The first Python that is new enough; PYTHON=... picks another.
+# The first Python that is new enough; PYTHON=... sets another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 PY   := $(VENV)/bin/python
-# What each of its sets of packages has: an extra of pyproject.toml, and groups of it.
+# The sets of packages that an environment may have: an extra and groups of pyproject.toml.
 PACKAGES_demo     := --extras demo
 PACKAGES_dev      := --extras demo --group dev
 PACKAGES_notebook := --extras demo --group notebook
@@ -16,16 +16,16 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
 PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi')
 DIST := dist/.stamp
-# Of Keras's own tests of fit(), those that take about a minute; nothing here: all of them.
+# Selects those of Keras's own tests of fit() that take about a minute; empty selects all.
 QUICK := --quick
-# How long each fuzz target is run.
+# Seconds for each fuzz target.
 FUZZ_SECONDS ?= 300
 
-# The versions that were tested together, whatever is newest today.
+# The versions that were tested together, which may be older than the newest.
 export PIP_CONSTRAINT ?= constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
-# TensorFlow greets with a page of notes about the processor; its errors still show.
+# Hides TensorFlow's notes about the processor; its errors still show.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
@@ -34,15 +34,15 @@ ifndef SIDE_BY_SIDE
 endif
 .PHONY: help demo fuzz notebook wheel test test-rust test-python test-tensorflow test-jax test-cost test-parity test-keras test-keras-all test-keras-tensorflow test-keras-jax test-torch test-wheel test-sdist test-oldest faults lint format bench bench-torch clean tools
 
-help: ## this list
+help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 26
 
-demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" and so on)
+demo: $(VENV)/demo.stamp ## train on real digits with everything on (ARGS="--backend jax" for JAX)
 	$(PY) -m fitwatch demo $(ARGS)
 
-test: lint test-rust test-cost test-python test-keras test-wheel ## every check and every test
+test: lint test-rust test-cost test-python test-keras test-wheel ## run every check and every test
 
-lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
+lint: $(VENV)/dev.stamp ## check formatting, lints and types, in Rust and in Python
 	cargo fmt --all --check
 	PYO3_PYTHON="$(CURDIR)/$(PY)" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	$(VENV)/bin/ruff check
@@ -55,10 +55,10 @@ lint: $(VENV)/dev.stamp ## formatting, lints and types, in Rust and in Python
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
-test-rust: | tools ## the tests of the core, and its fuzz targets for a few seconds
+test-rust: | tools ## test the core, and run its fuzz targets for a few seconds
 	cargo test --quiet --locked --package fitwatch-core
 
-fuzz: ## the fuzz targets for minutes (FUZZ_SECONDS each), with libFuzzer
+fuzz: ## run the fuzz targets with libFuzzer, FUZZ_SECONDS each
 	@cargo +nightly fuzz --version >/dev/null || { echo "fitwatch: cargo-fuzz on nightly Rust is missing." \
 	  "Get it with: rustup toolchain install nightly && cargo install cargo-fuzz" >&2; exit 1; }
 	for target in $(basename $(notdir $(wildcard rust/fuzz/fuzz_targets/*.rs))); do \
@@ -68,28 +68,28 @@ fuzz: ## the fuzz targets for minutes (FUZZ_SECONDS each), with libFuzzer
 	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 || exit 1; \
 	done
 
-test-python: $(VENV)/dev.stamp ## the tests of the package, on each backend, side by side
+test-python: $(VENV)/dev.stamp ## test the package on TensorFlow and JAX, in parallel
 	+$(MAKE) SIDE_BY_SIDE=1 -j2 test-tensorflow test-jax
 
-test-tensorflow: $(VENV)/dev.stamp ## the same on TensorFlow
+test-tensorflow: $(VENV)/dev.stamp ## test the package on TensorFlow
 	KERAS_BACKEND=tensorflow $(PY) -m pytest $(ARGS)
 
-test-jax: $(VENV)/dev.stamp ## the same on JAX; what it says comes in one piece, when it is done
+test-jax: $(VENV)/dev.stamp ## test the package on JAX; prints its output at the end
 	@KERAS_BACKEND=jax $(PY) -m pytest $(ARGS) >$(VENV)/jax.log 2>&1; \
 	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
-test-cost: $(VENV)/dev.stamp ## a guard on what a batch costs, by itself
+test-cost: $(VENV)/dev.stamp ## check the cost of a batch against limits
 	FITWATCH_COST=1 KERAS_BACKEND=tensorflow $(PY) -m pytest $(ARGS) tests/cost
 	FITWATCH_COST=1 KERAS_BACKEND=jax $(PY) -m pytest $(ARGS) tests/cost
 
-test-parity: $(VENV)/dev.stamp ## decisions beside Keras's on 10,000 random series of each kind
+test-parity: $(VENV)/dev.stamp ## compare decisions with Keras's on 10,000 random series of each kind
 	FITWATCH_SERIES=10000 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/parity $(ARGS)
 	FITWATCH_SERIES=10000 KERAS_BACKEND=jax $(PY) -m pytest tests/parity $(ARGS)
 
-test-keras: $(VENV)/dev.stamp ## Keras's own tests: of its callbacks, on ours; of fit(), with everything on
+test-keras: $(VENV)/dev.stamp ## run Keras's own tests: of its callbacks, on fitwatch's; of fit(), with everything on
 	+$(MAKE) SIDE_BY_SIDE=1 -j2 test-keras-tensorflow test-keras-jax
 
-test-keras-all: ## the same, with the slow ones of fit()
+test-keras-all: ## the same, with the slow tests of fit()
 	+$(MAKE) QUICK= test-keras
 
 test-keras-tensorflow: $(VENV)/dev.stamp
@@ -101,7 +101,7 @@ test-keras-jax: $(VENV)/dev.stamp
 	KERAS_BACKEND=jax $(PY) tests/keras_fits.py $(QUICK) $(ARGS); } >$(VENV)/jax.log 2>&1; \
 	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
-test-wheel: $(DIST) ## the wheel, on JAX alone, where there is neither TensorFlow nor a compiler
+test-wheel: $(DIST) ## test the wheel on JAX, without TensorFlow and without a compiler
 	rm -rf .venv-wheel
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/pip install --upgrade pip
@@ -111,18 +111,18 @@ test-wheel: $(DIST) ## the wheel, on JAX alone, where there is neither TensorFlo
 	  python -m pytest $(ARGS) tests/wheel tests/test_tutorials.py \
 	  tests/test_event_file_writer.py tests/test_tensorboard_tags.py
 
-test-sdist: $(DIST) ## the source distribution builds by itself
+test-sdist: $(DIST) ## check that the source distribution builds by itself
 	.venv-build/bin/pip wheel --no-deps --wheel-dir .venv-build/from-sdist dist/*.tar.gz
 	ls .venv-build/from-sdist/fitwatch-*.whl
 
-test-oldest: ## the tests of the package with the oldest Keras that it is for
+test-oldest: ## test the package with the oldest supported Keras
 	@mkdir -p .venv-oldest
 	@sed 's/^keras==.*/keras==$(OLDEST_KERAS)/' constraints.txt >.venv-oldest/constraints.txt
 	+$(MAKE) VENV=.venv-oldest PIP_CONSTRAINT=.venv-oldest/constraints.txt test-python
 
 .PHONY: test-integrations test-integrations-tensorflow test-integrations-jax
-# Some of these tools want older packages than constraints.txt has.
-test-integrations: ## third-party tools that record fits, beside stock Keras (some gigabytes)
+# Some of these tools need older packages than constraints.txt has.
+test-integrations: ## test third-party tools that record fits, beside stock Keras (some gigabytes)
 	+$(MAKE) VENV=.venv-integrations PIP_CONSTRAINT=constraints-integrations.txt SIDE_BY_SIDE=1 -j2 \
 	  test-integrations-tensorflow test-integrations-jax
 
@@ -136,40 +136,40 @@ test-integrations-jax: $(VENV)/integrations.stamp
 	  >$(VENV)/jax.log 2>&1; \
 	status=$$?; echo "on JAX:"; cat $(VENV)/jax.log; exit $$status
 
-faults: $(VENV)/dev.stamp ## processes that are killed, 200 times each; two that train together, 50 times
+faults: $(VENV)/dev.stamp ## kill processes, 200 times for each test; train in two processes, 50 times
 	FITWATCH_KILLS=200 KERAS_BACKEND=jax $(PY) -m pytest tests/faults $(ARGS)
 	FITWATCH_KILLS=200 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/faults $(ARGS)
 	FITWATCH_ROUNDS=50 KERAS_BACKEND=jax $(PY) -m pytest tests/distributed $(ARGS)
 
-test-torch: ## the tests of the package on torch, in an environment of its own (some gigabytes)
+test-torch: ## test the package on torch, in a separate environment (some gigabytes)
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ARGS)
 	FITWATCH_COST=1 KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(ARGS) tests/cost
 	KERAS_BACKEND=torch .venv-torch/bin/python tests/keras_own.py $(ARGS)
 
-bench: $(VENV)/dev.stamp ## everything beside stock Keras: benches/RESULTS.md, and README's tables
+bench: $(VENV)/dev.stamp ## compare with stock Keras; writes benches/RESULTS.md and the tables of the pages
 	rm -f .benchmarks/*.json
 	cargo bench --quiet --locked --package fitwatch-core
 	KERAS_BACKEND=tensorflow $(PY) -m pytest benches $(ARGS)
 	KERAS_BACKEND=jax $(PY) -m pytest benches $(ARGS)
 	$(PY) benches/report.py
 
-bench-torch: ## the same on torch, into benches/RESULTS.md
+bench-torch: ## the same on torch; writes benches/RESULTS.md
 	$(MAKE) VENV=.venv-torch .venv-torch/torch.stamp
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest benches $(ARGS)
 	.venv-torch/bin/python benches/report.py
 
-notebook: $(VENV)/notebook.stamp ## run examples/digits.ipynb and keep what it shows
+notebook: $(VENV)/notebook.stamp ## run examples/digits.ipynb and keep its outputs
 	$(PY) examples/run_notebook.py $(ARGS)
 
-wheel: $(DIST) ## a wheel for this processor's Linux of 2014 and newer, and an sdist, in dist/
+wheel: $(DIST) ## build a wheel (on Linux: manylinux2014) and an sdist in dist/
 
 format: $(VENV)/dev.stamp ## format everything
 	cargo fmt --all
 	$(VENV)/bin/ruff check --fix --quiet
 	$(VENV)/bin/ruff format --quiet
 
-clean: ## remove what was built and installed
+clean: ## remove everything that was built or installed
 	rm -rf .venv .venv-* dist target .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 .venv-build/stamp: constraints.txt | tools
@@ -177,7 +177,7 @@ clean: ## remove what was built and installed
 	.venv-build/bin/pip install 'maturin[zig]'
 	@touch $@
 
-# Zig's C compiler links against the glibc of manylinux2014, whatever the system has.
+# Zig's C compiler links against the glibc of manylinux2014, also on newer systems.
 $(DIST): $(SOURCES) $(PACKAGE) README.md LICENSE .venv-build/stamp | tools
 	rm -rf dist
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" maturin build --quiet --release --locked --out dist \
@@ -194,7 +194,7 @@ $(VENV)/%.stamp: $(SOURCES) | tools
 	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/maturin develop --quiet --release --locked $(PACKAGES_$*)
 	@touch $@
 
-# What must be there beforehand, checked before anything is downloaded.
+# Checks that the required tools are installed, before anything is downloaded.
 tools:
 	@missing() { echo "fitwatch: $$1 is missing. $$2" >&2; exit 1; }; \
 	test -n "$(PYTHON)" || missing "Python 3.11 or newer" \
