@@ -1,4 +1,4 @@
-"""Comparisons that are interleaved in one run: noted, printed, and left for `report.py`."""
+"""Interleaved comparisons: records them, prints them and stores them for `report.py`."""
 
 import os
 
@@ -16,16 +16,16 @@ NOTED = []
 
 
 def seconds(function):
-    """How long a function takes, unless it says so itself."""
+    """The time that a function takes, or the one that it returns."""
     begin = time.perf_counter()
     measured = function()
     return time.perf_counter() - begin if measured is None else measured
 
 
 def note(table, what, ours, theirs=(), beside="stock Keras", unit="s"):
-    """Keeps a comparison, one row of a table, and gives its median ratio.
+    """Records one row of a table, and returns its median ratio.
 
-    `ours` and `theirs` are figures of the same rounds; nothing in `theirs` is a row without a
+    `ours` and `theirs` are figures of the same rounds; with an empty `theirs`, the row has no
     comparison.
     """
     row = {"table": table, "what": what, "unit": unit, "ours": statistics.median(ours)}

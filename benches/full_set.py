@@ -1,4 +1,4 @@
-"""The callbacks that a careful person switches on, from fitwatch or from Keras."""
+"""The set of callbacks that the benchmarks call "everything on", of fitwatch or of Keras."""
 
 import csv
 
@@ -9,7 +9,7 @@ from fitwatch import callbacks
 
 
 class ListOfLosses(keras.callbacks.Callback):
-    """What people write by hand, since Keras has no LossHistory."""
+    """The usual hand-written callback, because Keras has no LossHistory."""
 
     def on_train_begin(self, logs=None):
         self.losses = []
@@ -19,7 +19,7 @@ class ListOfLosses(keras.callbacks.Callback):
 
 
 class RowsOfBatches(keras.callbacks.Callback):
-    """What people write by hand, since Keras's CSVLogger writes epochs only."""
+    """The usual hand-written callback, because Keras's CSVLogger writes epochs only."""
 
     def __init__(self, path):
         super().__init__()
@@ -47,7 +47,7 @@ def rows_of_batches(module, folder):
 
 
 def full_set(module, folder):
-    """All of them. Nothing is ever good enough to be saved, and no plateau is ever reached."""
+    """All callbacks, set up so that they never save a model and never reduce the rate."""
     never = float("-inf")
     return [
         module.EarlyStopping("loss", patience=10**9),

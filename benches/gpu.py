@@ -1,14 +1,14 @@
-"""What monitoring costs on an accelerator: `KERAS_BACKEND=jax python benches/gpu.py`, or torch.
+"""Measures fitwatch on an accelerator: `KERAS_BACKEND=jax python benches/gpu.py`, or torch.
 
-Three things, beside stock Keras in one run:
-- how many times the program waits for the device in a batch (stock Keras reads the logs of every
-  batch at once; fitwatch brings many values in one transfer, and waits where it is not there yet);
-- the time of a step of `fit()` with everything on, its beginning and end included, against a list
-  that does nothing;
-- that all policies decide on the device's values as on the CPU's.
+Three things, compared with stock Keras in one run:
+- how often the program waits for the device per batch (stock Keras reads the logs of every batch at
+  once; fitwatch transfers many values together, and waits only if a transfer is not finished);
+- the time of a step of `fit()` with everything on, including the start and end of the fit, compared
+  with a list that does nothing;
+- that all policies make the same decisions on the device's values as on the CPU's.
 
-It writes `benches/GPU-<backend>.md`, with the device's name, unless there is none: then it runs on
-the CPU, to see that it works, and writes nothing.
+It writes `benches/GPU-<backend>.md` with the device's name. Without an accelerator it runs on the
+CPU, as a check of the script, and writes nothing.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ def data():
 
 
 def lists(folder):
-    """What is compared: a function that makes the list, and its callbacks."""
+    """The kinds that are compared: a function that makes the list, and its callbacks."""
     stock = keras.callbacks
     return {
         "a list that does nothing": (Floor, []),
@@ -89,7 +89,7 @@ def made_list(make, made, trained, progress=True):
 
 
 def step_times(folder):
-    """Seconds of a step of each kind, in turn."""
+    """Seconds per step, for each kind in turn."""
     trained, (x, y) = model(), data()
     times = {}
     for round_ in range(ROUNDS + 1):
@@ -107,7 +107,7 @@ def step_times(folder):
 
 @contextlib.contextmanager
 def counted(owner, name, count, which=lambda *args: True):
-    """Counts the calls of a function, or those that are such."""
+    """Counts the calls of a function for which `which` is true."""
     original = getattr(owner, name)
 
     def counting(*args, **kwargs):
@@ -122,7 +122,7 @@ def counted(owner, name, count, which=lambda *args: True):
 
 
 def waits(folder):
-    """Waits for values of the device, in a batch, with everything on."""
+    """Waits for the device, and transfers, per batch, with everything on."""
     transfer = readers.JaxTransfer if keras.config.backend() == "jax" else readers.TorchTransfer
     (x, y), found = data(), {}
     for kind, (make, made) in lists(folder).items():
@@ -143,7 +143,7 @@ def waits(folder):
 
 
 def decisions(values, folder):
-    """What all policies decide on a series of values."""
+    """The decisions of all policies on a series of values."""
     trained = model()
     stopping = callbacks.EarlyStopping("loss", unit="batch", patience=40, halflife=5)
     plateau = callbacks.ReduceLROnPlateau("loss", unit="batch", patience=15, cooldown=10)
@@ -174,7 +174,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         on_device = [keras.ops.convert_to_tensor(value) for value in series]
         same = decisions(on_device, folder) == decisions(series.astype(float).tolist(), folder)
-        assert same, "the device's values were decided on in another way"
+        assert same, "decisions on the device's values differ from those on the CPU's"
         times, waited = step_times(Path(folder)), waits(Path(folder))
     floor = times["a list that does nothing"]
     lines = ["| `fit()` | a step | ratio to the first (quartiles) | waits in a batch | transfers |"]

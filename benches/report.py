@@ -1,9 +1,9 @@
-"""What the benchmarks found, of all backends: one Markdown file, one JSON file, tables in pages.
+"""Writes the benchmarks' results of all backends: a Markdown file, a JSON file, tables in pages.
 
-`python benches/report.py` reads what the runs have left in `.benchmarks/`, one file for each
-backend, writes `benches/RESULTS.md` and `benches/results.json`, and puts those tables into README
-and the pages of `docs/` that have a place marked there. A backend that has left nothing keeps what
-`results.json` has of it.
+`python benches/report.py` reads the results of the last runs from `.benchmarks/`, one file per
+backend, writes `benches/RESULTS.md` and `benches/results.json`, and updates the tables in README
+and in the pages of `docs/` between their marks. A backend without new results keeps those that
+`results.json` has.
 """
 
 import datetime
@@ -35,7 +35,7 @@ UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
 
 
 def of_backend(rows):
-    """A run's rows, and what it ran on."""
+    """The rows of a run, with the machine and the versions."""
     import keras
 
     return {
@@ -64,7 +64,7 @@ def processor():
 
 
 def keep(found):
-    """Leaves a run for the report, beside those of other backends; newer rows replace older."""
+    """Stores a run for the report; newer rows of a backend replace older ones."""
     LEFT.mkdir(exist_ok=True)
     path = LEFT / f"{found['backend']}.json"
     if path.exists():
@@ -90,13 +90,13 @@ def show(value, unit):
 
 
 def cells(row):
-    """What a row says of one backend: ours, theirs, the ratio and its quartiles."""
+    """The cells of a row for one backend: ours, theirs, the ratio and its quartiles."""
     if row is None:
         return ["", "", ""]
     if "theirs" not in row:
         return [show(row["ours"], row["unit"]), "", ""]
     low, high = (f"{each:.3g}" for each in row["quartiles"])
-    spread = f" ({low} to {high})" if low != high else ""  # of one round there is none
+    spread = f" ({low} to {high})" if low != high else ""  # one round has no spread
     return [
         show(row["ours"], row["unit"]),
         show(row["theirs"], row["unit"]),
@@ -136,15 +136,15 @@ def about(runs):
 
 
 def markdown(runs):
-    """All tables."""
+    """All tables, with their titles."""
     parts = [f"## {title}\n\n{table(name, runs)}" for name, title in TITLES.items()]
     return "\n\n".join(part for part in parts if not part.endswith("\n\n"))
 
 
 def into(text, runs):
-    """A page with the tables in their places: `<!-- bench: NAME -->`, up to `<!-- end -->`.
+    """A page with its tables filled in, between `<!-- bench: NAME -->` and `<!-- end -->`.
 
-    Three backends side by side are too wide for a page: torch is in RESULTS.md alone.
+    Three backends side by side are too wide for a page: torch is only in RESULTS.md.
     """
     runs = [run for run in runs if run["backend"] != "torch"]
 
@@ -158,7 +158,7 @@ def into(text, runs):
 
 
 def pages():
-    """Those in which tables may have a place."""
+    """The pages that may have tables."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

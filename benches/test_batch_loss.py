@@ -1,8 +1,8 @@
-"""What it costs in `fit()` that each batch's own loss is recorded, and a decision taken on it.
+"""The cost in `fit()` of recording the per-batch loss, and of decisions on it.
 
-The model is tiny. All kinds train the same model in turn, from compiled lists; an epoch counts from
-the end of `on_epoch_begin` to the beginning of `on_epoch_end`, what is still to be done for its
-batches included. Keras has nothing to compare with: the floor is the same fit without.
+The model is tiny. All kinds train the same model in turn, from compiled lists. The time of an epoch
+runs from the end of `on_epoch_begin` to the beginning of `on_epoch_end`, with the pending work of
+its batches. Keras does not record this loss: the baseline is the same fit without callbacks.
 """
 
 import os

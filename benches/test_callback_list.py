@@ -1,8 +1,8 @@
-"""What a batch costs in the hooks of a callback list, without training.
+"""The cost of a batch in the hooks of a callback list, without training.
 
-Every batch brings fresh scalars of the backend, made before the clock starts; that they are freed
-again is not counted, for Keras as little as for fitwatch. What fitwatch still has to do for its
-batches when the epoch ends is counted. The asserted ratio is generous.
+Every batch has fresh scalars of the backend, made before the clock starts. The time to free them is
+not counted, neither for Keras nor for fitwatch; fitwatch's pending work at the end of the epoch is.
+The asserted ratio is generous.
 """
 
 import contextlib
@@ -76,8 +76,8 @@ def test_a_batch(make, progress, at_most, beside_keras, tmp_path, monkeypatch):
         return time.perf_counter() - started
 
     def batches(callback_list):
-        # Longer than Keras, which is slower, so that what comes with time (a bar that is drawn, a
-        # file that is flushed) does not come with every few batches.
+        # More batches than for Keras, which is slower, so that work that depends on time (drawing
+        # the bar, flushing a file) does not come with every few batches.
         blocks = 4 if callback_list is lists[0] else 1
         return sum(block(callback_list) for _ in range(blocks)) / blocks
 
@@ -92,7 +92,7 @@ def test_a_batch(make, progress, at_most, beside_keras, tmp_path, monkeypatch):
 
 
 def test_reading_a_scalar(benchmark):
-    """What one value costs in the backend itself: the floor of everything that reads values."""
+    """The cost of reading one value in the backend itself: the minimum for any reader."""
     fresh = make_fresh_logs()
     read = memoryview if keras.config.backend() == "tensorflow" else float
 

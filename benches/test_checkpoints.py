@@ -1,8 +1,8 @@
 """How long training stands still while a model is saved: in the foreground, and in the background.
 
-A model of 100 MB of weights; both kinds save the same one in turn. What counts is the end of the
-epoch as `fit()` sees it (the hook), and what the thread takes from the training meanwhile: how much
-less a loop of plain Python gets done.
+The model has 100 MB of weights; both kinds save it in turn. Measured are the time of the hook at
+the end of the epoch, and the share of the interpreter's time that the writing thread takes: how
+much slower a loop of plain Python runs meanwhile.
 """
 
 import os
@@ -28,7 +28,7 @@ def large_model():
 
 
 def loop(ends):
-    """How often a loop of plain Python goes round in a second, until something is the case."""
+    """Rounds per second of a loop of plain Python, until `ends()` is true."""
     begin, rounds = time.perf_counter(), 0
     while not ends():
         for _ in range(1000):
@@ -43,7 +43,7 @@ def save(saver, epoch):
 
 
 def watch(saver):
-    """What is left for others while the thread writes, as a share, and the seconds it takes."""
+    """The speed of other code while the thread writes, as a share, and the seconds it takes."""
     began = time.perf_counter()
     busy = loop(lambda: not saver._fitwatch.saver.background.is_busy)
     took = time.perf_counter() - began
@@ -76,7 +76,7 @@ def test_training_stands_still(tmp_path, ending):
                 written.append(took)
                 lost.append(1 - busy)
         stalls.append((times[True], times[False]))
-    # The first save gets the memory that the others use again.
+    # The first save allocates the memory that the others reuse.
     background, foreground = zip(*stalls[1:], strict=True)
     what = f"`.{ending}`, in the background"
     ratio = note("saves", what, background, foreground, beside="fitwatch, in the foreground")

@@ -1,8 +1,8 @@
-"""Scalars per second into event files, beside the writers that people use.
+"""The time to write a scalar to an event file, compared with other writers.
 
 All write in turn in one run: arrays, values one by one, or the metrics of a batch.
-`FITWATCH_BENCH_SCALARS` is how many go through one writer to see whether its memory grows: 50
-million, if not said otherwise.
+`FITWATCH_BENCH_SCALARS` is the number of scalars in the test of a writer's memory; the default is
+50 million.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ from fitwatch import callbacks
 
 SCALARS = int(os.environ.get("FITWATCH_BENCH_SCALARS", "50_000_000"))
 METRICS = 10
-# Enough for each of them to be timed well.
+# Enough of each for an accurate time.
 COUNTS = {"add_series": 200_000, "add_scalar": 20_000, "recorder": 5_000}
 SLOW = 500
 
@@ -48,7 +48,7 @@ def there(name):
 
 
 def per_scalar(count, write, close):
-    """Seconds that a scalar takes, until it is in the file; a writer may keep the time itself."""
+    """Seconds per scalar until it is in the file; a writer may measure the time itself."""
     began = time.perf_counter()
     write(count)
     close()
@@ -56,7 +56,7 @@ def per_scalar(count, write, close):
 
 
 def writers(folder):
-    """What writes so many scalars, and closes the file: by name."""
+    """Each writer: its name, its key in `COUNTS`, and functions that write scalars and flush."""
     ours = fitwatch.EventFileWriter(folder)
     series = np.linspace(0, 1, COUNTS["add_series"]), np.arange(COUNTS["add_series"])
 
@@ -106,7 +106,7 @@ def writers(folder):
 
 
 def of_batches(writer):
-    """What a callback of one's own does with the logs of a batch."""
+    """What a hand-written callback does with the logs of a batch."""
     fresh = make_fresh_logs()
 
     def write(count):
@@ -146,7 +146,7 @@ def recorder(folder, value):
 
 
 def test_scalars_per_second(tmp_path):
-    """Whatever writes is flushed before the clock is read."""
+    """Every writer is flushed before the clock is read."""
     kinds = list(writers(tmp_path))
     times = {name: [] for name, *_ in kinds}
     for round_ in range(ROUNDS):
@@ -162,7 +162,7 @@ def test_scalars_per_second(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_of_a_long_series(tmp_path):
-    """Fifty million scalars take hardly more memory than two million: full buffers."""
+    """Fifty million scalars take about as much memory as two million: full buffers."""
     process = subprocess.run(
         [sys.executable, "-c", GROWS, str(tmp_path), str(SCALARS)],
         check=True,

@@ -1,10 +1,10 @@
-"""What a batch of `fit()` costs, with everything on and with nothing.
+"""The cost of a batch of `fit()`, with everything on and with nothing on.
 
-The model is tiny, so that its step is short and the callbacks show. The floor is `fit()` with a
-callback list whose batch hooks do nothing. All kinds of list train the same model in turn, in many
-short epochs; an epoch counts from the end of `on_epoch_begin` to the beginning of `on_epoch_end`,
-what is still to be done for its batches included. What is paid once in an epoch or a fit (files
-that are opened and written, decisions) is shown apart.
+The model is tiny, so that its step is short and the cost of the callbacks is visible. The baseline
+is `fit()` with a callback list whose batch hooks do nothing. All kinds of list train the same model
+in turn, in many short epochs. The time of an epoch runs from the end of `on_epoch_begin` to the
+beginning of `on_epoch_end`, with the pending work of its batches. Work that is done once in an
+epoch or a fit (opening and writing files, decisions) is shown separately.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from full_set import full_set, tiny_model
 from fitwatch import callbacks
 
 ROUNDS = int(os.environ.get("FITWATCH_BENCH_ROUNDS", "100"))
-# A step of TensorFlow's takes ten times as long.
+# On TensorFlow a step takes ten times as long.
 BATCHES = 500 if keras.config.backend() == "jax" else 100
 
 
@@ -92,7 +92,7 @@ def test_fit(tmp_path):
     for round_ in range(ROUNDS + 1):
         for kind, (make_list, module, progress) in KINDS.items():
             if kind == "stock Keras, everything on" and round_ % 5:
-                continue  # it takes as long as all others together
+                continue  # it takes as long as all other kinds together
             begins, ends = EpochBegins(), EpochEnds()
             made = full_set(module, tmp_path) if module else []
             started = time.perf_counter()
@@ -112,7 +112,7 @@ def test_fit(tmp_path):
                 batch_loops[kind].append((round_, ends.time - begins.time))
 
     def beside(ours, theirs):
-        """Seconds of a batch, of the rounds that both have; and a fit of one epoch besides them."""
+        """For the rounds that both have: seconds per batch, and seconds of a fit around them."""
         mine, others = dict(batch_loops[ours]), dict(batch_loops[theirs])
         rounds = [round_ for round_ in mine if round_ in others]
         loops = [[each[round_] / BATCHES for round_ in rounds] for each in (mine, others)]

@@ -1,8 +1,9 @@
 """How the cost of a batch's hooks grows: with batches, with metrics, with callbacks.
 
-Without training; batches bring scalars of the backend, made before the clock starts: fresh ones
-where metrics and callbacks grow, and a hundred for every thousand or ten thousand batches where
-batches do. Stock Keras runs in turn, or up to 100,000 batches after fitwatch has come as far.
+There is no training. The batches have scalars of the backend, made before the clock starts: fresh
+ones in the tests of metrics and callbacks, and a hundred per thousand or ten thousand batches in
+the test of batches. Stock Keras runs in turn; in the test of batches, only up to 100,000 batches,
+each time after fitwatch has run as many.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ TABLE = "growth"
 
 
 class Hooks:
-    """The batch hooks of a list, with so many metrics."""
+    """The batch hooks of a list, with `metrics` metrics."""
 
     def __init__(self, module, folder, made, metrics=2):
         self.ours = module is callbacks
@@ -51,7 +52,7 @@ class Hooks:
         return values
 
     def run(self, batches, made_at_once=None):
-        """Seconds a batch. JAX's arrays grow with every look at them: few looks at each."""
+        """Seconds per batch. A JAX array grows with each read, so each is read only a few times."""
         logs = [self.logs() for _ in range(made_at_once or batches)]
         begin, end = self.list.on_train_batch_begin, self.list.on_train_batch_end
         first, self.done = self.done, self.done + batches
@@ -71,7 +72,7 @@ def quiet():
 
 
 def test_batches(tmp_path):
-    """The ten-millionth batch costs what the thousandth costs, and takes no more memory."""
+    """The ten-millionth batch takes no more time or memory than the thousandth."""
 
     def made(module, folder):
         return [*full_set(module, folder), *([own()] if module is callbacks else [])]
@@ -98,7 +99,7 @@ def test_batches(tmp_path):
     kept = ours.done - memory["early"][1]
     note(TABLE, f"bytes of memory for a batch, {LAST:,} batches", [grown / kept], unit="B")
     assert statistics.median(costs[LAST]) < 1.5 * statistics.median(costs[10**4])
-    # A loss that is kept takes 4 bytes; 32 MiB are what else the program does meanwhile.
+    # A recorded loss takes 4 bytes; 32 MiB allow for what else the program does.
     assert grown < 8 * kept + 2**25
 
 
@@ -112,7 +113,7 @@ def test_metrics(metrics, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 10, 50])
 def test_callbacks(count, tmp_path):
-    """Those that have something to do for a batch, again and again."""
+    """Callbacks that have work to do for a batch, repeated up to the count."""
 
     def made(module, folder):
         one_after_another = [
@@ -135,6 +136,6 @@ def test_callbacks(count, tmp_path):
 
 
 def resident():
-    """Bytes of memory that this process has."""
+    """Bytes of resident memory of this process."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

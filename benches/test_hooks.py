@@ -1,7 +1,7 @@
-"""What one call of each hook costs, beside the same hook of stock Keras.
+"""The cost of one call of each hook, compared with the same hook of stock Keras.
 
-Hooks are called directly, with the Python floats that `fit()` hands over. A checkpoint is decided
-on but never saved. The asserted ratio is generous; a guard is in tests/cost.
+Hooks are called directly, with Python floats, as `fit()` passes them. ModelCheckpoint decides but
+never saves. The asserted ratio is generous; the strict guard is in tests/cost.
 """
 
 import keras
@@ -84,7 +84,7 @@ CASES = [
     pytest.param(tensorboard, batches, 0.1, id="TensorBoard, batch"),
     pytest.param(tensorboard_by_batch, batches, 0.1, id='TensorBoard(update_freq="batch"), batch'),
     pytest.param(csv_logger, epoch_ends, 2.0, id="CSVLogger, epoch end"),
-    # Called directly, ours hands each row to the operating system; in a compiled list it does not.
+    # Called directly, ours flushes each row to the operating system, but not in a compiled list.
     pytest.param(csv_rows, batches, 10.0, id='CSVLogger(update_freq="batch") (stock: csv), batch'),
     pytest.param(history, epoch_ends, 2.0, id="History, epoch end"),
     pytest.param(learning_rate, epoch_begins, 2.0, id="LearningRateScheduler, epoch begin"),

@@ -1,4 +1,4 @@
-"""What `import fitwatch` and its callbacks add to `import keras`, each time in a new process."""
+"""The time that importing fitwatch and its callbacks adds to `import keras`, in new processes."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import gc, json, sys, time
 started = time.perf_counter()
 import keras
 there = time.perf_counter()
-gc.disable()  # one that falls due here would look through all that Keras and torch have made
+gc.disable()  # a collection here would traverse all objects of Keras and torch
 import fitwatch
 from fitwatch import callbacks
 print(json.dumps([time.perf_counter() - there, there - started]))
@@ -20,7 +20,7 @@ print(json.dumps([time.perf_counter() - there, there - started]))
 
 
 def test_import(tmp_path):
-    # With compiled modules, as after an installation, wherever they are kept.
+    # With modules compiled beforehand, as after an installation.
     options = ["-X", f"pycache_prefix={tmp_path}"]
 
     def run():

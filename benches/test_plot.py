@@ -1,7 +1,7 @@
-"""What a picture of ten million losses costs, beside plain matplotlib.
+"""The cost of a plot of ten million losses, compared with plain matplotlib.
 
-Each kind draws in a process of its own, so that the peak of its memory is its own. A small picture
-comes first: fonts and modules that matplotlib loads but once are in neither figure.
+Each kind draws in a separate process, so that the peak memory is its own. A small plot comes first,
+so that neither figure includes the fonts and modules that matplotlib loads once.
 """
 
 import subprocess
@@ -41,7 +41,7 @@ def save(losses):
 """,
 }
 
-# Not `ru_maxrss`: that begins with the peak of the process that starts this one.
+# Not `ru_maxrss`, which starts with the peak of the parent process.
 MEASURE = """
 def peak():
     with open("/proc/self/status") as file:

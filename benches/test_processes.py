@@ -1,7 +1,7 @@
-"""What training in two processes costs: an agreement, and the hooks of a batch.
+"""The cost of training in two processes: of an agreement, and of the hooks of a batch.
 
-Both processes run the same hooks, without a model that trains, so that nothing but the callbacks is
-measured: a list that agrees with the other process, and one that knows of no other, in turn.
+Both processes run the same hooks, without training a model, so that only the callbacks are
+measured: in turn, a list that agrees with the other process and a list that is alone.
 """
 
 import statistics
@@ -21,7 +21,7 @@ ROUNDS = 15
 
 
 def hooks(callback_list, epoch):
-    """Seconds for a batch, and for the end of the epoch."""
+    """Seconds per batch, and of the end of the epoch."""
     logs = {"loss": 1.0, "mae": 1.0}
     callback_list.on_epoch_begin(epoch)
     began = time.perf_counter()
