@@ -1,4 +1,4 @@
-"""The loss of every batch, by the slow way: `train_on_batch` after `reset_metrics()`."""
+"""The per-batch loss, computed slowly: `train_on_batch` after `reset_metrics()`."""
 
 import keras
 import numpy as np
@@ -63,7 +63,7 @@ def recorded(model, arrays, size, *, compiled_list=True, epochs=2, history=None)
 
 
 def assert_same(losses, reference, ulps=1):
-    """Equal but for the last place."""
+    """Equal except for the last digit."""
     losses, reference = np.asarray(losses), np.asarray(reference)
     assert losses.shape == reference.shape
     off = np.abs(losses - reference) / np.spacing(np.abs(reference))

@@ -2,7 +2,7 @@
 
 They are listed in `fitwatch/_keras/manifest.py` and used inside `fitwatch/_keras/` only. A class
 that derives from one of Keras's may also use and override what it inherits, if the manifest has it;
-and what belongs to a callback is handed it as `callback`, and may use the same names on that.
+and a callback's own objects, which get it as `callback`, may use the same names on it.
 Run by `make lint`; reads sources, and imports neither Keras nor a backend.
 """
 
@@ -28,14 +28,14 @@ PRIVATE_MODULE = re.compile(
 # Files about names that only old pickles have, and a name that only states have.
 OLD_NAMES = {"manifest.py", "old_pickles.py"}
 OF_STATES = {"_next_epoch"}
-# Python's own, which have an underscore to be told from a tuple's fields.
+# Python's own methods, whose underscore tells them from the fields of a tuple.
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 # Where Keras has the classes that ours derive from.
 KERAS_FOLDERS = ("callbacks", "saving", "trainers", "utils")
 
 
 class Class(NamedTuple):
-    """A class, as its source has it."""
+    """A class, as defined in its source."""
 
     bases: list[str]
     names: set[str]
@@ -54,14 +54,14 @@ class Use(NamedTuple):
 
 
 def main() -> int:
-    """Prints what is wrong; returns the exit status."""
+    """Prints the complaints; returns the exit status."""
     found = [*misused(PACKAGE), *unused(PACKAGE)]
     print("\n".join([*found, f"{len(MANIFEST)} private names, {len(found)} complaints"]))
     return bool(found)
 
 
 def misused(package: Path) -> Iterator[str]:
-    """Complaints about the files of a package: names that are private, where they are used."""
+    """Complaints about the files of a package: private names and the places that use them."""
     files = [path for path in sorted(package.rglob("*.py")) if path.name not in OLD_NAMES]
     trees = {path: ast.parse(path.read_text()) for path in files}
     ours = classes(trees.values())
@@ -88,7 +88,7 @@ def misused(package: Path) -> Iterator[str]:
 def unused(package: Path) -> Iterator[str]:
     """Complaints about entries of the manifest that no source names, in Python or in Rust.
 
-    (Whether a method is still overridden is what the test of the manifest finds.)
+    (The test of the manifest finds methods that are no longer overridden.)
     """
     files = [*package.rglob("*.py"), *rust_files(package)]
     text = "\n".join(path.read_text() for path in files if path.name != "manifest.py")

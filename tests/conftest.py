@@ -1,4 +1,4 @@
-"""What all tests share. The backend is that of KERAS_BACKEND; TensorFlow by default."""
+"""Fixtures of all tests. KERAS_BACKEND sets the backend; TensorFlow by default."""
 
 import os
 
@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-# Those need packages of their own: `make test-integrations`.
+# These tests need additional packages: `make test-integrations`.
 collect_ignore = [] if "FITWATCH_INTEGRATIONS" in os.environ else ["integrations"]
 
-# A shell ignores Ctrl-C for what it runs in the background, and Python takes that over.
+# A shell ignores Ctrl-C for background processes, and Python inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -24,9 +24,9 @@ def pytest_report_header():
 
 @pytest.fixture(autouse=True)
 def let_go():
-    """Of what the test before has left: of data that nobody has read to its end, for example.
+    """Collects the previous test's objects, such as data that was not read to its end.
 
-    For that TensorFlow waits, up to a minute if it is old. What is there still, stays there.
+    TensorFlow waits for such data, up to a minute if it is old. Objects still in use stay.
     """
     if keras.config.backend() == "tensorflow":
         gc.collect()
@@ -34,7 +34,7 @@ def let_go():
 
 
 class StandIn:
-    """A model as far as a monitor callback can tell; its weights are whatever was set last."""
+    """A stand-in for a model, enough for a monitor callback; it keeps the weights that were set."""
 
     def __init__(self, learning_rate=0.1):
         self.stop_training = False

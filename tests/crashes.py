@@ -1,4 +1,4 @@
-"""Runs that end as in a crash, and what they leave."""
+"""Runs that end as in a crash, and the files they leave."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 
 class Crashes(keras.callbacks.Callback):
-    """Ends the run after so many batches, as a crash would."""
+    """Ends the run after a number of batches, as a crash would."""
 
     def __init__(self, after):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Runs Keras's own tests that train, out of the installed package, with everything of ours on.
+"""Runs Keras's own tests that train, from the installed package, with fitwatch's callbacks on.
 
 `fitwatch.enable()` is in force, so every `fit()`, `evaluate()` and `predict()` builds the compiled
 list, and has callbacks besides those of the test, which change nothing: see `added()`.
@@ -39,7 +39,7 @@ TRAINERS_AND_MODELS = [*TRAINERS, "models/*_test.py"]
 SLOW = ("_eager", "_non_jit", "steps_per_epoch")
 NOT_HERE = [
     "callbacks/*",  # keras_own.py runs them
-    # They import torch, whatever the backend is.
+    # They import torch on every backend.
     "trainers/data_adapters/tf_dataset_adapter_test.py",
     "utils/torch_utils_test.py",
     *(f"backend/{other}/*" for other in ("jax", "tensorflow", "torch") if other != BACKEND),

@@ -40,7 +40,7 @@ class MonitorCallback(Monitor, theirs.MonitorCallback):
 
 
 class Plugin:
-    """What the conftest of Keras's repository does, which is not in the package."""
+    """The part of the conftest in Keras's repository that the tests need; the package lacks it."""
 
     def pytest_configure(self, config):
         config.addinivalue_line("markers", "requires_trainable_backend: needs a real backend")

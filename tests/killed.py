@@ -1,7 +1,7 @@
 """Processes that are killed at random moments, each of them once.
 
-To import Keras takes seconds, and a process that has used it has threads and cannot be forked. So
-all of them come out of a server that has imported what they need, and done nothing with it.
+Importing Keras takes seconds, and a process that has used it has threads and cannot be forked. So a
+server that has imported the modules, but not used them, forks all of these processes.
 """
 
 import itertools
@@ -82,7 +82,7 @@ class Child:
                 return heard
 
     def exit_code(self):
-        """How it has ended; the number of a signal is negative."""
+        """Its exit status; for a signal, the negative number."""
         self._process.join(PATIENCE)
         return self._process.exitcode
 

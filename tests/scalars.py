@@ -1,4 +1,4 @@
-"""Scalars of a device that runs ahead: they are there late, and count who asks for them."""
+"""Scalars of a device that runs ahead: they are available late, and count their readers."""
 
 import ctypes
 
@@ -13,7 +13,7 @@ class LateScalar:
 
     Attributes:
         reads: How often its value was read.
-        waits: How often somebody waited for it.
+        waits: How often a reader waited for it.
     """
 
     aval = "float32[]"

@@ -1,4 +1,4 @@
-"""BackupAndRestore: one generation, found again, checked, and let go of."""
+"""BackupAndRestore: a backup is found, checked and deleted."""
 
 import copy
 import os
@@ -67,7 +67,7 @@ def test_the_next_fit_does_so_after_a_run_that_had_nothing_left_to_do(make_model
 
 
 def test_a_finished_run_goes_on_when_more_epochs_are_asked_for(make_model, data, tmp_path):
-    """Also one that was stopped: whoever calls `fit()` again wants more."""
+    """Also a stopped one: a new call of `fit()` asks for more training."""
     for stop in (0, 100):
         folder = tmp_path / str(stop)
         listed = [

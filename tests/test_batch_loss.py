@@ -1,4 +1,4 @@
-"""The loss that each batch really had, beside `train_on_batch`."""
+"""The per-batch loss, compared with `train_on_batch`."""
 
 import copy
 import gc
@@ -83,10 +83,10 @@ def test_is_that_of_train_on_batch(kind, steps):
     make, arrays = MODELS[kind]
     history = record(seeded(make, steps_per_execution=steps), arrays, 7)
     if kind == "mixed precision":
-        # JAX compiles two programs, which round halves where each likes to.
+        # JAX compiles two programs, which may round differently.
         np.testing.assert_allclose(history.losses, slowly(kind), rtol=1e-3)
     else:
-        # What the tracker makes of x, (x * n) / n, is x but for the last place.
+        # The tracker computes (x * n) / n, which is x except for the last digit.
         assert_same(history.losses, slowly(kind))
     assert history.kind == "batch"
     assert len(history.epoch(0)) == len(history.epoch(1)) == 15
@@ -169,7 +169,7 @@ def test_after_an_exception_the_model_is_as_it_was(steps, compiled_list):
     assert model.train_function is own
     assert 10 <= len(history.losses) <= 16
     assert history.kind == "batch"
-    # And another fit records as if nothing had been.
+    # And another fit records normally.
     record(model, (X, Y), 7, history=history)
     assert len(history.losses) == 30
 

@@ -1,6 +1,6 @@
 """Several devices: the loss of a batch is the mean over all of them.
 
-In a process of its own, since a backend has to know of its devices before it starts.
+In a separate process, because a backend must know its devices before it starts.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Models whose loss cannot be taken: one warning, the running mean, and the same training."""
+"""Models whose per-batch loss is not available: one warning, the running mean, same training."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def small(cls):
 
 
 def tell_again(tracker, loss):
-    """Tells the tracker a loss, to no effect on JAX."""
+    """Updates the tracker with a loss, which has no effect on JAX."""
     if BACKEND != "jax":
         return tracker.update_state(loss)
     nothing = [keras.ops.zeros(variable.shape) for variable in tracker.variables]
@@ -28,7 +28,7 @@ if BACKEND == "jax":
     import jax
 
     class Untracked(keras.Model):
-        """Never tells the loss tracker anything."""
+        """Never updates the loss tracker."""
 
         def train_step(self, state, data):
             trainable, non_trainable, optimizer, metrics = state
@@ -43,7 +43,7 @@ if BACKEND == "jax":
             return {"loss": loss}, (trainable, non_trainable, optimizer, metrics)
 
     class Inside(keras.Model):
-        """Tells the tracker a value of the computation of the gradient, which cannot leave it."""
+        """Updates the tracker inside the gradient computation, which a value cannot leave."""
 
         def train_step(self, state, data):
             trainable, non_trainable, optimizer, metrics = state
@@ -134,7 +134,7 @@ else:
             return {"loss": gradient_step(self, data)}
 
     class Inside(Untracked):
-        """Torch has no inside."""
+        """Torch has no separate gradient computation."""
 
     class Guide(keras.Model):
         def train_step(self, data):
@@ -144,7 +144,7 @@ else:
 
 
 class Twice(keras.Model):
-    """Tells the tracker of two losses, as a GAN may do."""
+    """Updates the tracker with two losses, as a GAN may."""
 
     def train_step(self, *args):
         result = super().train_step(*args)
@@ -153,7 +153,7 @@ class Twice(keras.Model):
 
 
 class Vector(keras.Model):
-    """Tells the tracker a loss for every sample."""
+    """Updates the tracker with one loss per sample."""
 
     def train_step(self, *args):
         tracker = self._loss_tracker
@@ -229,7 +229,7 @@ def test_a_gan_without_a_loss_is_reported():
     model = compiled(small(Gan), optimizer="sgd", metrics=None)
     history = LossHistory()
     model.fit(X, Y, verbose=0, callbacks=[history])
-    # The tracker was told, whatever the logs say.
+    # The tracker was updated, although the logs lack the loss.
     assert len(history.losses) == 4
     assert history.kind == "batch"
 

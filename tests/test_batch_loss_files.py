@@ -1,4 +1,4 @@
-"""CSVLogger and TensorBoard with the loss that each batch really had."""
+"""CSVLogger and TensorBoard with the per-batch loss."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""EarlyStopping and ReduceLROnPlateau in batches, and over several metrics, beside plain NumPy."""
+"""EarlyStopping and ReduceLROnPlateau in batches and over several metrics, against plain NumPy."""
 
 import datetime
 import math
@@ -19,7 +19,7 @@ EPOCH = 7  # batches
 
 
 class Model:
-    """As much of a model as a loop by hand needs."""
+    """The part of a model that a hand-written loop needs."""
 
     def __init__(self):
         self.stop_training = False
@@ -35,7 +35,7 @@ class Model:
 
 
 def by_hand(callback, rows, compiled_list=False):
-    """Shows rows of batches to a callback, as a loop of one's own does; the batches it has seen."""
+    """Passes rows of batches to a callback, as a user's loop does; returns the batches it saw."""
     model = Model()
     if compiled_list:
         hooks = CallbackList([callback], model=model)

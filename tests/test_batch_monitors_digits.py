@@ -1,4 +1,4 @@
-"""Real data, one long epoch: monitors in batches do what a replay of the losses says."""
+"""Real data, one long epoch: batch monitors decide as a replay of the losses does."""
 
 import re
 

@@ -115,7 +115,7 @@ def test_a_new_train_function_leaves_nothing_stale(first, compiled):
         np.testing.assert_array_equal(history.losses, expected.losses)
         assert history.kind == "batch"
     else:
-        # Too late for that epoch: it has running means, and somebody says so.
+        # Too late for that epoch: it has running means, and a warning says so.
         with pytest.warns(UserWarning, match="made anew in the middle of an epoch"):
             fit(callbacks, compiled, epochs=3, batch_size=8)
         assert history.kind == "running"

@@ -1,4 +1,4 @@
-"""What callbacks see in a compiled list, and how it lives: logs, copies, exceptions, fits."""
+"""Callbacks in a compiled list: the logs they see, copies, exceptions, fits."""
 
 import copy
 import gc
@@ -288,7 +288,7 @@ def test_every_order_of_reading_and_writing():
 
 
 def test_batches_leave_nothing_behind(tmp_path):
-    """Memory is flat, but for what LossHistory was asked to keep."""
+    """Memory does not grow, except for the losses of LossHistory."""
     import tracemalloc
 
     made = [

@@ -1,4 +1,4 @@
-"""Who sees what when: decisions, changes of the list in the middle of it, two lists at once."""
+"""The order of hooks: decisions, changes of the list during a fit, two lists at once."""
 
 import keras
 import numpy as np
@@ -183,7 +183,7 @@ def test_a_list_that_changes_in_a_hook():
 
 @pytest.mark.parametrize("body", ["len(self.losses)", "self.list.on_train_batch_end(9, {})"])
 def test_a_callback_that_comes_back_while_it_goes(body):
-    """A `__del__` runs wherever the last reference is let go of."""
+    """A `__del__` runs wherever the last reference is dropped."""
 
     class Goes(callbacks.LossHistory):
         def __del__(self):

@@ -1,4 +1,4 @@
-"""ModelCheckpoint's files: whole ones, a few of them, now and then, in the background."""
+"""ModelCheckpoint's files: atomic saves, `max_to_keep`, saves by time, background saves."""
 
 import datetime
 import threading
@@ -260,7 +260,7 @@ def test_a_model_with_a_save_of_its_own_is_not_saved_in_the_background(make_mode
 
 
 def test_a_backup_waits_for_the_file_that_it_calls_the_best(make_model, data, tmp_path):
-    """Else the process might die before the file is there, and nothing would ever be as good."""
+    """Otherwise the process could die before the file exists, and no later value would beat it."""
     there = []
 
     class Watches(BackupAndRestore):

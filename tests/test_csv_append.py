@@ -1,4 +1,4 @@
-"""CSVLogger(append=True): what it does to a file that is there."""
+"""CSVLogger(append=True) on an existing file."""
 
 import keras
 import pytest

@@ -195,7 +195,7 @@ def test_a_program_that_changes_its_folder(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such file")
 def test_a_device(make_model, data):
-    """Its folder may be one that nobody can write to; and it is never replaced by a file."""
+    """A device's folder may not be writable; and a device is never replaced by a file."""
     logger = write("/dev/null", {"loss": 1.0})
     with pytest.warns(UserWarning, match="cannot be written"):
         write("/dev/null", {"loss": 1.0}, {"loss": 1.0, "late": 2.0})

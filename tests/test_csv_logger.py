@@ -1,4 +1,4 @@
-"""CSVLogger: what it does better than Keras's, and rows of batches."""
+"""CSVLogger: intended differences from Keras's, and rows of batches."""
 
 import contextlib
 import copy

@@ -1,4 +1,4 @@
-"""`python -m fitwatch demo`, as a user runs it."""
+"""`python -m fitwatch demo`, run like a user does."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Public names say what they take, and show how they are used."""
+"""Docstrings of public names describe the arguments and have an example."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""Every code block of README and of the pages in docs/ runs; their links and tables are right.
+"""Every code block of README and of the pages in docs/ runs; their links and tables are correct.
 
 The blocks of a page share one namespace, in which there are a model and data.
 """
@@ -28,7 +28,7 @@ BLOCKS = [(name, *found) for name in NAMES for found in BLOCK.findall((ROOT / na
 
 
 def python_blocks(name):
-    """Those that run on this backend, with the numbers that they have on the page."""
+    """The Python blocks that run on this backend, with their numbers on the page."""
     page = [block for block in BLOCKS if block[0] == name]
     for number, (_, backends, language, code) in enumerate(page):
         if language == "python" and keras.config.backend() in (backends or keras.config.backend()):

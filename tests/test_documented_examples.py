@@ -46,7 +46,7 @@ NOT_PYTHON = {
     ("Callback", 0),  # the body of its inner loop is not indented
     ("TensorBoard", 0),  # a shell command
 }
-# What a `...` stands for, a folder that is the test's own, and an output that looks like input.
+# Fills in each `...`, moves files to the test's folder, and mends output that looks like input.
 FILLED_IN = {
     "processes = ...": "processes = [process]",
     "model.fit(...,": "model.fit(x, y,",
@@ -56,9 +56,9 @@ FILLED_IN = {
     "/tmp/": f"{os.curdir}/",
     ">>> 6\n": "6\n",
 }
-# What TensorBoard has on some backends only.
+# Features of TensorBoard that only some backends have.
 PARTIAL = {"tf.summary": {"tensorflow"}, "profile_batch": {"tensorflow", "jax"}}
-# What Keras refuses: targets that do not fit the outputs, and a shape that is no tuple.
+# Examples that Keras rejects: targets that do not fit the outputs, a shape that is not a tuple.
 MENDED = {
     "History": ("np.zeros(5)", "np.zeros((5, 1))"),
     "LearningRateScheduler": ("np.zeros(5)", "np.zeros((5, 1))"),
@@ -94,7 +94,7 @@ def is_python(source):
 
 
 def example(name, mended=True):
-    """What is to be run: a list of blocks, each of them statements and their output."""
+    """The code to run: a list of blocks, each with statements and their output."""
     docstring = text(name)
     for placeholder, filling in FILLED_IN.items():
         docstring = docstring.replace(placeholder, filling)
@@ -201,7 +201,7 @@ def used(monkeypatch):
     return lambda: [callback for each in lists for callback in each.callbacks]
 
 
-# What there is to see afterwards, beyond documented output.
+# Checks of the effects beyond the documented output.
 TRACES = {
     "BackupAndRestore": lambda names: not os.path.exists("backup"),
     "CSVLogger": lambda names: Path("training.log").read_text().startswith("epoch,accuracy,loss"),

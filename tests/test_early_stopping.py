@@ -32,7 +32,7 @@ def test_endless_patience_never_stops_but_restores(stand_in):
 
 
 def test_nans_only_run_out_of_patience(stand_in):
-    """Keras stops one epoch later, since it takes the first NaN for an improvement."""
+    """Keras stops one epoch later, because it takes the first NaN for an improvement."""
     assert run(EarlyStopping("loss", patience=3), stand_in(), [math.nan] * 9) == 2
 
 

@@ -1,4 +1,4 @@
-"""enable(), disable() and enabled(): what they replace, and that they put it back."""
+"""enable(), disable() and enabled(): what they replace and restore."""
 
 import itertools
 import os
@@ -156,7 +156,7 @@ def test_a_stock_list_made_by_hand_is_taken_as_it_is(make_model, data):
 
 
 def test_instances_from_before_go_on_working(make_model, data):
-    """They are instances of Keras's class, and not of the one that has taken its name since."""
+    """They are instances of Keras's class, not of the class that has its name after enable()."""
     stopping = Imported("loss", patience=0)
 
     class Mine(Imported):
@@ -407,7 +407,7 @@ assert keras.callbacks.TensorBoard.__module__ == "fitwatch.callbacks.tensorboard
 
 
 def test_names_of_a_subclass_do_not_collide(make_model, data, tmp_path):
-    """What a user may well call his own."""
+    """Names that users may choose themselves."""
     with fitwatch.enabled():
 
         class Board(keras.callbacks.TensorBoard):

@@ -1,4 +1,4 @@
-"""`fitwatch.EventFileWriter`: from loops of one's own, and read back by TensorBoard's reader."""
+"""`fitwatch.EventFileWriter` in hand-written loops, read back with TensorBoard's reader."""
 
 import os
 import pickle
@@ -208,7 +208,7 @@ writer.add_scalar("x", 3.0, 3)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_that_was_forked_while_others_write_ends(tmp_path):
-    """The lock may be held by a thread that the child has not got."""
+    """The lock may be held by a thread that does not exist in the child."""
     code = f"""
 import os, threading, time, numpy as np, fitwatch
 writer = fitwatch.EventFileWriter({str(tmp_path)!r})

@@ -1,4 +1,4 @@
-"""The callbacks that stay Keras's own, in a compiled list; and History."""
+"""Keras's own callbacks, which fitwatch re-exports, in a compiled list; and History."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""What the classes of the callbacks are made of."""
+"""The base classes and attributes of the callbacks' classes."""
 
 import inspect
 
@@ -45,7 +45,7 @@ def test_at_most_six_classes_and_no_mixin(name):
 
 @each_class
 def test_one_private_attribute_of_ours(name):
-    """The others are those that Keras's class has too."""
+    """Keras's class has the other attributes too."""
     callback = made(name)
     theirs = [cls for cls in type(callback).__mro__ if cls.__module__.startswith("keras.")]
     known = "".join(map(inspect.getsource, theirs))

@@ -1,4 +1,4 @@
-"""What waits to be written when the interpreter ends, whatever still holds the file."""
+"""Pending data is written when the interpreter exits, even if the file is still referenced."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Ctrl-C: the batch ends, everything is brought home, and KeyboardInterrupt comes out."""
+"""Ctrl-C: the batch ends, all state is restored, and `fit()` raises KeyboardInterrupt."""
 
 import signal
 import threading
@@ -280,7 +280,7 @@ def test_a_handler_that_is_set_meanwhile_stays(make_model, data):
 
     make_model().fit(*data, verbose=0, callbacks=[Sets()])
     assert signal.getsignal(signal.SIGINT) is mine
-    # What was saved is fitwatch's handler of a run that is over: it is as good as Python's.
+    # The saved handler is fitwatch's, of a run that has ended; it acts like Python's.
     signal.signal(signal.SIGINT, saved[0])
     with pytest.raises(KeyboardInterrupt):
         press()
@@ -288,7 +288,7 @@ def test_a_handler_that_is_set_meanwhile_stays(make_model, data):
 
 
 def test_a_list_whose_last_fit_failed(make_model, data):
-    """Without `enable()` nobody told it; the next fit is protected all the same."""
+    """Without `enable()` it was not notified; the next fit is still protected."""
     model = make_model()
     fail = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: 1 / 0)
     callback_list = callbacks.CallbackList([fail], add_history=True, model=model)

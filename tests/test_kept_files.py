@@ -1,4 +1,4 @@
-"""Checkpoints of which only a few are kept."""
+"""`max_to_keep`: only a few checkpoints are kept."""
 
 import json
 import os

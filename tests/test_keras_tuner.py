@@ -1,4 +1,4 @@
-"""Code by others that takes callbacks for Keras's: KerasTuner, `isinstance`, copies, subclasses."""
+"""Third-party code that expects Keras's callbacks: KerasTuner, `isinstance`, copies, subclasses."""
 
 import contextlib
 import copy
@@ -133,7 +133,7 @@ def test_on_epoch_end_of_a_subclass_is_called_in_every_epoch(context, make_model
         before = [state(callback) for callback in ours]
         copies = copy.deepcopy(ours)
         model = make_model(optimizer=keras.optimizers.SGD(use_ema=True))
-        with pytest.warns(UserWarning, match="Could not reach RemoteMonitor"):  # nobody is there
+        with pytest.warns(UserWarning, match="Could not reach RemoteMonitor"):  # no server
             model.fit(*data, validation_split=0.25, epochs=3, verbose=0, callbacks=copies)
     assert seen == [(name, epoch) for epoch in range(3) for name in MAKE]
     assert [state(callback) for callback in ours] == before

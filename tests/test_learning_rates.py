@@ -1,4 +1,4 @@
-"""LearningRateScheduler, and the optimizers that have no single rate, or none that can be set."""
+"""LearningRateScheduler, and optimizers without a single rate or with one that cannot be set."""
 
 import contextlib
 import dataclasses
@@ -255,7 +255,7 @@ def test_bad_arguments(arguments, error, message):
 
 
 def test_a_schedule_of_epochs_has_no_batch_hooks():
-    """Neither in a compiled list, nor in the way of Keras's own asynchronous one."""
+    """It adds no hook to a compiled list, and Keras's own list may stay asynchronous."""
     scheduler = callbacks.LearningRateScheduler(lambda epoch: 0.1)
     callback_list = callbacks.CallbackList([scheduler])
     assert callback_list._plan("on_train_batch_begin") == []

@@ -1,4 +1,4 @@
-"""How late a decision that depends on batch values may come, and that nobody waits for others."""
+"""How late a decision that depends on batch values may come; no value is waited for needlessly."""
 
 import keras
 import pytest
@@ -46,7 +46,7 @@ def test_a_decision_comes_at_most_so_many_batches_late(monkeypatch, capsys, max_
     callback_list, model = terminating(max_lag)
     assert stops_at(callback_list, model, late(5, made := [])) == stops
     assert capsys.readouterr().out == "Batch 5: Invalid loss, terminating training\n"
-    # Nobody was waited for but the oldest.
+    # Only the oldest value was waited for.
     assert [scalar.waits for scalar in made[:6]] == [1] * 6
     assert not any(scalar.waits for scalar in made[6:])
 

@@ -1,4 +1,4 @@
-"""Saves of ModelCheckpoint that are due, and decided once there is something to judge by.
+"""Saves of ModelCheckpoint that are due, and decided when the metric is available.
 
 An epoch has six batches, so the optimizer's count in a file tells when the model was saved.
 """
@@ -31,7 +31,7 @@ each_rule = pytest.mark.parametrize(
 
 
 class Rewrites(keras.callbacks.Callback):
-    """Gives a metric of the epochs' logs other values, where it is there or is to be."""
+    """Sets the values of a metric in the logs of epochs, also where it is missing."""
 
     def __init__(self, values, name="val_loss"):
         super().__init__()
@@ -105,7 +105,7 @@ def warned_of(text, seen):
     ("values", "validation_freq", "expected"),
     [
         ([5, 3, 4, 2], 1, [6, 12, 12, 24]),
-        # Unjudged until there is a value; from then on only with one.
+        # Saved without a value until there is one; from then on only with a value.
         ([None, 5, None, 3, None, 4], 2, [6, 12, 12, 24, 24, 24]),
     ],
     ids=["every epoch", "every second"],
@@ -184,7 +184,7 @@ def test_a_model_without_a_value_replaces_no_file_of_an_earlier_run(run, tmp_pat
     with pytest.warns(UserWarning, match="not over a file of an earlier run"):
         found = run(fitwatch.enabled, path, [saver], [None] * 3, None)
     assert found == [0, 0, 0]
-    # A value is worth more than none.
+    # A model with a value counts more than one without.
     found = run(fitwatch.enabled, path, [checkpoint(path, **frequency, **rule)], [3, 4])
     assert found == [6, 6]
 
@@ -407,7 +407,7 @@ def test_a_field_that_will_never_be_filled_in_is_an_error(
 
 
 def test_a_field_of_the_metric_that_is_judged_may_be_missing_later(run, tmp_path):
-    """No file has to be named where there is nothing to judge by, and there was something."""
+    """No file name is needed if the metric is missing after it has had a value."""
     saver = checkpoint(
         tmp_path / "{epoch}-{f1}.weights.h5", monitor="f1", mode="max", save_best_only=True
     )
@@ -425,7 +425,7 @@ def test_what_one_fit_has_brought_is_not_expected_of_the_next(run, tmp_path):
     with pytest.raises(KeyError, match="nothing fills in: val_loss"):
         run(fitwatch.enabled, "none", [saver], [None], None)
 
-    # Nor is what it has lacked ruled out.
+    # A metric that was missing before may still come.
     path = tmp_path / "model.weights.h5"
     saver = checkpoint(path, monitor="f1", mode="max", save_freq=4, max_to_keep=1)
     assert run(fitwatch.enabled, path, [saver], [None], None) == [6]
@@ -447,7 +447,7 @@ def test_a_subclass_that_names_files_itself(run, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*needs val_bleu")
 @pytest.mark.parametrize("best", [True, False])
 def test_a_metric_of_validations_alone_may_name_the_file(run, tmp_path, best):
-    """No training metric of that name tells that it will come: a validation that has run does."""
+    """No training metric of that name announces it; only a validation that has run does."""
     path = tmp_path / "{epoch}-{val_bleu}.weights.h5"
     saver = checkpoint(path, monitor="val_bleu", mode="max", save_best_only=best)
     bleu = Rewrites([None, 0.5, None, 0.75], "val_bleu")

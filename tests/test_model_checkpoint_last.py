@@ -40,7 +40,7 @@ def names(folder):
         (2, 0, {}, "246"),
         (3, 0, {}, "36"),
         (7, 0, {}, ""),
-        # Counted from the first epoch of all, whatever this run begins with.
+        # Counted from the very first epoch, not from this run's first.
         (3, 4, {}, "69"),
         # The best of the candidates: what comes in between does not count.
         (2, 0, {"save_best_only": True}, "24"),
@@ -108,7 +108,7 @@ def test_the_last_model_is_beside_the_best(make_model, tmp_path, ending, backgro
     for epoch, (value, best_epoch) in enumerate([(5, 1), (3, 2), (4, 2), (2, 4)]):
         feed(saver, model, [value], epoch)
         assert [number_in(path, make_model()) for path in (best, last)] == [best_epoch, epoch + 1]
-        # The same model is saved once, and copied: who writes to one of the two changes no other.
+        # The model is saved once and copied: writing to one file does not change the other.
         assert not os.path.samefile(best, last)
         same = best.read_bytes() == last.read_bytes()
         assert same or best_epoch != epoch + 1
@@ -116,7 +116,7 @@ def test_the_last_model_is_beside_the_best(make_model, tmp_path, ending, backgro
 
 
 def test_who_writes_to_the_last_one_leaves_the_best_alone(make_model, tmp_path):
-    """As a script does that goes on from it, and saves there."""
+    """Like a script that resumes from the file and saves to it."""
     saver = ModelCheckpoint(tmp_path / "m.keras", "loss", save_best_only=True, save_last=True)
     feed(saver, make_model(), [5])
     before = (tmp_path / "m.keras").read_bytes()

@@ -25,7 +25,7 @@ def test_is_the_keras_class(make):
 @pytest.mark.parametrize(("mode", "worst"), [("min", math.inf), ("max", -math.inf)])
 @pytest.mark.parametrize("first", ["nan", "worst"])
 def test_what_is_no_improvement_never_becomes_the_best(make, mode, worst, first, stand_in):
-    """Keras takes a NaN that comes first as its best, and never sees an improvement again."""
+    """Keras takes a leading NaN as the best value, and never finds an improvement again."""
     callback = begun(make(mode=mode), stand_in())
     feed(callback, math.nan if first == "nan" else worst)
     assert callback.best is None

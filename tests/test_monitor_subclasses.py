@@ -1,4 +1,4 @@
-"""Subclasses of the monitors: what they may replace, and that it is honoured."""
+"""Subclasses of the monitors: their overrides are used."""
 
 import copy
 import copyreg

@@ -154,7 +154,7 @@ def test_a_file_without_validation(tmp_path):
 
 @each_module
 def test_a_subclass_without_empty_columns(module, tmp_path):
-    """The example on the page, with a validation that comes late."""
+    """The example on the page, with a later validation."""
 
     class NoEmptyColumns(module.CSVLogger):
         def on_epoch_end(self, epoch, logs=None):

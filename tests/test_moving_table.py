@@ -1,4 +1,4 @@
-"""Every row of the table in docs/moving.md has tests, and these exist."""
+"""Every row of the table in docs/moving.md has tests, and these tests exist."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "moving.md"
 
-# How a row begins, and where it is pinned.
+# The start of each row, and the tests that pin it.
 PINNED = {
     "the first value of a monitored metric is NaN": "moving.a_nan_that_comes_first "
     "moving.an_infinity_that_comes_first monitor.what_is_no_improvement_never_becomes_the_best",
@@ -84,7 +84,7 @@ def rows():
 
 
 def test_every_row_is_pinned():
-    # The longest beginning counts, where one is that of another.
+    # The longest start counts, if several match.
     keys = [max(filter(row.startswith, PINNED), key=len, default=row) for row in rows()]
     assert keys == list(PINNED)
 

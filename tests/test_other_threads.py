@@ -1,4 +1,4 @@
-"""Attributes that are read in another thread while a fit goes on, as a notebook does to plot."""
+"""Attributes that are read in another thread during a fit, as a notebook does for plots."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from scalars import LateScalar, late_reader
 
 from fitwatch import callbacks
 
-# Seconds that a thread is given for what it must not do, and for what it has to do.
+# Seconds to wait for a thread: for what it must not do, and for what it must do.
 A_WHILE, LONG = 0.2, 60
 
 

@@ -122,7 +122,7 @@ def test_in_two_fits_at_the_same_time(on, models, data):
 
 
 def test_a_list_in_two_fits_at_the_same_time(models, data):
-    """A list of one's own, handed to both."""
+    """A CallbackList made by the user, passed to both fits."""
     begun, done = threading.Event(), threading.Event()
 
     class Waits(keras.callbacks.Callback):
@@ -146,7 +146,7 @@ def test_a_list_in_two_fits_at_the_same_time(models, data):
 
 
 def test_an_object_that_cannot_be_asked_is_in_the_way_of_nobody(models, data):
-    """Such as stand for another that is not there now."""
+    """Proxies whose target does not exist at the moment."""
 
     class Proxy:
         @property

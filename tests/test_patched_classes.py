@@ -1,4 +1,4 @@
-"""Mocks and wrappers, on callbacks, on classes and on lists: who is called with Keras is called."""
+"""Mocks and wrappers on callbacks, classes and lists are called, as with Keras."""
 
 import contextlib
 import functools
@@ -32,7 +32,7 @@ def arguments(name, folder):
     }.get(name, [])
 
 
-# Those that are Keras's own, handed on, need no proof.
+# Keras's own classes, which are re-exported, need no test.
 CLASSES = sorted(
     name
     for name in set(callbacks.__all__) & set(STOCK)
@@ -74,7 +74,7 @@ def drive(cls, made, model, **params):
     """What `fit()`, `evaluate()` and `predict()` do with a list of callbacks."""
     for kind in ("train", "test", "predict"):
         callback_list = cls(made, model=model, epochs=2, verbose=0, steps=3, **params)
-        # Whatever else is there, hooks have an order then.
+        # In all cases, hooks then have an order.
         callback_list._async_train = callback_list._async_test = callback_list._async_predict = (
             False
         )

@@ -1,4 +1,4 @@
-"""Pictures of a run."""
+"""Plots of a run."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ from matplotlib.colors import same_color
 from fitwatch._view import downsample, plot
 from fitwatch._view.curve import Curve
 
-# Whoever plots in a training loop must not be warned.
+# Plotting in a training loop must not warn.
 pytestmark = pytest.mark.filterwarnings("error")
 
 TEXTS = {"title": "Loss", "xlabel": "Batch", "ylabel": "Value"}

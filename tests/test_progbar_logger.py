@@ -1,4 +1,4 @@
-"""ProgbarLogger: plain lines where nothing can be overwritten, and the compiled bar."""
+"""ProgbarLogger: plain lines where the output is not a terminal, and the compiled bar."""
 
 import io
 import itertools
@@ -172,7 +172,7 @@ def test_an_array_is_shown_as_its_mean(monkeypatch):
 
 
 def test_a_bar_of_ones_own_is_used(monkeypatch):
-    """A subclass that makes another bar has its way, compiled or not."""
+    """A subclass may make another bar, compiled or not."""
 
     class Wide(callbacks.ProgbarLogger):
         def _maybe_init_progbar(self):

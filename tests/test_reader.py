@@ -1,4 +1,4 @@
-"""How values become numbers: one way for each backend and layout."""
+"""How values are converted to numbers, for each backend and layout."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ BACKEND = keras.config.backend()
 
 
 def keras_own(value):
-    """What Keras makes of a value in the logs."""
+    """The value that Keras converts a logged value to."""
     from keras.src.utils.python_utils import pythonify_logs
 
     return pythonify_logs({"x": value})["x"]
@@ -231,7 +231,7 @@ def test_items_of_a_row_that_comes_late():
 @pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
 @pytest.mark.parametrize("count", [1, 128, 300])
 def test_jax_transfer(count):
-    """What moves values from an accelerator; here the accelerator is the CPU."""
+    """The transfer of values from an accelerator; here the CPU stands for it."""
     transfer = readers.JaxTransfer()
     arrays = [backend_scalar(i / 7) for i in range(count)]
     arrays[count // 2].delete()

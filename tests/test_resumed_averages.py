@@ -103,7 +103,7 @@ def test_averages_of_other_optimizers_and_in_validations_only(kind, swap_on_epoc
 
 @pytest.mark.parametrize("order", ORDERS[:2], ids="-".join)
 def test_a_run_of_more_epochs_goes_on_from_the_trained_weights(order, tmp_path):
-    """At the end of a fit Keras overwrites them with their averages: the backup has them."""
+    """Keras overwrites the weights with averages when a fit ends; the backup has the weights."""
     _, expected, _ = run(tmp_path / "whole", order, epochs=EPOCHS)
     run(tmp_path / "short", order, epochs=2, delete_checkpoint=False)
     _, seen, _ = run(tmp_path / "short", order, epochs=EPOCHS)

@@ -1,4 +1,4 @@
-"""The files of callbacks when a run is taken up again: no row or point is there twice, or not."""
+"""The files of callbacks when a run is resumed: no row or point is missing or duplicated."""
 
 import contextlib
 import csv

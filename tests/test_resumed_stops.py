@@ -157,7 +157,7 @@ def test_divergence(value, threshold, expected, tmp_path):
 
 
 def test_the_reason_is_the_one_of_now(tmp_path, capsys):
-    """Stopped by a threshold, gone on without it, and stopped by patience."""
+    """Stopped by a threshold, resumed without it, and stopped by patience."""
 
     def stopping(threshold):
         return callbacks.EarlyStopping(
@@ -184,7 +184,7 @@ def test_time(tmp_path):
 
 
 def test_a_stop_of_a_user_s_callback_is_that_callback_s_to_judge(tmp_path):
-    """As ever: a run that is started again after its end goes on."""
+    """As before: a run that is started again after its end continues."""
 
     class Stops(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -1,4 +1,4 @@
-"""`python -m fitwatch run`: a script runs as by itself, but with fitwatch."""
+"""`python -m fitwatch run`: a script runs as it does by itself, with fitwatch enabled."""
 
 import os
 import signal

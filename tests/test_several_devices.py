@@ -1,6 +1,6 @@
-"""One process with several devices: everything is as Keras's own callbacks have it.
+"""One process with several devices: the results are those of Keras's own callbacks.
 
-In a process of its own, since a backend has to know of its devices before it starts.
+In a separate process, because a backend must know its devices before it starts.
 """
 
 import subprocess

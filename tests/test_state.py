@@ -284,7 +284,7 @@ def test_loops_that_count_with_numpy(name, model):
 
 
 def test_a_state_of_an_earlier_version_is_taken():
-    """It has nothing of what later versions have added."""
+    """A state without the entries that later versions have added."""
     checkpoint = callbacks.ModelCheckpoint("x.keras", "loss", save_best_only=True)
     state = checkpoint.state_dict() | {"best": 0.5}
     del state["_fitwatch_due_saves"]

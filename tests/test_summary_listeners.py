@@ -1,4 +1,4 @@
-"""Tools that replace TensorFlow's summary functions are told what Keras's callback tells them."""
+"""Tools that replace TensorFlow's summary functions get the same calls as from Keras's callback."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ def text(value):
 
 
 def listen_like_wandb(monkeypatch, told):
-    """It is told of folders, in which it looks for files."""
+    """It receives folders, in which it looks for files."""
     original = gen_summary_ops.create_summary_file_writer
 
     def create_summary_file_writer(*args, **kwargs):
@@ -39,7 +39,7 @@ def listen_like_wandb(monkeypatch, told):
 
 
 def listen_like_clearml(monkeypatch, told):
-    """It is told of values."""
+    """It receives values."""
     original = gen_summary_ops.write_summary
 
     @functools.wraps(original)

@@ -77,7 +77,7 @@ def test_the_file_is_complete_after_an_exception(make_model, data, tmp_path):
 
     with pytest.raises(RuntimeError, match="boom"):
         make_model().fit(*data, epochs=3, verbose=0, callbacks=[TensorBoard(tmp_path), Fails()])
-    # Keras tells nobody of the exception; the thread goes on.
+    # Keras does not report the exception; the thread continues.
     wait_for(lambda: len(read(tmp_path / "train").get("epoch_loss", ((), (), ()))[2]) == 2)
     assert [step for step, _ in read(tmp_path / "train")["epoch_loss"][2]] == [0, 1]
 
@@ -142,7 +142,7 @@ model.fit(np.ones((80, 4)), np.ones((80, 1)), batch_size=8, verbose=0, callbacks
 
 
 def test_a_live_reader_sees_summaries_of_the_user_and_ours(make_model, data, tmp_path):
-    """It follows one file of a folder; two that grow would be one too many."""
+    """TensorBoard follows one file per folder, so there must not be two that grow."""
     import tensorflow as tf
 
     events = EventAccumulator(str(tmp_path / "train"))

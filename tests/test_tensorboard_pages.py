@@ -1,6 +1,6 @@
-"""TensorBoard itself, in a browser: its pages, as somebody who opens them sees them.
+"""TensorBoard's pages in a browser, as users see them.
 
-`FITWATCH_SCREENSHOTS=folder` keeps the pictures.
+`FITWATCH_SCREENSHOTS=folder` keeps the screenshots.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Embeddings and profiles: what they leave, as TensorBoard's own plugins read it."""
+"""Embeddings and profiles, read back with TensorBoard's own plugins."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Steps that go on from one `fit()` to the next, where that is asked for."""
+"""`continue_steps`: steps continue from one `fit()` to the next."""
 
 import json
 

@@ -1,6 +1,6 @@
-"""The tags that a run leaves, written down: the same on every backend, with and without TensorFlow.
+"""The list of tags that a run writes: the same on every backend, with and without TensorFlow.
 
-Runs in an environment without TensorFlow too (`make test-without-tensorflow`).
+`make test-wheel` also runs it in an environment without TensorFlow.
 """
 
 import importlib.util
@@ -62,7 +62,7 @@ def test_ours(tmp_path, data):
 @pytest.mark.skipif(not importlib.util.find_spec("tensorflow"), reason="needs TensorFlow")
 @since_3_15
 def test_those_of_keras(tmp_path, data):
-    """So that the list above is no invention of ours."""
+    """Checks that the list above is what Keras writes."""
     assert tags(keras.callbacks.TensorBoard, tmp_path, data) == EXPECTED
 
 

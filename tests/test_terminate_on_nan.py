@@ -1,4 +1,4 @@
-"""TerminateOnNaN: which batch, which metric, and what is not overwritten."""
+"""TerminateOnNaN: the batch and metric it reports, and the files it protects."""
 
 import contextlib
 import csv
@@ -144,7 +144,7 @@ def test_the_checkpoint_of_a_last_step_that_spoiled_the_weights_is_not_saved(on,
         model.fit(**arguments, epochs=1, callbacks=[callbacks.TerminateOnNaN(), checkpoint])
         assert not finite(model.get_weights())
         assert not path.exists()
-        model.fit(**arguments, epochs=1, callbacks=[checkpoint])  # nobody objects
+        model.fit(**arguments, epochs=1, callbacks=[checkpoint])  # no error
         assert path.exists()
 
 
@@ -261,7 +261,7 @@ def test_who_goes_on_all_the_same_is_stopped_again_and_saves_again(on, tmp_path)
 
 
 def test_a_list_of_ones_own_that_was_made_before_an_evaluation(tmp_path):
-    """The list that trains is the one whose watcher counts."""
+    """Only the TerminateOnNaN of the list that trains counts."""
     path = tmp_path / "model.weights.h5"
     checkpoint = callbacks.ModelCheckpoint(path, save_weights_only=True)
     model = spoiled_model()

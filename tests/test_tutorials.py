@@ -1,4 +1,4 @@
-"""The scripts that people write after the tutorials, with `callbacks` from fitwatch."""
+"""Scripts from Keras's tutorials, with `callbacks` from fitwatch."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`tf.summary` calls in a user's own code, under our TensorBoard: all in one file."""
+"""`tf.summary` calls in a user's code, with fitwatch's TensorBoard: all in one file."""
 
 import operator
 import subprocess

@@ -1,4 +1,4 @@
-"""Warnings of fitwatch: whose line they name, and that they are never raised."""
+"""Warnings of fitwatch: the line they name; they are never raised."""
 
 import sys
 import warnings

@@ -1,4 +1,4 @@
-"""What is warned of."""
+"""Collects warnings."""
 
 import warnings
 from contextlib import contextmanager

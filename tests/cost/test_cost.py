@@ -1,11 +1,11 @@
-"""A guard on what a batch costs: what has become about twice as slow does not pass.
+"""A guard on the cost of a batch: it fails if the cost has about doubled.
 
-Never a time: the shortest of many rounds, beside the shortest of a yardstick that ran in turn with
-it (plain Python hooks, which read the values too). The ratios are generous, but less than twice
-those of the day when they were written, which stand beside them.
+It asserts ratios, never times: the shortest of many rounds, relative to the shortest round of a
+yardstick that runs in turn with it (plain Python hooks that also read the values). The limits are
+generous, but less than twice the ratios measured when they were written, which stand beside them.
 
-`make test-cost` runs it in a process of its own, with nothing beside it: after two thousand other
-tests everything that makes objects takes longer.
+`make test-cost` runs it in a separate process: after two thousand other tests, all code that
+allocates objects is slower.
 """
 
 import os
@@ -34,7 +34,7 @@ FRESH = {"tensorflow": 2.4, "jax": 0.33, "torch": 6.0}[BACKEND]
 
 
 class Yardstick:
-    """Two hooks of plain Python that do what any must: count, and look into the logs."""
+    """Two hooks of plain Python that do the minimum: count, and read the logs."""
 
     def __init__(self):
         self.seen = 0
@@ -99,7 +99,7 @@ def floats():
 
 
 def seconds(hooks, make_logs, first):
-    """What a round takes, whatever is still to be done for its batches included."""
+    """The time of a round, with the pending work of its batches."""
     logs = [make_logs() for _ in range(BATCHES)]
     begin, end = hooks.on_train_batch_begin, hooks.on_train_batch_end
     started = time.perf_counter()
@@ -111,7 +111,7 @@ def seconds(hooks, make_logs, first):
 
 
 def beside_yardstick(hooks, make_logs=floats, rounds=ROUNDS):
-    """The shortest round beside the yardstick's shortest."""
+    """The ratio of the shortest round to the yardstick's shortest."""
     yardstick = Yardstick()
     pairs = [
         [seconds(each, make_logs, number * BATCHES) for each in (hooks, yardstick)]
@@ -141,7 +141,7 @@ def test_twice_the_cost_is_seen(everything, a_list):
 
 
 def test_the_last_batches_cost_what_the_first_cost(a_list):
-    """A hundred thousand batches on, beside a list that begins, in turn with it."""
+    """A list after a hundred thousand batches, in turn with a list that begins."""
     old, new = a_list(), a_list()
     for number in range(320):
         seconds(old, floats, number * BATCHES)

@@ -1,4 +1,4 @@
-"""Trainings in several processes on this machine, which are ended whatever happens."""
+"""Runs trainings in several processes on this machine, and always ends them."""
 
 import os
 import socket
@@ -15,12 +15,12 @@ from fitwatch import distributed
 
 BACKEND = keras.config.backend()
 
-# How often tests repeat what could hang, now and then.
+# How often tests repeat operations that could hang occasionally.
 ROUNDS = int(os.environ.get("FITWATCH_ROUNDS", "2"))
 
 
 class Failed(str):
-    """An error, in words."""
+    """An error as text."""
 
 
 def together(job, *arguments, size=2):
@@ -31,7 +31,7 @@ def together(job, *arguments, size=2):
 
 
 def errors_of(job, *arguments, size=2):
-    """The same for a job that raises, in words."""
+    """The same for a job that raises; gives the errors as text."""
     with started(job, *arguments, size=size) as ranks:
         return [rank.hear() for rank in ranks]
 
@@ -107,7 +107,7 @@ def digits_model(rate=0.1, **options):
 
 
 def _averaged(rate):
-    """What a user of torch does: Keras leaves it to them."""
+    """Averages the gradients, which Keras leaves to torch's users."""
     from torch import distributed
 
     class AveragedSGD(keras.optimizers.SGD):
@@ -121,7 +121,7 @@ def _averaged(rate):
 
 
 def fit(rank, own, *, enabled=True, model=None, epochs=6, every=5, deadline=30.0, **options):
-    """Trains with callbacks; which epochs and batches were trained, and with what weights."""
+    """Trains with callbacks; returns the trained epochs and batches, and the weights."""
     distributed.configure(deadline=deadline, agree_every=every)
     train, validation = digits(rank)
     model = model or digits_model()

@@ -1,4 +1,4 @@
-"""Checkpoints of two processes: rank 0 writes, and all know what the best is."""
+"""Checkpoints of two processes: rank 0 writes, and all ranks have the same best value."""
 
 import numpy as np
 import pytest

@@ -48,7 +48,7 @@ def test_all_callbacks_decide_the_same_and_one_process_writes(tmp_path, enabled)
     rates = first["history"]["learning_rate"]
     assert rates == second["history"]["learning_rate"]
     assert min(rates) < 0.1 / 2
-    # What was judged is the mean of what the processes have.
+    # Decisions use the mean over the processes.
     values = np.mean([first["history"]["val_loss"], second["history"]["val_loss"]], axis=0)
     assert first["state"]["best"] == values[first["state"]["best_epoch"]]
     assert (first["history"]["val_loss"] == second["history"]["val_loss"]) == (BACKEND == "jax")
@@ -74,7 +74,7 @@ def test_all_callbacks_decide_the_same_and_one_process_writes(tmp_path, enabled)
 
 
 class Stops(keras.callbacks.Callback):
-    """Somebody's own callback, which ends the training in one process."""
+    """A user's callback that stops training in one process."""
 
     def __init__(self, rank, *, batch=None, at="on_epoch_end"):
         super().__init__()
@@ -147,7 +147,7 @@ def test_monitors_that_count_in_batches(every):
 
 
 def timed(rank):
-    """The clock of one process says that it is over."""
+    """The time limit is reached in one process."""
     stopping = callbacks.EarlyStopping(
         "val_loss", max_time=1e9 if rank == 0 else 1e-3, restore_best_weights=True
     )
@@ -163,7 +163,7 @@ def test_the_time_of_one_process_is_over():
 
 
 def scheduled(rank):
-    """A schedule that is another one in each process, as a random one would be."""
+    """A schedule that differs between processes, as a random one would."""
     schedule = callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1 + rank))
     return fit(rank, [schedule], epochs=3)
 
@@ -176,7 +176,7 @@ def test_the_learning_rate_is_that_of_the_first_process():
 
 
 def own_metric(rank):
-    """A metric that a callback makes, of the data that a process has."""
+    """A metric that a callback computes from the data of its process."""
 
     def add(epoch, logs):
         logs["score"] = float(epoch if rank else 10 - 3 * epoch)
@@ -236,7 +236,7 @@ def test_the_order_has_to_be_the_same():
 
 
 def only_loggers(rank, folder):
-    """Of stock lists that decide nothing, one may be longer than the other."""
+    """Stock lists without decisions may differ in length."""
     logger = callbacks.CSVLogger(f"{folder}/log.csv")
     return fit(rank, [logger] if rank == 0 else [], enabled=False, deadline=2)["epochs"]
 

@@ -1,4 +1,4 @@
-"""A process that dies or leaves: the others say which one, in time. And one that is only slow."""
+"""A process that dies or leaves is named by the others in time; one that is slow is not."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on 
 
 
 class Hook(keras.callbacks.Callback):
-    """Does something in one process, when an epoch ends."""
+    """Calls a function in one process at the end of an epoch."""
 
     def __init__(self, rank, action, epoch=1):
         super().__init__()
@@ -153,7 +153,7 @@ def test_one_process_is_killed_and_both_are_started_again(tmp_path, exact, numbe
         whole = [rank.hear() for rank in ranks]
     with started(backed_up, str(tmp_path / "cut"), exact, (who, 2, 3 + number % 8)) as ranks:
         assert ranks[who].exit_code() == -signal.SIGKILL
-        # What is left is ended by whoever starts them again.
+        # The remaining processes are ended by the code that starts them again.
     with started(backed_up, str(tmp_path / "cut"), exact, None) as ranks:
         again = [rank.hear() for rank in ranks]
     assert not any(isinstance(one, Failed) for one in (*whole, *again)), (whole, again)
@@ -203,7 +203,7 @@ def test_one_sided_stops_never_hang():
 
 
 def stops_somewhere(rank, number):
-    """A process stops in any batch of any epoch."""
+    """One process stops at a batch that depends on `number`."""
 
     class Stops(keras.callbacks.Callback):
         seen = 0

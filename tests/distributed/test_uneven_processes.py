@@ -1,4 +1,4 @@
-"""What only one of the processes does, has or meets."""
+"""Events and callbacks that only one of the processes has."""
 
 import os
 import time
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(BACKEND == "tensorflow", reason="one process on 
 
 
 def rows(rank, folder):
-    """In a stock list, nothing of which decides."""
+    """In a stock list, none of whose callbacks decides."""
     own = callbacks.CSVLogger(f"{folder}/log.csv", update_freq="batch", loss="batch")
     return fit(rank, [own], enabled=False, epochs=2)["history"]
 
@@ -80,7 +80,7 @@ def test_a_backup_that_fails_leaves_nobody_waiting(tmp_path):
     with started(cannot_back_up, str(tmp_path)) as ranks:
         first = ranks[0].hear()
         assert first == "OSError: the disk is full"
-        # The other one may be in a step by now, which is the engine's: a process's end ends it.
+        # The other process may be in a training step, which ends when this process ends.
         ranks[0].kill()
         if BACKEND == "torch":
             assert isinstance(ranks[1].hear(), Failed)
@@ -131,7 +131,7 @@ def test_a_training_after_one_that_could_not_begin():
 
 
 class Poison(keras.callbacks.Callback):
-    """The validation of one process comes to nothing."""
+    """The validation loss of one process is NaN."""
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 2 and distributed.rank() == 1:

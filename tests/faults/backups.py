@@ -1,4 +1,4 @@
-"""A training of which everything says what its epoch is, and what a backup of it brings back."""
+"""A training in which every part records its epoch, and what its backups restore."""
 
 import contextlib
 
@@ -14,7 +14,7 @@ class EnoughError(Exception):
 
 
 class Says(keras.callbacks.Callback):
-    """Makes everything say which epoch it is: at its end the model, the logs, and a state."""
+    """Writes the epoch into the model, the logs and a state when it ends."""
 
     number = 0
 
@@ -46,8 +46,8 @@ class Training:
 
     Args:
         model: One of `numbered`.
-        folder: Where the backup is. Training goes on with it, if there is one.
-        options: Of the callback.
+        folder: The folder of the backup. Training resumes from it, if there is one.
+        options: Arguments of the callback.
     """
 
     def __init__(self, model, folder, **options):
@@ -57,13 +57,13 @@ class Training:
         self.stopping = EarlyStopping("loss", patience=9, restore_best_weights=True)
 
     def run(self, begins, epochs=10**6):
-        """Trains until there is enough, and calls `begins` with every epoch."""
+        """Trains up to the wanted epoch, and calls `begins` with every epoch."""
         callbacks = [self.backup, self.says, self.stopping, Begins(begins)]
         with fitwatch.enabled(), contextlib.suppress(EnoughError):
             self.model.fit(**numbered.data(), epochs=epochs, callbacks=callbacks)
 
     def number(self):
-        """The epoch that the model and all states say it is: they have to agree."""
+        """The epoch in the model and in all states, which must agree."""
         best = {int(number) for array in self.stopping.best_weights for number in array.ravel()}
         numbers = {numbered.number_in(self.model), self.says.number, int(-self.stopping.best)}
         assert len(best | numbers) == 1, (best, numbers)
@@ -71,7 +71,7 @@ class Training:
 
 
 def taken_up(model, folder):
-    """The epoch with which a training goes on."""
+    """The epoch at which training resumes."""
     numbered.fill(model, -1)
     training = Training(model, folder)
     found = []

@@ -1,4 +1,4 @@
-"""A small disk of its own, to be filled up or made read-only."""
+"""A small disk that tests fill up or make read-only."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def mounted(folder):
     try:
         yield folder
     finally:
-        # At once, even if somebody has a file open.
+        # At once, even if a file is still open.
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
@@ -35,7 +35,7 @@ def make_read_only(folder):
 
 
 def occupy(folder, free):
-    """Leaves no more than so many bytes free."""
+    """Fills the disk until at most this many bytes are free."""
     disk = os.statvfs(folder)
     with open(os.path.join(folder, BALLAST), "wb") as file:
         os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - free)

@@ -1,4 +1,4 @@
-"""A model whose variables all hold the same number: half of one and half of another are seen."""
+"""A model whose variables all hold the same number, so that a mix of two saves is detected."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Backups of processes that are killed while they train: each is whole, and of one moment."""
+"""Backups of processes that are killed while they train: each is complete and consistent."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def test_a_backup_is_whole_and_of_one_moment(tmp_path, model, double):
     for kill in range(KILLS):
         (first, found), *safe = killed(trains, str(folder), double, kill=kill)
         assert first == number
-        # What the process before has left over is gone.
+        # Temporary files of the previous process are removed.
         assert not [name for name in found if name.startswith(".fitwatch-")]
         # Keras's notes are for Keras; they may be those of the backup before.
         notes = json.loads((folder / "training_metadata.json").read_text())
@@ -63,7 +63,7 @@ def number_before(folder, copy, model):
 
 @pytest.mark.parametrize("deleted", range(4))
 def test_a_process_that_dies_while_it_deletes_its_backup(tmp_path, model, monkeypatch, deleted):
-    """What is left of it says that nothing is left to be trained."""
+    """The backup that is left says that the training is complete."""
     folder = tmp_path / "backup"
     left = deleted
 

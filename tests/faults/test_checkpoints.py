@@ -38,7 +38,7 @@ def saves(say, folder, name, options, first, inside):
         checkpoint.on_epoch_begin(number)
         checkpoint.on_epoch_end(number, {"loss": 1.0 if number % 2 else -number})
 
-    # What was begun in the background is known to be safe when the next save begins.
+    # A background save is known to be on disk when the next save begins.
     late = 2 if checkpoint.save_on_background else 0
     run(say, folder, model, checkpoint, save, first, late, inside)
 
@@ -114,7 +114,7 @@ def test_the_best_is_whole_and_never_lost(folder, kind):
     number = 2
     for kill in range(KILLS):
         (found, _), *safe = killed(saves, str(folder), name, options, number, kill=kill)
-        # Of what is left over only what the living process writes.
+        # The only temporary files are those of the running process.
         assert len([one for one in found if is_temporary(one)]) == 1
         last = max(safe)
         number = numbered.number_in_file(folder / name)

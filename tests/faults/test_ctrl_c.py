@@ -61,7 +61,7 @@ def train(model, callbacks):
 
 
 def trains(say, folder):
-    """Trains until somebody presses Ctrl-C; says when it begins, and when an epoch has ended."""
+    """Trains until Ctrl-C; reports when training begins and when an epoch has ended."""
     fitwatch.enable()
     model = make_model()
     says = LambdaCallback(
@@ -109,7 +109,7 @@ def test_one_press_ends_it_and_every_file_is_complete(tmp_path, model):
 
 
 def check_files(folder, batches, losses):
-    """The files know of every batch that was trained."""
+    """The files have every batch that was trained."""
     rows = [row for row in read(folder / "log.csv")[1:] if row[1] != "NA"]
     assert [(int(row[0]), int(row[1])) for row in rows] == [divmod(n, 3) for n in range(batches)]
     points = runs(folder / "logs").get("train", {}).get("batch_loss", (0, 0, []))[2]
@@ -121,7 +121,7 @@ def check_files(folder, batches, losses):
 
 
 def taken_up(model, folder):
-    """How many batches were trained where a training goes on."""
+    """The number of trained batches at which training resumes."""
     found = []
 
     def begins(epoch, logs):

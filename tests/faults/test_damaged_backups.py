@@ -1,4 +1,4 @@
-"""Backups that a disk has damaged: another one is taken, or the training does not begin."""
+"""Damaged backups: the previous one is used, or training does not begin."""
 
 import random
 
@@ -11,7 +11,7 @@ LATEST = "latest.weights.h5"
 
 
 def flip(data):
-    """One bit is another one."""
+    """One bit is flipped."""
     at = random.randrange(len(data))
     return data[:at] + bytes([data[at] ^ 1 << random.randrange(8)]) + data[at + 1 :]
 
@@ -21,7 +21,7 @@ def cut(data):
 
 
 def blank(data):
-    """A piece of it has nothing but zeros."""
+    """A block of it is all zeros."""
     start, stop = sorted(random.sample(range(len(data) + 1), 2))
     return data[:start] + bytes(stop - start) + data[stop:]
 
@@ -31,7 +31,7 @@ def empty(data):
 
 
 def replaced(data):
-    """It is something else."""
+    """It has other content."""
     return random.randbytes(len(data))
 
 

@@ -1,4 +1,4 @@
-"""Processes that are killed while they write events, and readers who look on.
+"""Processes that are killed while they write events, and readers of the live files.
 
 `FITWATCH_KILLS` is how often each is done: a few times in CI, more in `make faults`.
 """
@@ -35,7 +35,7 @@ while True:
 def whole_events(path):
     """The events of a file, by the framing alone, and how many bytes of the file they are not.
 
-    EventAccumulator would pass over what is broken at the end of a file.
+    EventAccumulator would skip broken records at the end of a file.
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
@@ -77,7 +77,7 @@ def test_a_killed_process_loses_a_tenth_of_a_second(tmp_path):
 
 
 def test_a_reader_of_a_live_file_sees_every_record(tmp_path):
-    """However fast it grows: no record comes late, twice or broken."""
+    """No record is late, duplicated or broken, however fast the file grows."""
     writer = fitwatch.EventFileWriter(tmp_path)
     follower = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
     step, seen = 0, [0]

@@ -1,4 +1,4 @@
-"""A CSV file on a disk that is full for a while: training goes on."""
+"""A CSV file on a disk that is full for a while: training continues."""
 
 import csv
 import warnings

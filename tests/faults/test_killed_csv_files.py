@@ -1,4 +1,4 @@
-"""CSV files of processes that are killed while they write: every line is whole but the last."""
+"""CSV files of processes that are killed while they write: only the last line may be partial."""
 
 import csv
 import itertools
@@ -66,7 +66,7 @@ def whole_rows(path):
 
 
 def begin_again(path):
-    """What a logger does that goes on with a file; gives the warnings."""
+    """Appends to a file with a logger; returns the warnings."""
     logger = CSVLogger(path, append=True)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")

@@ -1,4 +1,4 @@
-"""A real run that is killed in the middle of an epoch, and taken up by a new process."""
+"""A real run that is killed in the middle of an epoch and resumed by a new process."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 # All of them in `make faults`.
 ORDERS = ["arrays", "resumable"] if "FITWATCH_KILLS" in os.environ else ["arrays"]
 
-# Trains on digits with everything on, and tells what came of it. `arrays` are shuffled by Keras.
+# Trains on digits with everything on, and prints the results. Keras shuffles `arrays`.
 TRAINS = """
 import hashlib, json, os, sys
 import keras, numpy as np

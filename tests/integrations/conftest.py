@@ -1,4 +1,4 @@
-"""What the tests of third-party tools share: `make test-integrations`."""
+"""Fixtures of the tests of third-party tools: `make test-integrations`."""
 
 import inspect
 from importlib import metadata

@@ -18,7 +18,7 @@ from pathlib import Path
 
 # When fitwatch.enable() is called: not at all, before anything is imported, or late.
 STOCK, FIRST, LATE = "stock", "first", "late"
-# No tool may reach the network: what tries to gets an error at once.
+# No tool may reach the network: an attempt raises an error at once.
 OFFLINE = {
     **dict.fromkeys(
         ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"
@@ -32,7 +32,7 @@ _models, _histories = [], []
 
 
 class Failed(str):
-    """What a run said that ended with an error."""
+    """The output of a run that ended with an error."""
 
     def __str__(self):
         """The error alone: the last line that names one, or else the last line."""

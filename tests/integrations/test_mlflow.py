@@ -66,8 +66,8 @@ def keras_autolog(enable):
 def tensorflow_autolog(enable):
     """It adds a subclass of Keras's TensorBoard and a checkpoint.
 
-    It logs the arguments of what is an instance of `tf.keras.callbacks.EarlyStopping`: after
-    enable(), one that was made before is none.
+    It logs the arguments of instances of `tf.keras.callbacks.EarlyStopping`. A callback made before
+    enable() is not an instance of the class that has this name after it.
     """
     import mlflow
 

@@ -13,7 +13,7 @@ TIMED = {"_runtime", "_timestamp", "_wandb"}
 def start(**options):
     import wandb
 
-    # No statistics of the machine, no console: those are of no callback.
+    # No machine statistics and no console output: these do not come from callbacks.
     settings = wandb.Settings(x_disable_stats=True, console="off", silent=True)
     return wandb.init(project="test", mode="offline", dir=".", settings=settings, **options)
 

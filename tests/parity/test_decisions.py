@@ -1,8 +1,8 @@
 """The same series through Keras's callback and ours: the same decision at every epoch.
 
-The series are near ties, steps around `min_delta`, infinities and NaNs. Left out is only what
-fitwatch decides otherwise on purpose: a NaN, or the infinity on the wrong side, where there is no
-best yet. `tests/test_*.py` pin that.
+The series have near ties, steps around `min_delta`, infinities and NaNs. The only cases left out
+are intended differences: a NaN or the worst infinity before there is a best value, which
+`tests/test_*.py` cover.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Runs that are interrupted and taken up again, beside the same runs without: the same decisions.
+"""Runs that are interrupted and resumed make the same decisions as uninterrupted ones.
 
 The loop is one of our own, so that the values that callbacks see are random series; the model, the
 callbacks, the backups and their files are real. An interruption is an exception in a hook of a
@@ -36,7 +36,7 @@ class Interrupts(keras.callbacks.Callback):
 
 
 class Own(keras.callbacks.Callback):
-    """Somebody's own callback, with a state; it resets itself when training begins."""
+    """A user's callback with a state; it resets itself when training begins."""
 
     def on_train_begin(self, logs=None):
         self.seen = []

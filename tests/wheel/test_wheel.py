@@ -54,7 +54,7 @@ def test_what_is_installed_is_what_is_imported():
 
 
 def test_the_import_takes_no_time_beside_that_of_keras():
-    """About a hundredth of it, on the day."""
+    """It was about a hundredth when this was written."""
     assert min(ours / theirs for theirs, ours in (imported()[2] for _ in range(3))) < 0.05
 
 
