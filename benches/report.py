@@ -23,12 +23,12 @@ TITLES = {
     "fit": "A batch of `fit()`",
     "list": "The hooks of a batch, in a list, without training",
     "hook": "A hook, called directly",
-    "losses": "The loss of every batch, in `fit()`",
-    "files": "Event files: a scalar, until it is in the file",
+    "losses": "The per-batch loss, in `fit()`",
+    "files": "Event files: the time per scalar, until it is in the file",
     "saves": "How long training stands still for a save of 100 MB",
-    "plot": "A picture of ten million losses",
+    "plot": "A plot of ten million losses",
     "import": "Import, after Keras",
-    "growth": "How it grows: the hooks of a batch",
+    "growth": "How the cost grows: the hooks of a batch",
     "processes": "Two processes: the hooks of a batch on rank 0, and an agreement",
 }
 UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
@@ -114,9 +114,10 @@ def table(name, runs):
                 order.setdefault((row["what"], row.get("beside", "")), {})[run["backend"]] = row
     if not order:
         return ""
-    head = ["", "beside"]
+    head = ["", "reference"]
     for run in runs:
-        head += [NAMES[run["backend"]], "the other", "ratio (quartiles)"]
+        name = NAMES[run["backend"]]
+        head += [name, f"{name}: reference", "ratio (quartiles)"]
     lines = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
     for (what, beside), by_backend in order.items():
         figures = [cells(by_backend.get(run["backend"])) for run in runs]
@@ -170,9 +171,10 @@ def main():
     by_backend = {run["backend"]: run for run in [*before, *left]}
     runs = [run for _, run in sorted(by_backend.items())]
     page = (
-        "# What `make bench` found\n\n"
-        "Medians of interleaved rounds; a ratio is the median of the rounds' own ratios, and below "
-        "1 where fitwatch takes less. What is measured is said in the benchmark that does it.\n\n"
+        "# Results of `make bench`\n\n"
+        "The figures are medians of interleaved rounds. A ratio is the median of the ratios of the "
+        "rounds; below 1, fitwatch takes less than the reference. The docstring of each benchmark "
+        "says what it measures.\n\n"
         f"{about(runs)}\n\n{markdown(runs)}\n"
     )
     (ROOT / "benches" / "RESULTS.md").write_text(page)

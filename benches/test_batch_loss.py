@@ -30,7 +30,7 @@ def plateau():
 
 KINDS = {
     "without": list,
-    "(the noise: without, twice)": list,
+    "(noise: without callbacks, twice)": list,
     'LossHistory(loss="running")': lambda: [callbacks.LossHistory(loss="running")],
     "LossHistory()": lambda: [callbacks.LossHistory()],
     "LossHistory(), EarlyStopping and ReduceLROnPlateau in batches": lambda: [
@@ -64,10 +64,10 @@ def test_own_losses(steps):
     ratios = {
         kind: note(
             "losses",
-            kind if steps == 1 else f"{kind}, {steps} steps at once",
+            kind if steps == 1 else f"{kind}, steps_per_execution={steps}",
             [each / batches for each in seconds],
             floor,
-            beside="the same fit without",
+            beside="the same fit without callbacks",
         )
         for kind, seconds in times.items()
     }

@@ -103,5 +103,5 @@ def test_reading_a_scalar(benchmark):
             read(scalar)
         return time.perf_counter() - started
 
-    note("list", "(the backend's own: a scalar is read)", [measure() / BLOCK for _ in range(15)])
+    note("list", "(the backend itself: reading one scalar)", [measure() / BLOCK for _ in range(15)])
     benchmark.pedantic(measure, rounds=15)

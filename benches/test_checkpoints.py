@@ -80,8 +80,8 @@ def test_training_stands_still(tmp_path, ending):
     background, foreground = zip(*stalls[1:], strict=True)
     what = f"`.{ending}`, in the background"
     ratio = note("saves", what, background, foreground, beside="fitwatch, in the foreground")
-    note("saves", f"{what}: the file is there", written)
-    note("saves", f"{what}: of the interpreter's time meanwhile", lost, unit="%")
+    note("saves", f"{what}: until the file is written", written)
+    note("saves", f"{what}: share of the interpreter's time meanwhile", lost, unit="%")
     for saver in made.values():
         saver.on_train_end()
     for one, two in zip(*(weights(saver.filepath) for saver in made.values()), strict=True):

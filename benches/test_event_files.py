@@ -171,5 +171,5 @@ def test_memory_of_a_long_series(tmp_path):
     )
     early, late, size = map(float, process.stdout.split())
     what = f"memory of a process that writes {SCALARS:,} scalars ({size / 1e9:.1f} GB)"
-    note("files", what, [late], [early], "after 2,000,000", "MiB")
+    note("files", what, [late], [early], "after 2,000,000 scalars", "MiB")
     assert late < early + 16  # both buffers, when they were full for once

@@ -67,7 +67,7 @@ def floor(made, **options):
 
 KINDS = {
     "a list that does nothing": (floor, None, False),
-    "(the noise: a list that does nothing, twice)": (floor, None, False),
+    "(noise: a list that does nothing, twice)": (floor, None, False),
     "fitwatch, nothing on": (fitwatch_list, None, False),
     "fitwatch, everything on": (fitwatch_list, callbacks, True),
     "stock Keras, nothing on": (stock, None, False),
@@ -78,7 +78,7 @@ COMPARED = [
     ("fitwatch, everything on", "stock Keras, nothing on"),
     ("fitwatch, everything on", "a list that does nothing"),
     ("fitwatch, nothing on", "stock Keras, nothing on"),
-    ("(the noise: a list that does nothing, twice)", "a list that does nothing"),
+    ("(noise: a list that does nothing, twice)", "a list that does nothing"),
 ]
 
 

@@ -71,8 +71,6 @@ def test_plot(tmp_path):
     ours, plain = (list(zip(*measured[kind], strict=True)) for kind in DRAW)
     beside = "plain matplotlib"
     time = note("plot", "time", ours[0], plain[0], beside)
-    memory = note(
-        "plot", "memory at its peak, besides what there was", ours[1], plain[1], beside, "MiB"
-    )
+    memory = note("plot", "peak memory, above the memory before", ours[1], plain[1], beside, "MiB")
     assert time < 0.5
     assert memory < 0.5

@@ -80,10 +80,13 @@ def test_two_processes(tmp_path):
 
     def beside(kind, what):
         table = "a batch" if what == 0 else "the end of an epoch"
-        names = {"seldom": "two processes", "together": "two that agree every 100 batches"}
+        names = {
+            "seldom": "two processes",
+            "together": "two processes that agree every 100 batches",
+        }
         pairs = ([one[each][what] for one in rounds] for each in (kind, "alone"))
         return note(
-            "processes", f"{names[kind]}, {table}", *pairs, beside="a list that agrees with nobody"
+            "processes", f"{names[kind]}, {table}", *pairs, beside="the same list in one process"
         )
 
     beside("together", 0)
