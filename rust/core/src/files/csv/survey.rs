@@ -85,6 +85,9 @@ pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Su
             found.columns = header(without_end(line), separator, first)
                 .map_err(|problem| records.error(problem))?;
         }
+        if ended && records.fields() > found.columns.len() && !without_end(line).is_empty() {
+            return Err(records.error(Problem::TooManyFields(records.line)));
+        }
         if !ended || !line.ends_with(b"\n") {
             let text = shown(line);
             if offset == 0 && !ended && !begins_like(&text, separator, first) {
@@ -96,9 +99,6 @@ pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Su
             found.rows += u64::from(ended && offset > 0);
             found.torn = Some((Repair { text, kept: ended }, offset));
             break;
-        }
-        if records.fields() > found.columns.len() && !without_end(line).is_empty() {
-            return Err(records.error(Problem::TooManyFields(records.line)));
         }
         found.rows += u64::from(offset > 0);
         offset += line.len() as u64;

@@ -145,6 +145,10 @@ fn what_is_no_file_of_ours_is_left_alone() {
             "line 4 has more fields than the header",
         ),
         (
+            "epoch,loss\r\n1,2,3\r", // with half of its end
+            "line 2 has more fields than the header",
+        ),
+        (
             &format!("epoch,loss\r\n0,\"\r\n{rows}"),
             "a quotation mark has no partner",
         ),
