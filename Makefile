@@ -58,6 +58,8 @@ lint: $(VENV)/dev.stamp ## check formatting, lints and types, in Rust and in Pyt
 test-rust: | tools ## test the core, and run its fuzz targets for a few seconds
 	cargo test --quiet --locked --package fitwatch-core
 
+# Temporary files in memory, where fsync is free: about 30 times as many runs.
+fuzz: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)
 fuzz: ## run the fuzz targets with libFuzzer, FUZZ_SECONDS each
 	@cargo +nightly fuzz --version >/dev/null || { echo "fitwatch: cargo-fuzz on nightly Rust is missing." \
 	  "Get it with: rustup toolchain install nightly && cargo install cargo-fuzz" >&2; exit 1; }
