@@ -120,7 +120,7 @@ def test_an_exception_of_a_callback_is_its_own():
         callback_list.on_train_batch_end(0, {"loss": 1.0})
     assert caught.value is error
     assert caught.traceback[-1].name == "fail"
-    assert len(history._record.series) == 1  # without its being asked
+    assert len(history._fitwatch.record.series) == 1  # without its being asked
 
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_epoch_end", "on_train_end"])

@@ -43,6 +43,9 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
     _fitwatch_type = Bar
     _fitwatch: Bar
 
+    def __init__(self) -> None:  # or else `inspect` would show the arguments of `__new__`
+        super().__init__()
+
     def set_params(self, params: Any) -> None:
         """Takes the verbosity, which is 0 where another process prints."""
         super().set_params(params)
