@@ -47,7 +47,7 @@ def watch(saver):
     began = time.perf_counter()
     busy = loop(lambda: not saver._fitwatch.saver.background.is_busy)
     took = time.perf_counter() - began
-    saver._fitwatch.saver.background.settle()
+    saver._fitwatch.saver.background.finish()
     until = time.perf_counter() + 0.2
     return busy / loop(lambda: time.perf_counter() > until), took
 

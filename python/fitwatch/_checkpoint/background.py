@@ -34,14 +34,14 @@ class BackgroundSaver:
         Args:
             model: A built model.
             path: Where to: a `.weights.h5` or a `.keras` file.
-            done: Called by `settle`, with the error if the file was not saved.
+            done: Called by `finish`, with the error if the file was not saved.
             more: Puts something else into the file.
             second: Where a copy of the file goes, once it is safe; None for none.
 
         Raises:
             Exception: What the save before has failed with; this one has not begun then.
         """
-        self.settle()
+        self.finish()
         from fitwatch._keras import saving  # takes a while, and is needed here only
 
         weights_only = path.endswith(".weights.h5")
@@ -50,7 +50,7 @@ class BackgroundSaver:
         self._save = _Save(self._snapshot, path, done, more, second)
         self._save.start()
 
-    def settle(self, *, wait: bool = True) -> None:
+    def finish(self, *, wait: bool = True) -> None:
         """Ends the save that is going on: waits for it, or does nothing if that is not wanted.
 
         Raises:

@@ -42,7 +42,7 @@ class Saver(Part):
 
     def begin(self) -> None:
         """The first thing when training begins; raises what the last save has failed with."""
-        self.background.settle()
+        self.background.finish()
         if self.kept is not None:
             self.kept.forget_missing()
 
@@ -70,11 +70,11 @@ class Saver(Part):
 
     def train_end(self, callback: Any) -> None:
         """Waits until the last file is safe."""
-        self.background.settle()
+        self.background.finish()
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
         """The same after an exception."""
-        self.background.settle()
+        self.background.finish()
 
     def save(
         self, callback: Any, filepath: str, value: float | None, best: Best | None, done: Done
@@ -93,7 +93,7 @@ class Saver(Part):
                 _write(callback, filepath, None)
                 done(None)
                 return
-            self.background.settle()
+            self.background.finish()
             kept = self.kept
 
             def ended(error: BaseException | None) -> None:
@@ -112,7 +112,7 @@ class Saver(Part):
     def save_last(self, callback: Any, done: Done) -> None:
         """Saves the model under the name of the last one alone."""
         with _saving_here(callback):
-            self.background.settle()
+            self.background.finish()
             self._save_file(callback, last_path(callback.filepath), None, lambda: None, done)
 
     def _save_file(

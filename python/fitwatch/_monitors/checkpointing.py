@@ -32,7 +32,7 @@ class CheckpointState(RunState):
 
     def mark(self, callback: Any) -> None:
         """Called before a backup: the best file has to be there then."""
-        callback._fitwatch.saver.background.settle()
+        callback._fitwatch.saver.background.finish()
 
 
 class Checkpointing(MonitorAttachment):
@@ -90,7 +90,7 @@ class Checkpointing(MonitorAttachment):
 
     def end_epoch(self, callback: Any, epoch: int, logs: Any) -> None:
         """Saves at the end of an epoch, if that is due."""
-        self.saver.background.settle(wait=False)
+        self.saver.background.finish(wait=False)
         decisions = self.decisions
         judged = decisions.judged(callback)
         if callback.monitor_op is None and (decisions.interval is None or judged):
@@ -112,7 +112,7 @@ class Checkpointing(MonitorAttachment):
 
     def save(self, callback: Any, epoch: int, batch: int | None, logs: dict[str, Any]) -> None:
         """Saves the model, if these logs are good enough."""
-        self.saver.background.settle(wait=False)
+        self.saver.background.finish(wait=False)
         decisions = self.decisions
         to_come = decisions.fields_to_come(callback, batch, logs)
         if self.is_silent:
