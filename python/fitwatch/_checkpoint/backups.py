@@ -25,7 +25,7 @@ from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import begin_fit, end_fit
 from fitwatch._distributed.voter import Voter
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.hooks_around import is_surrounded, surround
+from fitwatch._engine.hooks_around import has_wrapped_hooks, wrap_hooks
 from fitwatch._keras import stock, trainer
 
 
@@ -71,7 +71,7 @@ class Backups(Attachment, Voter):
 
     # Around the list: before the first callback, and after the last one.
 
-    def surround_list(self, callback: Any) -> None:
+    def wrap_list_hooks(self, callback: Any) -> None:
         """Has something done before and after the hooks of the callback's list."""
         callback_list = self._own_list(callback)
         if callback_list is None:
@@ -95,7 +95,7 @@ class Backups(Attachment, Voter):
             self._after_batch(callback)
 
         counts = {"on_train_batch_end": after_batch} if _counts_batches(callback) else {}
-        surround(
+        wrap_hooks(
             callback_list,
             callback,
             before={
@@ -107,10 +107,10 @@ class Backups(Attachment, Voter):
             failed=partial(self.resume.failed, callback),
         )
 
-    def is_around_list(self, callback: Any) -> bool:
+    def wraps_list_hooks(self, callback: Any) -> bool:
         """Whether it does so."""
         callback_list = self._own_list(callback)
-        return callback_list is not None and is_surrounded(callback_list, callback)
+        return callback_list is not None and has_wrapped_hooks(callback_list, callback)
 
     def _own_list(self, callback: Any) -> Any:
         """The list that the callback is in; another callback may have it for itself."""
@@ -120,7 +120,7 @@ class Backups(Attachment, Voter):
 
     def _waits(self, callback: Any) -> bool:
         """Whether others have to see the batch or the epoch before there is a backup of it."""
-        if not self.is_around_list(callback):
+        if not self.wraps_list_hooks(callback):
             return False
         siblings = self.siblings()
         behind = siblings[next(n for n, c in enumerate(siblings) if c is callback) + 1 :]

@@ -15,7 +15,7 @@ from fitwatch._distributed.voter import Voter
 from fitwatch._distributed.world import World
 from fitwatch._distributed.world import world as find_world
 from fitwatch._enable import settings
-from fitwatch._engine.hooks_around import surround
+from fitwatch._engine.hooks_around import wrap_hooks
 from fitwatch._engine.naming import named
 from fitwatch._engine.plan import Form, recorder_of
 from fitwatch._engine.step_user import StepUser, uses_steps
@@ -60,7 +60,7 @@ class Agreement:
         self._values = AgreedValues(self)
         # Its own use of the losses of batches, where another process has one.
         self._steps = _Steps()
-        surround(
+        wrap_hooks(
             callback_list,
             self,
             before={
@@ -188,7 +188,7 @@ class Agreement:
                 self._steps.begin(self._callback_list)
         if self.save_freq and recorder_of(self._callback_list) is None:  # no list that plans it
             after = {"on_train_batch_end": self._after_batch}
-            surround(self._callback_list, self._inside, after=after, failed=self.leave)
+            wrap_hooks(self._callback_list, self._inside, after=after, failed=self.leave)
         self._exit()
 
     def _after_epoch_begin(self, epoch: int, logs: Any = None) -> None:

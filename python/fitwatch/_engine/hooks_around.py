@@ -6,7 +6,7 @@ from typing import Any
 Action = Callable[..., Any]
 
 
-class Around:
+class WrappedHook:
     """A hook of a callback list, and what is to be done before and after it."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Around:
             raise
 
 
-def surround(
+def wrap_hooks(
     callback_list: Any,
     owner: Any,
     *,
@@ -51,7 +51,7 @@ def surround(
 
     Args:
         callback_list: The list.
-        owner: The object that the actions belong to, which surrounds a hook once.
+        owner: The object that the actions belong to, which wraps a hook once.
         before: What to do before a hook, by its name, with the same arguments.
         after: The same for what comes after it.
         failed: Called with an exception that comes out of a hook, or of what is done around it.
@@ -59,25 +59,25 @@ def surround(
     first, then = before or {}, after or {}
     for name in {**first, **then}:
         hook = getattr(callback_list, name)
-        if not _is_around(hook, owner):
-            around = Around(hook, owner, first.get(name), then.get(name), failed)
-            setattr(callback_list, name, around)
+        if not _is_wrapped_by(hook, owner):
+            wrapped = WrappedHook(hook, owner, first.get(name), then.get(name), failed)
+            setattr(callback_list, name, wrapped)
 
 
-def is_surrounded(callback_list: Any, owner: Any) -> bool:
+def has_wrapped_hooks(callback_list: Any, owner: Any) -> bool:
     """Whether an object has actions around a list."""
-    return _is_around(getattr(callback_list, "on_epoch_end", None), owner)
+    return _is_wrapped_by(getattr(callback_list, "on_epoch_end", None), owner)
 
 
-def without_surroundings(hook: Any) -> Any:
+def unwrapped(hook: Any) -> Any:
     """A hook without what was put around it."""
-    while isinstance(hook, Around):
+    while isinstance(hook, WrappedHook):
         hook = hook.hook
     return hook
 
 
-def _is_around(hook: Any, owner: Any) -> bool:
-    while isinstance(hook, Around):
+def _is_wrapped_by(hook: Any, owner: Any) -> bool:
+    while isinstance(hook, WrappedHook):
         if hook.owner is owner:
             return True
         hook = hook.hook

@@ -121,7 +121,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
     def set_model(self, model: Any) -> None:
         """Takes the model."""
         super().set_model(model)
-        self._fitwatch.surround_list(self)
+        self._fitwatch.wrap_list_hooks(self)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Takes up the training that was interrupted, if there is one."""
@@ -129,7 +129,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes the epoch."""
-        if not self._fitwatch.is_around_list(self):
+        if not self._fitwatch.wraps_list_hooks(self):
             self._fitwatch.resume.before_epoch(self, epoch)
         super().on_epoch_begin(epoch, logs)
 

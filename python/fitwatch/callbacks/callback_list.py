@@ -14,7 +14,7 @@ from fitwatch._distributed.coordinator import agreement_of, join
 from fitwatch._enable import fit_scope, settings
 from fitwatch._engine import plan, readers, slow_hooks
 from fitwatch._engine.attachment import Attachment, attachment_of
-from fitwatch._engine.hooks_around import without_surroundings
+from fitwatch._engine.hooks_around import unwrapped
 from fitwatch._engine.list_items import require_callback
 from fitwatch._engine.logs import Logs, flatten
 from fitwatch._keras import stock, trainer, trees
@@ -286,7 +286,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def __getstate__(self) -> Any:
         # Neither the recorder nor its hooks, nor what is around them: a copy shares nothing.
-        bare = {name: without_surroundings(value) for name, value in self.__dict__.items()}
+        bare = {name: unwrapped(value) for name, value in self.__dict__.items()}
         state = {
             name: value
             for name, value in bare.items()
