@@ -11,7 +11,7 @@ from fitwatch import _core, _files
 from fitwatch._checkpoint import per_rank
 from fitwatch._checkpoint.backup_dir import BackupFolder
 from fitwatch._checkpoint.backup_file import Backup
-from fitwatch._checkpoint.callback_states import Companions, has_state
+from fitwatch._checkpoint.callback_states import CallbackStates, has_state
 from fitwatch._checkpoint.nan_guard import NanGuard
 from fitwatch._checkpoint.resume import Resume
 from fitwatch._checkpoint.trained_weights import (
@@ -232,7 +232,7 @@ class Backups(Attachment, Voter):
         """What belongs to a backup besides the weights."""
         arrays: list[Any] = []
         model = callback.model  # on JAX, this brings everything up to date
-        states = Companions(self.siblings(), history=callback.exact).take(arrays)
+        states = CallbackStates(self.siblings(), history=callback.exact).take(arrays)
         order = self.resume.order
         state = {
             "id": os.urandom(8).hex(),

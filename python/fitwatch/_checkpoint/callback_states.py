@@ -10,7 +10,7 @@ from fitwatch._keras import stock, stock_state
 from fitwatch._warn import warn
 
 
-class Companions:
+class CallbackStates:
     """The callbacks whose states belong to a backup.
 
     All of fitwatch's, every other one that has `state_dict()` and `load_state_dict()`, and those of

@@ -6,7 +6,7 @@ from fitwatch import _files
 from fitwatch._checkpoint import per_rank
 from fitwatch._checkpoint.backup_dir import Found
 from fitwatch._checkpoint.backup_file import Backup
-from fitwatch._checkpoint.callback_states import Companions
+from fitwatch._checkpoint.callback_states import CallbackStates
 from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.resumed_stop import NO_MORE, is_over
 from fitwatch._checkpoint.sharded import refuse_scattered
@@ -81,7 +81,7 @@ class Resume:
             self.found = None
         elif found.backup is not None:
             states = found.backup.state["callbacks"]
-            _companions(callback).begin(states, found.backup.arrays)
+            _callback_states(callback).begin(states, found.backup.arrays)
             if found.was_stopped and is_over(own.siblings(), found.has_ended):
                 trainer.set_initial_epoch(callback.model, NO_MORE)
 
@@ -122,7 +122,7 @@ class Resume:
                     f"{backup.state['epoch']}: leave initial_epoch out."
                 )
             states = backup.state["callbacks"]
-            _companions(callback).begin_first_epoch(states, trained)
+            _callback_states(callback).begin_first_epoch(states, trained)
             own = callback._fitwatch
             own.core.batches_since = backup.state["batches_since"]
             if order is not None and exact is not None:
@@ -141,7 +141,7 @@ class Resume:
         if agreement is not None:
             agreement.leave(error)
         if not self._has_begun:
-            _companions(callback).forget()
+            _callback_states(callback).forget()
         self.end(callback)
 
     def end(self, callback: Any) -> None:
@@ -175,5 +175,5 @@ def _exact(callback: Any, backup: Backup | None) -> Any:
     return per_rank.exact(rank_aware.agreement(callback), backup)
 
 
-def _companions(callback: Any) -> Companions:
-    return Companions(callback._fitwatch.siblings(), history=callback.exact)
+def _callback_states(callback: Any) -> CallbackStates:
+    return CallbackStates(callback._fitwatch.siblings(), history=callback.exact)
