@@ -98,7 +98,7 @@ class BestInFile(Part):
             found = read(callback.filepath, str(callback.monitor))
         agreement = rank_aware.agreement(callback)
         if agreement is not None and agreement.shares(callback):
-            told = agreement.chiefs(f"the best value in {callback.filepath}", found)
+            told = agreement.broadcast(f"the best value in {callback.filepath}", found)
             found = None if told is None else Best(*told)
         if callback.monitor_op is None:
             # Where the direction is not known yet, it is at the first decision.

@@ -77,7 +77,7 @@ class SaveDecisions(Part):
         if self.interval is None or agreement is None or not agreement.shares(callback):
             return put_off
         # By the clock of rank 0.
-        return bool(agreement.chiefs(f"a save that is due at the end of epoch {epoch}", put_off))
+        return bool(agreement.broadcast(f"a save that is due at the end of epoch {epoch}", put_off))
 
     def sees_batches(self, callback: Any) -> bool:
         """Whether seconds count, and the last batch of this epoch has to be known all the same."""

@@ -132,7 +132,7 @@ class Agreement:
             raise RuntimeError("fitwatch: on_train_begin must be called first.")
         return self._exchange.gather(topic, message)
 
-    def chiefs(self, topic: str, value: Any) -> Any:
+    def broadcast(self, topic: str, value: Any) -> Any:
         """The value that rank 0 has."""
         return self.gather(topic, value)[0]
 

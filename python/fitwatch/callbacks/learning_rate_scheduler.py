@@ -116,6 +116,6 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
         rate = self._fitwatch.ask(self, epoch, learning_rate.rate_of(optimizer))
         agreement = rank_aware.agreement(self)
         if agreement is not None and agreement.shares(self):
-            rate = agreement.chiefs(f"the learning rate of epoch {epoch}", float(rate))
+            rate = agreement.broadcast(f"the learning rate of epoch {epoch}", float(rate))
         optimizer.learning_rate = rate
         return rate
