@@ -63,11 +63,11 @@ def measure(rank, folder):
         {kind: hooks(lists[kind], epoch) for kind in orders[epoch % 2]}
         for epoch in range(ROUNDS + 1)
     ][1:]
-    agreement = lists["together"]._fitwatch_agreement
+    coordinator = lists["together"]._fitwatch_coordinator
     exchanges = []
     for _ in range(200):
         began = time.perf_counter()
-        agreement.gather("nothing", {"stop": False, "rates": []})
+        coordinator.gather("nothing", {"stop": False, "rates": []})
         exchanges.append(time.perf_counter() - began)
     return rounds, statistics.median(exchanges)
 

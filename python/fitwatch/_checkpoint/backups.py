@@ -186,9 +186,9 @@ class Backups(Attachment, Voter):
         if not self._is_due:
             return
         self._is_due = False
-        agreement = rank_aware.agreement(callback)
-        if agreement is not None:
-            agreement.settle_before_backup(callback._last_batch_seen)
+        coordinator = rank_aware.coordinator_of(callback)
+        if coordinator is not None:
+            coordinator.settle_before_backup(callback._last_batch_seen)
         order = self.resume.order
         last = order is not None and self.trained == order.batches
         if last or trainer.model_of(callback).stop_training:
@@ -209,8 +209,8 @@ class Backups(Attachment, Voter):
 
     def may_save(self, callback: Any) -> bool:
         """Whether this process saves the model, as it is now; called in all of them."""
-        agreement = rank_aware.agreement(callback)
-        self._ranks = per_rank.gather(agreement, self.resume.order, callback._model)
+        coordinator = rank_aware.coordinator_of(callback)
+        self._ranks = per_rank.gather(coordinator, self.resume.order, callback._model)
         return not self.is_silent and not self._is_spoiled(callback, self._logs)
 
     @contextmanager
@@ -222,10 +222,10 @@ class Backups(Attachment, Voter):
 
     def save(self, callback: Any) -> None:
         """Writes a backup."""
-        agreement = rank_aware.agreement(callback)
+        coordinator = rank_aware.coordinator_of(callback)
         backup = self.take(callback)
         backup.state["ranks"] = self._ranks
-        backup.state["processes"] = 1 if agreement is None else agreement.size
+        backup.state["processes"] = 1 if coordinator is None else coordinator.size
         self.folder.save(callback.model, backup, double=callback.double_checkpoint)
 
     def take(self, callback: Any) -> Backup:

@@ -96,9 +96,9 @@ class BestInFile(Part):
         found = None
         if not callback._fitwatch.is_silent and not is_own:
             found = read(callback.filepath, str(callback.monitor))
-        agreement = rank_aware.agreement(callback)
-        if agreement is not None and agreement.shares(callback):
-            told = agreement.broadcast(f"the best value in {callback.filepath}", found)
+        coordinator = rank_aware.coordinator_of(callback)
+        if coordinator is not None and coordinator.shares(callback):
+            told = coordinator.broadcast(f"the best value in {callback.filepath}", found)
             found = None if told is None else Best(*told)
         if callback.monitor_op is None:
             # Where the direction is not known yet, it is at the first decision.

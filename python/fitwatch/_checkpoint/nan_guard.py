@@ -38,7 +38,7 @@ class NanGuard(Part):
         """
         weights = callback.model.trainable_variables if self.is_watched(callback) else ()
         # One process alone computes nothing with the arrays of all.
-        test = _is_finite if rank_aware.agreement(callback) is None else _is_finite_here
+        test = _is_finite if rank_aware.coordinator_of(callback) is None else _is_finite_here
         return self._warned(callback, not all(map(test, weights)))
 
     def _warned(self, callback: Any, spoiled: bool) -> bool:

@@ -12,10 +12,10 @@ from fitwatch._checkpoint.training_state import (
     set_torch_state,
     torch_state,
 )
-from fitwatch._distributed.coordinator import Agreement
+from fitwatch._distributed.coordinator import Coordinator
 
 
-def agree_on_backup(agreement: Agreement, folder: str, found: Found | None) -> None:
+def agree_on_backup(coordinator: Coordinator, folder: str, found: Found | None) -> None:
     """Sees to it that all processes go on from the same backup.
 
     Raises:
@@ -24,7 +24,7 @@ def agree_on_backup(agreement: Agreement, folder: str, found: Found | None) -> N
     mark = None
     if found is not None:
         mark = [found.epoch, None if found.backup is None else found.backup.state["id"]]
-    marks = agreement.gather("the backup to go on from", mark)
+    marks = coordinator.gather("the backup to go on from", mark)
     for rank, other in enumerate(marks):
         if other != marks[0]:
             ours, theirs = (
@@ -36,58 +36,60 @@ def agree_on_backup(agreement: Agreement, folder: str, found: Found | None) -> N
             )
 
 
-def gather(agreement: Agreement | None, order: DataOrder | None, model: Any) -> list[Any] | None:
+def gather(
+    coordinator: Coordinator | None, order: DataOrder | None, model: Any
+) -> list[Any] | None:
     """What each process has for itself: its place in its data, random numbers, metrics.
 
     Returns:
         For JSON, by rank; None where one process trains alone, or all have the same.
     """
-    if agreement is None or (order is None and not agreement.averages):
+    if coordinator is None or (order is None and not coordinator.averages):
         return None
-    own = agreement.averages and order is not None
+    own = coordinator.averages and order is not None
     metrics = model.metrics_variables if own else []
     state = {
         "torch": torch_state(),
         "exact": None if order is None else order.take([]),
         "metrics": as_lists(metrics),
-        "seeds": TrainingState(model).take_seeds() if agreement.averages else [],
+        "seeds": TrainingState(model).take_seeds() if coordinator.averages else [],
     }
-    return agreement.gather("a backup", state)
+    return coordinator.gather("a backup", state)
 
 
-def exact(agreement: Agreement | None, backup: Backup) -> Any:
+def exact(coordinator: Coordinator | None, backup: Backup) -> Any:
     """Where this process was in its data.
 
     Raises:
         ValueError: The backup is one of another number of processes.
     """
-    found, size = backup.state.get("processes", 1), 1 if agreement is None else agreement.size
+    found, size = backup.state.get("processes", 1), 1 if coordinator is None else coordinator.size
     if found != size:
         raise ValueError(
             f"the number of processes that made the backup is {found}, and it is {size} now: the "
             "order of the data cannot be brought back. Leave exact out."
         )
-    own = _own(agreement, backup)
+    own = _own(coordinator, backup)
     return backup.state["exact"] if own is None else own["exact"]
 
 
-def load_random(agreement: Agreement | None, model: Any, backup: Backup | None) -> None:
+def load_random(coordinator: Coordinator | None, model: Any, backup: Backup | None) -> None:
     """Gives this process its own random numbers back."""
-    own = _own(agreement, backup)
+    own = _own(coordinator, backup)
     if own is not None:
         set_torch_state(own["torch"])
         TrainingState(model).load_seeds(own["seeds"])
 
 
-def load_metrics(agreement: Agreement | None, model: Any, backup: Backup) -> None:
+def load_metrics(coordinator: Coordinator | None, model: Any, backup: Backup) -> None:
     """Gives this process its own metrics back, where each has some."""
-    own = _own(agreement, backup)
+    own = _own(coordinator, backup)
     if own is not None and own["metrics"]:
         assign_lists(model.metrics_variables, own["metrics"])
 
 
-def _own(agreement: Agreement | None, backup: Backup | None) -> Any:
+def _own(coordinator: Coordinator | None, backup: Backup | None) -> Any:
     ranks = None if backup is None else backup.state.get("ranks")
-    if ranks is None or agreement is None or len(ranks) != agreement.size:
+    if ranks is None or coordinator is None or len(ranks) != coordinator.size:
         return None
-    return ranks[agreement.rank]
+    return ranks[coordinator.rank]

@@ -40,9 +40,9 @@ class Resume:
 
     def before_training(self, callback: Any) -> None:
         """Finds the backup, and gives the callbacks their states before they begin."""
-        agreement = rank_aware.agreement(callback)
-        if agreement is not None:
-            agreement.begin()  # all have ended what was before
+        coordinator = rank_aware.coordinator_of(callback)
+        if coordinator is not None:
+            coordinator.begin()  # all have ended what was before
         self.end(callback)
         self.has_looked = True
         self._has_begun = False
@@ -71,8 +71,8 @@ class Resume:
         refuse_scattered(callback, callback.model)
         own.new_folder(callback)
         found = self.found = own.folder.find()
-        if agreement := rank_aware.agreement(callback):
-            per_rank.agree_on_backup(agreement, callback.backup_dir, found)
+        if coordinator := rank_aware.coordinator_of(callback):
+            per_rank.agree_on_backup(coordinator, callback.backup_dir, found)
         if found is not None:
             self._check(callback, found)
         self._has_loaded = False
@@ -129,7 +129,9 @@ class Resume:
                 order.go_on(exact, epoch, trained)
                 if trained:
                     TrainingState(callback.model).load_metrics(backup)
-                    per_rank.load_metrics(rank_aware.agreement(callback), callback.model, backup)
+                    per_rank.load_metrics(
+                        rank_aware.coordinator_of(callback), callback.model, backup
+                    )
                     own.core.last_batch = trained - 1
                 return
         if order is not None:
@@ -137,9 +139,9 @@ class Resume:
 
     def failed(self, callback: Any, error: BaseException) -> None:
         """An exception goes through a hook of the list."""
-        agreement = rank_aware.agreement(callback)
-        if agreement is not None:
-            agreement.leave(error)
+        coordinator = rank_aware.coordinator_of(callback)
+        if coordinator is not None:
+            coordinator.leave(error)
         if not self._has_begun:
             _callback_states(callback).forget()
         self.end(callback)
@@ -162,7 +164,7 @@ class Resume:
             return
         TrainingState(callback.model).load(found.path, found.backup)
         forget_swaps(callback._fitwatch.siblings())
-        per_rank.load_random(rank_aware.agreement(callback), callback.model, found.backup)
+        per_rank.load_random(rank_aware.coordinator_of(callback), callback.model, found.backup)
         self._has_loaded = True
         trainer.set_initial_epoch(callback.model, found.epoch)
         self.has_set_epoch = True
@@ -172,7 +174,7 @@ def _exact(callback: Any, backup: Backup | None) -> Any:
     """Where this process was in its data; None if that is not known."""
     if backup is None or not callback.exact:
         return None
-    return per_rank.exact(rank_aware.agreement(callback), backup)
+    return per_rank.exact(rank_aware.coordinator_of(callback), backup)
 
 
 def _callback_states(callback: Any) -> CallbackStates:

@@ -48,11 +48,11 @@ class SaveDecisions(Part):
 
     def agreed_inside(self, callback: Any, logs: Any) -> Any:
         """The logs of a batch, with averages where each process has values of its own."""
-        agreement = rank_aware.agreement(callback)
+        coordinator = rank_aware.coordinator_of(callback)
         # Seconds have not passed in all of them at the same batch: those of rank 0 count.
-        if agreement is None or self.interval is not None:
+        if coordinator is None or self.interval is not None:
             return logs
-        return agreement.agreed_inside(callback, logs or {})
+        return coordinator.agreed_inside(callback, logs or {})
 
     def counts_batches(self, callback: Any) -> bool:
         """Whether a save may be due after a batch."""
@@ -73,11 +73,13 @@ class SaveDecisions(Part):
     def take_put_off(self, callback: Any, epoch: int) -> bool:
         """Whether a save was put off to the end of this epoch."""
         put_off, self.due.is_put_off = self.due.is_put_off, False
-        agreement = rank_aware.agreement(callback)
-        if self.interval is None or agreement is None or not agreement.shares(callback):
+        coordinator = rank_aware.coordinator_of(callback)
+        if self.interval is None or coordinator is None or not coordinator.shares(callback):
             return put_off
         # By the clock of rank 0.
-        return bool(agreement.broadcast(f"a save that is due at the end of epoch {epoch}", put_off))
+        return bool(
+            coordinator.broadcast(f"a save that is due at the end of epoch {epoch}", put_off)
+        )
 
     def sees_batches(self, callback: Any) -> bool:
         """Whether seconds count, and the last batch of this epoch has to be known all the same."""

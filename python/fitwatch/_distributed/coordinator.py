@@ -24,7 +24,7 @@ from fitwatch._keras.learning_rate import optimizers, rate_of
 from fitwatch._keras.optimizer import has_schedule
 
 
-class Agreement:
+class Coordinator:
     """What the processes of a training agree on, at the same points on all of them.
 
     When training begins, on who has which callbacks. Inside an epoch, after so many batches, and
@@ -349,19 +349,19 @@ class _Steps(StepUser):
 
 def join(callback_list: Any, model: Any) -> None:
     """Has the processes of a training agree, if there are several, and this list decides."""
-    if agreement_of(callback_list) is not None:
+    if coordinator_of_list(callback_list) is not None:
         return
     ours = recorder_of(callback_list) is not None
     if ours or any(map(callback_check.joins, callback_list.callbacks)):
         world = find_world(model)
         if world.store is not None:
-            callback_list._fitwatch_agreement = Agreement(callback_list, world)
+            callback_list._fitwatch_coordinator = Coordinator(callback_list, world)
 
 
-def agreement_of(callback_list: Any) -> Agreement | None:
+def coordinator_of_list(callback_list: Any) -> Coordinator | None:
     """That of a callback list; None if one process trains alone."""
-    agreement: Agreement | None = getattr(callback_list, "_fitwatch_agreement", None)
-    return agreement
+    coordinator: Coordinator | None = getattr(callback_list, "_fitwatch_coordinator", None)
+    return coordinator
 
 
 def _voter(callback: Any) -> Voter:

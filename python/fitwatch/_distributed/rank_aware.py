@@ -4,36 +4,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from fitwatch._distributed.coordinator import Agreement, agreement_of
+from fitwatch._distributed.coordinator import Coordinator, coordinator_of_list
 from fitwatch._keras import distribution, trainer
 
 
-def agreement(callback: Any) -> Agreement | None:
+def coordinator_of(callback: Any) -> Coordinator | None:
     """How the processes of this training agree; None if it is one."""
     callback_list = callback._fitwatch.callback_list
-    return None if callback_list is None else agreement_of(callback_list)
+    return None if callback_list is None else coordinator_of_list(callback_list)
 
 
 def agreed(callback: Any, logs: Any) -> Any:
     """The logs of an epoch, with averages where each process has values of its own."""
-    agreeing = agreement(callback)
-    return logs if agreeing is None else agreeing.agreed(callback, logs or {})
+    coordinator = coordinator_of(callback)
+    return logs if coordinator is None else coordinator.agreed(callback, logs or {})
 
 
 def stop_training(callback: Any) -> None:
     """Ends the training; inside an epoch, when all processes have agreed on it."""
-    agreeing = agreement(callback)
-    if agreeing is None:
+    coordinator = coordinator_of(callback)
+    if coordinator is None:
         trainer.model_of(callback).stop_training = True
     else:
-        agreeing.stop()
+        coordinator.stop()
 
 
 @contextmanager
 def saving(callback: Any) -> Iterator[None]:
     """While this process saves the model by itself: the others wait for it, and it for none."""
-    agreeing = agreement(callback)
-    with distribution.undistributed(), nullcontext() if agreeing is None else agreeing.busy():
+    coordinator = coordinator_of(callback)
+    with distribution.undistributed(), nullcontext() if coordinator is None else coordinator.busy():
         yield
 
 

@@ -82,8 +82,8 @@ class BatchUnit(Part):
             prompt and by_batch,
             self.max_time,
         )
-        agreement = rank_aware.agreement(callback)
-        self.watch.holds = agreement is not None and agreement.shares(callback)
+        coordinator = rank_aware.coordinator_of(callback)
+        self.watch.holds = coordinator is not None and coordinator.shares(callback)
 
     def begin_inside(self, trained: int) -> None:
         """Called before an epoch of which so many batches were trained already."""

@@ -217,7 +217,7 @@ class Stopping(BatchMonitor, Stops):
         After another exception the weights are left as they are. One process alone cannot set
         weights that are those of all.
         """
-        if interrupted and rank_aware.agreement(callback) is None:
+        if interrupted and rank_aware.coordinator_of(callback) is None:
             self._restore(callback)
 
     def _restore(self, callback: Any) -> None:

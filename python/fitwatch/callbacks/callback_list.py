@@ -10,7 +10,7 @@ import keras
 
 from fitwatch import _check, _core
 from fitwatch._distributed.callback import refuse_twice, replacements
-from fitwatch._distributed.coordinator import agreement_of, join
+from fitwatch._distributed.coordinator import coordinator_of_list, join
 from fitwatch._enable import fit_scope, settings
 from fitwatch._engine import plan, readers, slow_hooks
 from fitwatch._engine.attachment import Attachment, attachment_of
@@ -242,8 +242,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _plan(self, hook: str) -> Any:
         planned = plan.plan(self.callbacks, hook, self._recorder)
-        agreement = agreement_of(self)
-        behind = [] if agreement is None else agreement.planned(hook)
+        coordinator = coordinator_of_list(self)
+        behind = [] if coordinator is None else coordinator.planned(hook)
         return [*planned, *((len(self.callbacks), *entry) for entry in behind)]
 
     def _flatten(self, logs: Any) -> dict[Any, Any]:
@@ -258,9 +258,9 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         for callback, attachment in self._attachments():
             _try(partial(attachment.flush_all, callback))
         _try(partial(trainer.sync_state, getattr(self, "_model", None)))
-        agreement, error = agreement_of(self), sys.exception()
-        if agreement is not None and error is not None:
-            agreement.leave(error)
+        coordinator, error = coordinator_of_list(self), sys.exception()
+        if coordinator is not None and error is not None:
+            coordinator.leave(error)
 
     def _interrupted(self) -> None:
         """Ctrl-C was pressed, and the batch that was running then has ended."""
@@ -290,7 +290,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         state = {
             name: value
             for name, value in bare.items()
-            if name not in ("_recorder", "_reported", "_fitwatch_agreement")
+            if name not in ("_recorder", "_reported", "_fitwatch_coordinator")
             and not any(getattr(value, "__self__", None) is one for one in (self, self._recorder))
         }
         return {"callbacks": list(self.callbacks), "max_lag": self.max_lag, "state": state}

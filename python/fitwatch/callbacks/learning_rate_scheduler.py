@@ -114,8 +114,8 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
         if not hasattr(optimizer, "learning_rate"):
             raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
         rate = self._fitwatch.ask(self, epoch, learning_rate.rate_of(optimizer))
-        agreement = rank_aware.agreement(self)
-        if agreement is not None and agreement.shares(self):
-            rate = agreement.broadcast(f"the learning rate of epoch {epoch}", float(rate))
+        coordinator = rank_aware.coordinator_of(self)
+        if coordinator is not None and coordinator.shares(self):
+            rate = coordinator.broadcast(f"the learning rate of epoch {epoch}", float(rate))
         optimizer.learning_rate = rate
         return rate
