@@ -153,7 +153,7 @@ class Backups(Attachment, Voter):
         callback._current_epoch = epoch + 1
         callback._last_batch_seen = self.trained = 0
         self._is_due_at_end = self._is_due_at_end or callback.save_freq == "epoch"
-        self._logs = rank_aware.agreed(callback, logs)
+        self._logs = rank_aware.averaged_logs(callback, logs)
         if not self._waits(callback):
             self._after_epoch(callback)
 

@@ -46,13 +46,13 @@ class SaveDecisions(Part):
         judges = callback.save_best_only or callback.max_to_keep is not None
         return [callback.monitor] if judges and callback.monitor is not None else []
 
-    def agreed_inside(self, callback: Any, logs: Any) -> Any:
+    def averaged_batch_logs(self, callback: Any, logs: Any) -> Any:
         """The logs of a batch, with averages where each process has values of its own."""
         coordinator = rank_aware.coordinator_of(callback)
         # Seconds have not passed in all of them at the same batch: those of rank 0 count.
         if coordinator is None or self.interval is not None:
             return logs
-        return coordinator.agreed_inside(callback, logs or {})
+        return coordinator.averaged_batch_logs(callback, logs or {})
 
     def counts_batches(self, callback: Any) -> bool:
         """Whether a save may be due after a batch."""

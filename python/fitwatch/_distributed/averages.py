@@ -17,7 +17,7 @@ class Ranks(Protocol):
         """The messages of all ranks."""
 
 
-class AgreedValues:
+class AveragedValues:
     """The values that monitors judge: the same ones in all processes.
 
     On torch all logs are a process's own; on JAX, only what a callback has added to them. They are

@@ -8,7 +8,7 @@ import keras
 
 from fitwatch import _core
 from fitwatch._distributed import callback_check
-from fitwatch._distributed.averages import AgreedValues
+from fitwatch._distributed.averages import AveragedValues
 from fitwatch._distributed.exchange import Exchange
 from fitwatch._distributed.output import print_message
 from fitwatch._distributed.voter import Voter
@@ -57,7 +57,7 @@ class Coordinator:
         self._has_begun = self._is_inside = False
         # Whether this process wants to stop, before all have agreed; and whether they have.
         self._wants_to_stop = self._stops = False
-        self._values = AgreedValues(self)
+        self._values = AveragedValues(self)
         # Its own use of the losses of batches, where another process has one.
         self._steps = _Steps()
         wrap_hooks(
@@ -157,14 +157,14 @@ class Coordinator:
             self._exchange.leave(f"{type(error).__name__}: {error}")
             self._end()
 
-    def agreed(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
+    def averaged_epoch_logs(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
         """The logs of an epoch, with averages where each process has values of its own."""
         if not self.shares(callback):
             return logs
         names = {name for one, voter in self._voters() for name in voter.monitored(one)}
         return self._values.of_epoch(self._epoch, names, logs)
 
-    def agreed_inside(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
+    def averaged_batch_logs(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
         """The same for the logs of a batch, which has the same number everywhere."""
         if not self.shares(callback):
             return logs

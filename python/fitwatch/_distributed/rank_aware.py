@@ -14,10 +14,10 @@ def coordinator_of(callback: Any) -> Coordinator | None:
     return None if callback_list is None else coordinator_of_list(callback_list)
 
 
-def agreed(callback: Any, logs: Any) -> Any:
+def averaged_logs(callback: Any, logs: Any) -> Any:
     """The logs of an epoch, with averages where each process has values of its own."""
     coordinator = coordinator_of(callback)
-    return logs if coordinator is None else coordinator.agreed(callback, logs or {})
+    return logs if coordinator is None else coordinator.averaged_epoch_logs(callback, logs or {})
 
 
 def stop_training(callback: Any) -> None:

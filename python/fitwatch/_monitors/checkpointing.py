@@ -85,7 +85,7 @@ class Checkpointing(MonitorAttachment):
             return
         if callback.monitor_op is None and decisions.judged(callback):
             callback._set_monitor_op()
-        logs = decisions.agreed_inside(callback, logs)
+        logs = decisions.averaged_batch_logs(callback, logs)
         callback._save_model(epoch=callback._current_epoch, batch=batch, logs=logs)
 
     def end_epoch(self, callback: Any, epoch: int, logs: Any) -> None:
@@ -104,8 +104,8 @@ class Checkpointing(MonitorAttachment):
         if by_epoch:
             decisions.restart_clock(callback.save_interval_seconds)
         if put_off or by_epoch:
-            agreed = rank_aware.agreed(callback, logs)
-            callback._save_model(epoch=epoch, batch=batch, logs=agreed)
+            averaged = rank_aware.averaged_logs(callback, logs)
+            callback._save_model(epoch=epoch, batch=batch, logs=averaged)
         names = _files.fields("filepath", callback.filepath) - {"epoch", "batch"}
         decisions.due.end_epoch({*names, *judged}, logs or {})
         decisions.due.last_batch = None

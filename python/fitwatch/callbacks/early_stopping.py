@@ -179,7 +179,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             return
         if self.monitor_op is None:
             self._set_monitor_op()
-        logs = rank_aware.agreed(self, logs)
+        logs = rank_aware.averaged_logs(self, logs)
         if own.extended:
             own.require_core(self)
             values = own.values(self, logs or {})

@@ -162,7 +162,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         learning_rate.log_rates(logs, self.model.optimizer)
         if own.batches.unit == "batch":
             return
-        logs = rank_aware.agreed(self, logs)
+        logs = rank_aware.averaged_logs(self, logs)
         current = logs.get(self.monitor)
         if own.extended:
             own.require_core(self)

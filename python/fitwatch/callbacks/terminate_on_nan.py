@@ -69,10 +69,10 @@ class TerminateOnNaN(FitwatchCallback, keras.callbacks.TerminateOnNaN):  # type:
         """Looks at the metrics that no batch has; and tells of those that are nowhere."""
         super().on_epoch_end(epoch, logs)
         self._fitwatch.report_missing(self, logs or {})
-        agreed = rank_aware.agreed(self, logs)
+        averaged = rank_aware.averaged_logs(self, logs)
         # In another process it may not have been finite.
-        if self.monitor != ["loss"] or agreed is not logs:
-            self._fitwatch.judge(self, f"epoch {epoch + 1}", agreed)
+        if self.monitor != ["loss"] or averaged is not logs:
+            self._fitwatch.judge(self, f"epoch {epoch + 1}", averaged)
 
     def has_seen_nan(self, logs: Any) -> bool:
         """Whether a watched metric was not finite in this fit, or is not in these logs.
