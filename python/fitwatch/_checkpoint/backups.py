@@ -188,7 +188,7 @@ class Backups(Attachment, Voter):
         self._is_due = False
         coordinator = rank_aware.coordinator_of(callback)
         if coordinator is not None:
-            coordinator.settle_before_backup(callback._last_batch_seen)
+            coordinator.decide_before_backup(callback._last_batch_seen)
         order = self.resume.order
         last = order is not None and self.trained == order.batches
         if last or trainer.model_of(callback).stop_training:

@@ -27,7 +27,7 @@ def describe(callback_list: Any, agree_every: int) -> dict[str, Any]:
     return {
         "callbacks": list(agreeing),
         "needed": [name for name, one in agreeing.items() if is_needed(one)],
-        "inside": any(map(_may_stop_inside, callbacks)),
+        "inside": any(map(_may_stop_within_epoch, callbacks)),
         "every": agree_every,
         "counts": {name: params.get(name) for name in ("epochs", "steps")},
     }
@@ -49,7 +49,7 @@ def check_counts(answers: list[dict[str, Any]], names: list[str]) -> None:
                 )
 
 
-def shared(answers: list[dict[str, Any]]) -> list[str]:
+def shared_names(answers: list[dict[str, Any]]) -> list[str]:
     """The names of the callbacks that all have, and that decide; in order.
 
     Raises:
@@ -60,10 +60,10 @@ def shared(answers: list[dict[str, Any]]) -> list[str]:
     for rank, answer in enumerate(answers):
         for name in answer["needed"]:
             if name not in everywhere:
-                lacks = next(other for other, names in enumerate(lists) if name not in names)
+                without = next(other for other, names in enumerate(lists) if name not in names)
                 raise ValueError(
                     f"{name} must be in the callbacks of every process: rank {rank} has it, rank "
-                    f"{lacks} has not. (Rank 0 alone writes, whoever has it.)"
+                    f"{without} has not. (Rank 0 alone writes, whoever has it.)"
                 )
         if [name for name in answer["callbacks"] if name in everywhere] != everywhere:
             raise ValueError(
@@ -85,7 +85,7 @@ def is_needed(callback: Any) -> bool:
     return voter is not None and voter.is_needed(callback)
 
 
-def joins(callback: Any) -> bool:
+def needs_coordination(callback: Any) -> bool:
     """Whether a stock list with such a callback has to agree with those of other processes."""
     # Train functions on JAX have to be the same.
     attachment = attachment_of(callback)
@@ -102,7 +102,7 @@ def has_own_batches(callback: Any) -> bool:
     return not all(map(stock.is_library_code, hooks))
 
 
-def _may_stop_inside(callback: Any) -> bool:
+def _may_stop_within_epoch(callback: Any) -> bool:
     voter = voter_of(callback)
     inside = voter is not None and voter.decides_within_epoch(callback)
     return has_own_batches(callback) or inside

@@ -45,7 +45,7 @@ class Coordinator:
         # What says that this process is busy: its hooks, its validation.
         self._busy: list[ExitStack] = []
         # Surrounds the end of a batch where no compiled list plans it.
-        self._inside = object()
+        self._batch_hook_owner = object()
         # Names of callbacks that all processes have, by their identity here.
         self._shared: dict[int, str] = {}
         # Batches between two agreements: `_core.Due` asks for it under this name.
@@ -65,15 +65,15 @@ class Coordinator:
             self,
             before={
                 "on_train_begin": self.begin,
-                "on_epoch_begin": self._enter,
-                "on_test_begin": self._enter,
+                "on_epoch_begin": self._begin_busy,
+                "on_test_begin": self._begin_busy,
                 "on_epoch_end": self._before_epoch_end,
                 "on_train_end": self._before_train_end,
             },
             after={
                 "on_train_begin": self._after_train_begin,
                 "on_epoch_begin": self._after_epoch_begin,
-                "on_test_end": self._exit,
+                "on_test_end": self._end_busy,
                 "on_epoch_end": self._after_epoch_end,
             },
             failed=self.leave,
@@ -102,7 +102,7 @@ class Coordinator:
         self._has_begun = False
         self._exchange = Exchange(self._world.rank, self._world.size, self._world.store)
         weakref.finalize(self._callback_list, self._exchange.close).atexit = False
-        self._enter()
+        self._begin_busy()
         self._due, self._shared = _core.Checkpoint(), {}
         self._is_inside = self._wants_to_stop = self._stops = False
         try:
@@ -116,7 +116,7 @@ class Coordinator:
         answers = self.gather("the beginning of the training", message)
         # On torch it is the user's code that brings the processes together, and when.
         callback_check.check_counts(answers, ["epochs"] if self.averages else ["epochs", "steps"])
-        shared = callback_check.shared(answers)
+        shared = callback_check.shared_names(answers)
         agreeing = dict(named(self._callbacks()))
         self._shared = {id(agreeing[name]): name for name in shared}
         inside = any(answer["inside"] for answer in answers)
@@ -180,7 +180,7 @@ class Coordinator:
 
     def _after_train_begin(self, logs: Any = None) -> None:
         self._has_begun = True
-        self._hold_back()
+        self._defer_stop()
         if keras.config.backend() == "jax":
             # Train functions that differ would add up the numbers of one to others of another.
             watched = any(map(uses_steps, self._callbacks()))
@@ -188,15 +188,15 @@ class Coordinator:
                 self._steps.begin(self._callback_list)
         if self.save_freq and recorder_of(self._callback_list) is None:  # no list that plans it
             after = {"on_train_batch_end": self._after_batch}
-            wrap_hooks(self._callback_list, self._inside, after=after, failed=self.leave)
-        self._exit()
+            wrap_hooks(self._callback_list, self._batch_hook_owner, after=after, failed=self.leave)
+        self._end_busy()
 
     def _after_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
-        self._hold_back()
+        self._defer_stop()
         self._steps.epoch_begin(self._callback_list, epoch)
         self._is_inside = True
-        self._exit()
+        self._end_busy()
 
     def planned(self, hook: str) -> list[tuple[Any, Form | None]]:
         """What a compiled list does behind all callbacks: a Python hook, and its compiled form."""
@@ -204,35 +204,35 @@ class Coordinator:
             return []
         if any(map(callback_check.has_own_batches, self._callbacks())):
             return [(self._after_batch, None)]
-        return [(self._after_batch, (_core.Due(self._due, self, False), self._agree_inside))]
+        return [(self._after_batch, (_core.Due(self._due, self, False), self._decide_within_epoch))]
 
     def _after_batch(self, batch: int, logs: Any = None) -> None:
         if self.save_freq:
-            self._hold_back()
+            self._defer_stop()
             if self._due.due(int(batch), self.save_freq):
-                self._agree_inside(batch)
+                self._decide_within_epoch(batch)
 
-    def _hold_back(self) -> None:
+    def _defer_stop(self) -> None:
         """A process that stopped by itself would leave the others waiting for ever."""
         model = self._model
         if model.stop_training and not self._stops:
             model.stop_training = False
             self._wants_to_stop = True
 
-    def _agree_inside(self, batch: int, logs: Any = None) -> None:
+    def _decide_within_epoch(self, batch: int, logs: Any = None) -> None:
         self._last = int(batch)
         if not self._stops:
-            self.settle(f"batch {batch} of epoch {self._epoch}", int(batch))
+            self.decide(f"batch {batch} of epoch {self._epoch}", int(batch))
             self._model.stop_training = self._stops
 
-    def settle(self, where: str, batch: int) -> None:
+    def decide(self, where: str, batch: int) -> None:
         """Has monitors that count in batches judge what they have seen so far, everywhere.
 
         Args:
             where: Where that is, in words.
             batch: The last batch that was trained, from 0 and within the epoch.
         """
-        self._hold_back()
+        self._defer_stop()
         recorder = recorder_of(self._callback_list)
         if recorder is not None:
             recorder.drain()
@@ -248,22 +248,22 @@ class Coordinator:
                 voter.apply(callback, said, batch, self.averages)
         finally:
             self._is_inside = True
-        self._take_stops([answer["stop"] for answer in answers], where)
+        self._apply_stops([answer["stop"] for answer in answers], where)
         self._stops = self._stops or self._model.stop_training
 
-    def settle_before_backup(self, batch: int) -> None:
+    def decide_before_backup(self, batch: int) -> None:
         """The same before a backup inside an epoch, which is due everywhere."""
         if self.save_freq:
-            self._agree_inside(batch)
+            self._decide_within_epoch(batch)
 
     def _before_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._hold_back()
+        self._defer_stop()
         if self.save_freq and not self._stops:
-            self.settle(f"the last batch of epoch {epoch}", self._last)
+            self.decide(f"the last batch of epoch {epoch}", self._last)
             self._model.stop_training = self._stops
         self._is_inside = False
         self._values.begin(logs or {})
-        self._enter()
+        self._begin_busy()
 
     def _after_epoch_end(self, epoch: int, logs: Any = None) -> None:
         model = self._model
@@ -271,9 +271,9 @@ class Coordinator:
         rates = self._rates() if self.averages else []
         where = f"the end of epoch {epoch}"
         answers = self.gather(where, {"stop": stop, "rates": rates})
-        self._take_stops([answer["stop"] for answer in answers], where)
+        self._apply_stops([answer["stop"] for answer in answers], where)
         model.stop_training = self._stops
-        self._exit()
+        self._end_busy()
         # On JAX a rate is one array of all processes already.
         for (optimizer, _), own, rate in zip(
             optimizers(model.optimizer) if rates else [], rates, answers[0]["rates"], strict=False
@@ -287,18 +287,18 @@ class Coordinator:
             self._exchange.end()
         self._end()
 
-    def _enter(self, *args: Any) -> None:
+    def _begin_busy(self, *args: Any) -> None:
         busy = ExitStack()
         busy.enter_context(self.busy())
         self._busy.append(busy)
 
-    def _exit(self, *args: Any) -> None:
+    def _end_busy(self, *args: Any) -> None:
         if self._busy:
             self._busy.pop().close()
 
     def _end(self) -> None:
         while self._busy:
-            self._exit()
+            self._end_busy()
         if self._exchange is not None:
             self._exchange.close()
         self._exchange = None
@@ -307,7 +307,7 @@ class Coordinator:
 
     # Small things.
 
-    def _take_stops(self, stops: list[bool], where: str) -> None:
+    def _apply_stops(self, stops: list[bool], where: str) -> None:
         if any(stops) and not self._stops:
             self._stops = True
             params = getattr(self._callback_list, "params", None) or {}
@@ -352,7 +352,7 @@ def join(callback_list: Any, model: Any) -> None:
     if coordinator_of_list(callback_list) is not None:
         return
     ours = recorder_of(callback_list) is not None
-    if ours or any(map(callback_check.joins, callback_list.callbacks)):
+    if ours or any(map(callback_check.needs_coordination, callback_list.callbacks)):
         world = find_world(model)
         if world.store is not None:
             callback_list._fitwatch_coordinator = Coordinator(callback_list, world)
