@@ -64,21 +64,21 @@ class SaveDecisions(Part):
         by_epochs = not timed or callback.save_interval_epochs is not None
         return callback.save_freq == "epoch" and by_epochs
 
-    def is_put_off(self, callback: Any, batch: int, logs: dict[str, Any]) -> bool:
+    def is_deferred(self, callback: Any, batch: int, logs: dict[str, Any]) -> bool:
         """Whether a save that is due after a batch is decided at the end of the epoch."""
         lacking = [name for name in self.judged(callback) if logs.get(name) is None]
         waits = any(map(self.due.may_come, lacking))
         return waits or bool(self.fields_to_come(callback, batch, logs))
 
-    def take_put_off(self, callback: Any, epoch: int) -> bool:
+    def take_deferred(self, callback: Any, epoch: int) -> bool:
         """Whether a save was put off to the end of this epoch."""
-        put_off, self.due.is_put_off = self.due.is_put_off, False
+        deferred, self.due.is_put_off = self.due.is_put_off, False
         coordinator = rank_aware.coordinator_of(callback)
         if self.interval is None or coordinator is None or not coordinator.shares(callback):
-            return put_off
+            return deferred
         # By the clock of rank 0.
         return bool(
-            coordinator.broadcast(f"a save that is due at the end of epoch {epoch}", put_off)
+            coordinator.broadcast(f"a save that is due at the end of epoch {epoch}", deferred)
         )
 
     def sees_batches(self, callback: Any) -> bool:

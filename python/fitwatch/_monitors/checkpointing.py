@@ -76,7 +76,7 @@ class Checkpointing(MonitorAttachment):
     def save_on_batch(self, callback: Any, batch: int, logs: Any) -> None:
         """Saves after a batch, or puts that off to the end of the epoch."""
         decisions = self.decisions
-        if decisions.is_put_off(callback, batch, logs or {}):
+        if decisions.is_deferred(callback, batch, logs or {}):
             decisions.due.is_put_off = True
             decisions.due.last_batch = batch
             decisions.see_batches(callback)
@@ -96,14 +96,14 @@ class Checkpointing(MonitorAttachment):
         if callback.monitor_op is None and (decisions.interval is None or judged):
             callback._set_monitor_op()  # the metrics are built by now
         decisions.check_validation_fields(callback, epoch, logs or {})
-        put_off = decisions.take_put_off(callback, epoch)
+        deferred = decisions.take_deferred(callback, epoch)
         every = callback.save_interval_epochs or 1
         by_epoch = decisions.counts_epochs(callback) and not (epoch + 1) % every
-        known = put_off or decisions.sees_batches(callback)
+        known = deferred or decisions.sees_batches(callback)
         batch = decisions.last_batch(callback) if known else None
         if by_epoch:
             decisions.restart_clock(callback.save_interval_seconds)
-        if put_off or by_epoch:
+        if deferred or by_epoch:
             averaged = rank_aware.averaged_logs(callback, logs)
             callback._save_model(epoch=epoch, batch=batch, logs=averaged)
         names = _files.fields("filepath", callback.filepath) - {"epoch", "batch"}
