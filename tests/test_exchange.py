@@ -197,7 +197,7 @@ def test_who_died_while_it_was_busy_is_not(ranks):
     (first, second), _ = ranks(2, deadline=0.8)
     with second.busy():
         time.sleep(0.5)
-        second._beats.stop()  # no other rank hears of it any more
+        second._heartbeat.stop()  # no other rank hears of it any more
         began = time.monotonic()
         with pytest.raises(ProcessError, match="rank 1 did not come"):
             first.gather("x", 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from fitwatch._distributed.heartbeat import Beats
+from fitwatch._distributed.heartbeat import Heartbeat
 from fitwatch._enable import settings
 from fitwatch._warn import warn
 
@@ -24,7 +24,7 @@ _GRACE = 0.5
 _BLOCK = 16
 
 # The last exchange, of which some messages are left until the next one begins.
-_before: list["Exchange"] = []
+_previous: list["Exchange"] = []
 
 
 class ProcessError(RuntimeError):
@@ -64,12 +64,12 @@ class Exchange:
         self._round = 0
         self._is_over = False
         self._prefix = "fitwatch"
-        self._prefix = self._meet(os.urandom(6).hex())
+        self._prefix = self._open_session(os.urandom(6).hex())
         if rank == 0:
-            while _before:  # everybody is here, and not there any more
-                _before.pop().delete()
-            _before.append(self)
-        self._beats = Beats(store, self._prefix, rank, self._deadline / 4)
+            while _previous:  # everybody is here, and not there any more
+                _previous.pop().delete()
+            _previous.append(self)
+        self._heartbeat = Heartbeat(store, self._prefix, rank, self._deadline / 4)
 
     def gather(self, topic: str, message: Any) -> list[Any]:
         """The messages of all ranks, by rank; comes back when all are there.
@@ -87,7 +87,7 @@ class Exchange:
         self._round += 1
         own = {"topic": topic, "message": message}
         try:
-            with self._beats.paused():
+            with self._heartbeat.paused():
                 answer = self._answer(own) if self._rank == 0 else self._ask(own)
         except BaseException as error:
             self.leave(f"{type(error).__name__}: {error}")
@@ -103,7 +103,7 @@ class Exchange:
     @contextmanager
     def busy(self) -> Iterator[None]:
         """While this process is at work in its callbacks, the others wait beyond the deadline."""
-        with self._beats:
+        with self._heartbeat:
             yield
 
     def leave(self, reason: str) -> None:
@@ -146,9 +146,9 @@ class Exchange:
     def close(self) -> None:
         """Ends it, without a word."""
         self._is_over = True
-        self._beats.stop()
+        self._heartbeat.stop()
 
-    def _meet(self, own: str) -> str:
+    def _open_session(self, own: str) -> str:
         """The prefix of all keys of the session."""
         topic = "the beginning of the training"
         if self._rank:
@@ -168,9 +168,11 @@ class Exchange:
             return [rank for rank in ranks if self._get(f"fitwatch/here/{rank}", 0) is None]
 
         until = time.monotonic() + self._deadline
-        come = [self._wait(f"fitwatch/here/{rank}", rank, topic, missing, until) for rank in ranks]
-        for rank, other in zip(ranks, come, strict=True):
-            with self._reached():
+        session_requests = [
+            self._wait(f"fitwatch/here/{rank}", rank, topic, missing, until) for rank in ranks
+        ]
+        for rank, other in zip(ranks, session_requests, strict=True):
+            with self._store_errors():
                 self._store.delete(f"fitwatch/here/{rank}")  # whoever comes again is another one
             self._post(f"fitwatch/session/{other}", session)
         return session
@@ -185,7 +187,7 @@ class Exchange:
                 json.loads(self._wait(self._key(rank), rank, topic, self._missing, until))
                 for rank in range(1, self._size)
             ]
-            answer = self._put_together([own, *others])
+            answer = self._combine([own, *others])
         except ProcessError as error:
             answer = {"error": str(error)}
         self._post(self._key("answer"), json.dumps(answer))
@@ -200,7 +202,7 @@ class Exchange:
         answer: dict[str, Any] = json.loads(text)
         return answer
 
-    def _put_together(self, posted: list[dict[str, Any]]) -> dict[str, Any]:
+    def _combine(self, posted: list[dict[str, Any]]) -> dict[str, Any]:
         for rank, one in enumerate(posted):
             if "left" in one:
                 return {"error": one["left"]}
@@ -247,12 +249,14 @@ class Exchange:
                 text = self._get(key, 0)
                 if text is not None:
                     return text
-                raise self._lost(lost, topic, now - began, busy=now < until)
+                raise self._lost_error(lost, topic, now - began, busy=now < until)
             if now - began > self._deadline and not told:
                 told = True
                 warn(f"fitwatch: waiting for {_ranks(lost)}, busy in the callbacks, at {topic}.")
 
-    def _lost(self, lost: list[int], topic: str, seconds: float, *, busy: bool) -> ProcessError:
+    def _lost_error(
+        self, lost: list[int], topic: str, seconds: float, *, busy: bool
+    ) -> ProcessError:
         why = (
             "it has been busy in its callbacks for that long"
             if busy
@@ -285,16 +289,16 @@ class Exchange:
         return f"{self._prefix}/{number // _BLOCK}/{number}/{sender}"
 
     def _post(self, key: str, text: str) -> None:
-        with self._reached():
+        with self._store_errors():
             self._store.set(key, text)
 
     def _get(self, key: str, seconds: float) -> str | None:
-        with self._reached():
+        with self._store_errors():
             text: str | None = self._store.get(key, seconds)
             return text
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:

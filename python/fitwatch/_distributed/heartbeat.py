@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 
-class Beats:
+class Heartbeat:
     """Signs of life while a process is busy: only then, so that one that hangs is found out.
 
     The thread that gives them also tells who has left, since this process may be waiting for that
