@@ -12,7 +12,7 @@ from fitwatch._keras import stock_state
 from fitwatch._warn import warn
 
 
-class Found(NamedTuple):
+class FoundBackup(NamedTuple):
     """A backup to go on from."""
 
     path: str
@@ -43,7 +43,7 @@ class BackupFolder:
         # What is noted of the last backup.
         self._notes: dict[str, Any] = {}
 
-    def find(self) -> Found | None:
+    def find(self) -> FoundBackup | None:
         """The last backup that is whole; None if there is none.
 
         Raises:
@@ -71,13 +71,15 @@ class BackupFolder:
             )
         return found
 
-    def _read(self, path: str, notes: str) -> Found:
+    def _read(self, path: str, notes: str) -> FoundBackup:
         backup = backup_file.read(path)
         if backup is None:
             known = _read_notes(notes)
             inside = known.get("batch", 0) != 0
             epoch = known.get("epoch", 0)
-            return Found(path, None, epoch, was_stopped=False, has_ended=False, is_inside=inside)
+            return FoundBackup(
+                path, None, epoch, was_stopped=False, has_ended=False, is_inside=inside
+            )
         state = backup.state
         try:
             known = _read_notes(notes)
@@ -86,7 +88,7 @@ class BackupFolder:
         ended = known.get("ended") is True and known.get("backup") == state["id"]
         self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
         inside = state["trained"] > 0
-        return Found(path, backup, state["epoch"], state["stopped"], ended, is_inside=inside)
+        return FoundBackup(path, backup, state["epoch"], state["stopped"], ended, is_inside=inside)
 
     def save(self, model: Any, backup: Backup, *, double: bool) -> None:
         """Makes a backup the last one.

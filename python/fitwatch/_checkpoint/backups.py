@@ -130,9 +130,9 @@ class Backups(Attachment, Voter):
 
     def begin_training(self, callback: Any) -> None:
         """Takes up the training that was interrupted, if there is one."""
-        if not self.resume.has_looked:
+        if not self.resume.has_searched:
             self.resume.before_training(callback)
-        self.resume.has_looked = False
+        self.resume.has_searched = False
         self.guard.train_begin(callback)
         begin_fit(callback)
 

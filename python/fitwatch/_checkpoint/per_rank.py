@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fitwatch._checkpoint.backup_dir import Found
+from fitwatch._checkpoint.backup_dir import FoundBackup
 from fitwatch._checkpoint.backup_file import Backup
 from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.training_state import (
@@ -15,7 +15,7 @@ from fitwatch._checkpoint.training_state import (
 from fitwatch._distributed.coordinator import Coordinator
 
 
-def agree_on_backup(coordinator: Coordinator, folder: str, found: Found | None) -> None:
+def agree_on_backup(coordinator: Coordinator, folder: str, found: FoundBackup | None) -> None:
     """Sees to it that all processes go on from the same backup.
 
     Raises:

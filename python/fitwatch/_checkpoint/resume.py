@@ -4,11 +4,11 @@ from typing import Any
 
 from fitwatch import _files
 from fitwatch._checkpoint import per_rank
-from fitwatch._checkpoint.backup_dir import Found
+from fitwatch._checkpoint.backup_dir import FoundBackup
 from fitwatch._checkpoint.backup_file import Backup
 from fitwatch._checkpoint.callback_states import CallbackStates
 from fitwatch._checkpoint.data_order import DataOrder
-from fitwatch._checkpoint.resumed_stop import NO_MORE, is_over
+from fitwatch._checkpoint.resumed_stop import NO_EPOCHS_LEFT, is_over
 from fitwatch._checkpoint.sharded import refuse_scattered
 from fitwatch._checkpoint.trained_weights import forget_swaps
 from fitwatch._checkpoint.training_state import TrainingState
@@ -24,13 +24,13 @@ class Resume:
 
     Attributes:
         found: The backup that this fit goes on from.
-        has_looked: Whether one was looked for.
+        has_searched: Whether one was looked for.
         has_set_epoch: Whether `fit()` was told where to begin.
         order: The order of the data, where it is to be exact.
     """
 
-    found: Found | None = None
-    has_looked = False
+    found: FoundBackup | None = None
+    has_searched = False
     has_set_epoch = False
     order: DataOrder | None = None
     # Whether the model has the weights of the backup: a subclass may want nothing of it.
@@ -44,7 +44,7 @@ class Resume:
         if coordinator is not None:
             coordinator.begin()  # all have ended what was before
         self.end(callback)
-        self.has_looked = True
+        self.has_searched = True
         self._has_begun = False
         self.found = None
         own = callback._fitwatch
@@ -83,9 +83,9 @@ class Resume:
             states = found.backup.state["callbacks"]
             _callback_states(callback).begin(states, found.backup.arrays)
             if found.was_stopped and is_over(own.siblings(), found.has_ended):
-                trainer.set_initial_epoch(callback.model, NO_MORE)
+                trainer.set_initial_epoch(callback.model, NO_EPOCHS_LEFT)
 
-    def _check(self, callback: Any, found: Found) -> None:
+    def _check(self, callback: Any, found: FoundBackup) -> None:
         exact = _exact(callback, found.backup)
         if callback.exact and found.is_inside and exact is None:
             raise ValueError(
@@ -149,7 +149,7 @@ class Resume:
     def end(self, callback: Any) -> None:
         self.release_epoch(callback)
         self.order = None
-        self.has_looked = False
+        self.has_searched = False
 
     def release_epoch(self, callback: Any) -> None:
         """The next fit begins where it is told to."""

@@ -6,10 +6,10 @@ from fitwatch._engine.attachment import attachment_of
 from fitwatch._warn import warn
 
 # As an epoch to begin with: there is none left.
-NO_MORE = 2**31
+NO_EPOCHS_LEFT = 2**31
 
 
-class Stops:
+class Stopper:
     """Stands beside `Attachment` for a callback that stops trainings."""
 
     def still_stops(self, callback: Any) -> str | None:
@@ -35,10 +35,10 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
         callbacks: All callbacks of the list, with the states of the backup.
         has_ended: Whether the training has come to its end.
     """
-    judges: list[tuple[Any, Stops]] = []
+    judges: list[tuple[Any, Stopper]] = []
     for callback in callbacks:
         own: Any = attachment_of(callback)
-        if isinstance(own, Stops):
+        if isinstance(own, Stopper):
             judges.append((callback, own))
     for callback, stops in judges:
         reason = stops.still_stops(callback)

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from fitwatch import _core
-from fitwatch._checkpoint.resumed_stop import Stops
+from fitwatch._checkpoint.resumed_stop import Stopper
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import (
     integer,
@@ -79,7 +79,7 @@ class StopState(RunState):
         self.weights = None
 
 
-class Stopping(BatchMonitor, Stops):
+class Stopping(BatchMonitor, Stopper):
     """What `EarlyStopping` has besides its public attributes.
 
     Attributes:
