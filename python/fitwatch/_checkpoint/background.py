@@ -26,8 +26,8 @@ class BackgroundSaver:
         path: str,
         done: Callable[[BaseException | None], None],
         *,
-        more: Callable[[Any], None] | None = None,
-        second: str | None = None,
+        write_extra: Callable[[Any], None] | None = None,
+        copy_to: str | None = None,
     ) -> None:
         """Begins to save a model; waits for the save before, which has to be safe first.
 
@@ -35,8 +35,8 @@ class BackgroundSaver:
             model: A built model.
             path: Where to: a `.weights.h5` or a `.keras` file.
             done: Called by `finish`, with the error if the file was not saved.
-            more: Puts something else into the file.
-            second: Where a copy of the file goes, once it is safe; None for none.
+            write_extra: Puts something else into the file.
+            copy_to: Where a copy of the file goes, once it is safe; None for none.
 
         Raises:
             Exception: What the save before has failed with; this one has not begun then.
@@ -47,7 +47,7 @@ class BackgroundSaver:
         weights_only = path.endswith(".weights.h5")
         kind = saving.WeightsSnapshot if weights_only else saving.ModelSnapshot
         self._snapshot = kind(model, self._snapshot)
-        self._save = _Save(self._snapshot, path, done, more, second)
+        self._save = _Save(self._snapshot, path, done, write_extra, copy_to)
         self._save.start()
 
     def finish(self, *, wait: bool = True) -> None:
@@ -74,14 +74,14 @@ class _Save(threading.Thread):
         snapshot: Any,
         path: str,
         done: Callable[[BaseException | None], None],
-        more: Callable[[Any], None] | None,
-        second: str | None,
+        write_extra: Callable[[Any], None] | None,
+        copy_to: str | None,
     ) -> None:
         super().__init__(name="fitwatch: save")
         self._snapshot = snapshot
         self._path = path
-        self._more = more
-        self._second = second
+        self._write_extra = write_extra
+        self._copy_to = copy_to
         self.done = done
         self.is_safe = False
         self.error: BaseException | None = None
@@ -89,10 +89,10 @@ class _Save(threading.Thread):
     def run(self) -> None:
         try:
             with _files.replacing(self._path) as beside:
-                self._snapshot.write(beside, self._more)
+                self._snapshot.write(beside, self._write_extra)
             self.is_safe = True
-            if self._second is not None:
-                _files.copy(self._path, self._second)
+            if self._copy_to is not None:
+                _files.copy(self._path, self._copy_to)
         except BaseException as error:
             self.error = error
         finally:

@@ -53,7 +53,7 @@ class Saver(Part):
             ValueError: The model cannot be saved like that.
         """
         refuse_scattered(callback, callback._model)
-        if callback.save_on_background and _saving().has_own_save(callback._model):
+        if callback.save_on_background and _saving().overrides_save(callback._model):
             raise ValueError(
                 "save_on_background cannot be used with a model that has a save() or "
                 f"save_weights() of its own: {type(callback._model).__name__}."
@@ -124,13 +124,15 @@ class Saver(Part):
         ended: Done,
     ) -> None:
         last = last_path(callback.filepath) if callback.save_last else filepath
-        second = None if last == filepath else last
-        more = None if best is None else best.put
+        copy_to = None if last == filepath else last
+        write_extra = None if best is None else best.put
         try:
             os.makedirs(os.path.dirname(filepath) or ".", exist_ok=True)
             begin()
             if callback.save_on_background:
-                self.background.begin(callback.model, filepath, ended, more=more, second=second)
+                self.background.begin(
+                    callback.model, filepath, ended, write_extra=write_extra, copy_to=copy_to
+                )
                 return
             with _files.replacing(filepath) as beside:
                 _write(callback, beside, best)
@@ -138,8 +140,8 @@ class Saver(Part):
             ended(error)
             raise
         ended(None)
-        if second is not None:
-            _files.copy(filepath, second)
+        if copy_to is not None:
+            _files.copy(filepath, copy_to)
 
     def admits(
         self, callback: Any, filepath: str, epoch: int, value: float | None, logs: Any

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 
-class HeldFile(io.BytesIO):
+class Hdf5File(io.BytesIO):
     """A file on the disk that keeps the first error of a write to itself, until it is closed.
 
     HDF5 swallows errors of its writes, or ends the process when it closes a file that it could not

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fitwatch._keras.hdf5_file import HeldFile
+from fitwatch._keras.hdf5_file import Hdf5File
 
 try:
     from keras.src.saving import saving_lib
@@ -22,10 +22,10 @@ except ImportError as error:
 
 
 # Puts something else into a file that is open for writing: an `h5py.File` or a `zipfile.ZipFile`.
-More = Callable[[Any], None]
+WriteExtra = Callable[[Any], None]
 
 
-class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
+class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
     """What a model puts into its `.weights.h5` file, copied to the memory of the host.
 
     Keras's own store writes each value as it comes. This one keeps a copy of it, which later steps
@@ -36,7 +36,7 @@ class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
             anew takes longer than to copy the values.
     """
 
-    def __init__(self, memory: "Captured | None" = None) -> None:
+    def __init__(self, memory: "CapturedWeights | None" = None) -> None:
         # Not Keras's: there is no file.
         self.mode = "w"
         self.archive = None
@@ -46,7 +46,7 @@ class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
     def __bool__(self) -> bool:
         return True
 
-    def make(self, path: str, metadata: dict[str, Any] | None = None) -> "Captured":
+    def make(self, path: str, metadata: dict[str, Any] | None = None) -> "CapturedWeights":
         """Begins a group of values."""
         self._groups.append((path, metadata, {}))
         return self
@@ -89,15 +89,15 @@ class Captured(saving_lib.H5IOStore):  # type: ignore[misc]
             for key, array in values.items()
         }
 
-    def write(self, path: str, more: More | None = None) -> None:
+    def write(self, path: str, write_extra: WriteExtra | None = None) -> None:
         """Writes the file that Keras's store would have written."""
         with weights_file(path) as store:
             for group, metadata, values in self._groups:
                 entry = store.make(group, metadata=metadata)
                 for key, value in values.items():
                     entry[key] = value
-            if more is not None:
-                more(store.h5_file)
+            if write_extra is not None:
+                write_extra(store.h5_file)
 
 
 @contextmanager
@@ -107,36 +107,36 @@ def weights_file(path: str) -> Iterator[Any]:
     Raises:
         OSError: It cannot be written.
     """
-    with closing(HeldFile(path)) as file, closing(saving_lib.H5IOStore(file, mode="w")) as store:
+    with closing(Hdf5File(path)) as file, closing(saving_lib.H5IOStore(file, mode="w")) as store:
         yield store
 
 
-def save_weights(model: Any, path: str, more: More | None = None) -> None:
+def save_weights(model: Any, path: str, write_extra: WriteExtra | None = None) -> None:
     """Does what `model.save_weights(path)` does; a full disk is an error, and no more.
 
     Args:
         model: A built model.
         path: Where to: a `.weights.h5` file.
-        more: Called with the `h5py.File`, to put something else into it.
+        write_extra: Called with the `h5py.File`, to put something else into it.
 
     Raises:
         OSError: It cannot be written.
     """
-    if has_own_save(model):
+    if overrides_save(model):
         import h5py
 
         model.save_weights(path, overwrite=True)
-        if more is not None:
+        if write_extra is not None:
             with h5py.File(path, "a") as file:
-                more(file)
+                write_extra(file)
         return
     with weights_file(path) as store:
         _capture(model, store, None)
-        if more is not None:
-            more(store.h5_file)
+        if write_extra is not None:
+            write_extra(store.h5_file)
 
 
-def has_own_save(model: Any) -> bool:
+def overrides_save(model: Any) -> bool:
     """Whether a model saves itself in a way of its own."""
     return any(
         name in vars(model) or getattr(type(model), name, None) is not getattr(keras.Model, name)
@@ -153,12 +153,12 @@ class WeightsSnapshot:
     """
 
     def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
-        self.weights: Captured = Captured(None if memory is None else memory.weights)
+        self.weights: CapturedWeights = CapturedWeights(None if memory is None else memory.weights)
         _capture(model, self.weights, None)
 
-    def write(self, path: str, more: More | None = None) -> None:
-        """Writes what `model.save_weights(path)` would have written, and `more`."""
-        self.weights.write(path, more)
+    def write(self, path: str, write_extra: WriteExtra | None = None) -> None:
+        """Writes what `model.save_weights(path)` would write, and calls `write_extra`."""
+        self.weights.write(path, write_extra)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -174,7 +174,7 @@ class ModelSnapshot:
 
     def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
         self._config, self._metadata = saving_lib._serialize_model_as_json(model)
-        self.weights: Captured = Captured(None if memory is None else memory.weights)
+        self.weights: CapturedWeights = CapturedWeights(None if memory is None else memory.weights)
         self._assets = saving_lib.DiskIOStore(saving_lib._ASSETS_DIRNAME, mode="w")
         try:
             _capture(model, self.weights, self._assets)
@@ -182,8 +182,8 @@ class ModelSnapshot:
             self.close()
             raise
 
-    def write(self, path: str, more: More | None = None) -> None:
-        """Writes what `model.save(path)` would have written, and `more`."""
+    def write(self, path: str, write_extra: WriteExtra | None = None) -> None:
+        """Writes what `model.save(path)` would write, and calls `write_extra`."""
         weights = os.path.join(os.path.dirname(path), saving_lib._VARS_FNAME_H5)
         self.weights.write(weights)
         with zipfile.ZipFile(path, "w") as archive:
@@ -198,8 +198,8 @@ class ModelSnapshot:
             saving_lib._write_to_zip_recursively(
                 archive, self._assets.working_dir, saving_lib._ASSETS_DIRNAME
             )
-            if more is not None:
-                more(archive)
+            if write_extra is not None:
+                write_extra(archive)
 
     def close(self) -> None:
         """Removes what was kept on disk."""
