@@ -9,7 +9,7 @@ from fitwatch._checkpoint.backup_file import Backup
 from fitwatch._checkpoint.callback_states import CallbackStates
 from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.resumed_stop import NO_EPOCHS_LEFT, is_over
-from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._checkpoint.trained_weights import forget_swaps
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
@@ -68,7 +68,7 @@ class Resume:
                 "the model must be built before BackupAndRestore can take it up: call it on a "
                 f"batch of data first, or give it an Input: {callback.model}."
             )
-        refuse_scattered(callback, callback.model)
+        refuse_sharded(callback, callback.model)
         own.new_folder(callback)
         found = self.found = own.folder.find()
         if coordinator := rank_aware.coordinator_of(callback):

@@ -12,7 +12,7 @@ from fitwatch import _check, _files
 from fitwatch._checkpoint.background import BackgroundSaver
 from fitwatch._checkpoint.best_in_file import Best
 from fitwatch._checkpoint.retention import KeptFiles
-from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.output import print_message
 from fitwatch._engine.attachment import Part
@@ -52,7 +52,7 @@ class Saver(Part):
         Raises:
             ValueError: The model cannot be saved like that.
         """
-        refuse_scattered(callback, callback._model)
+        refuse_sharded(callback, callback._model)
         if callback.save_on_background and _saving().overrides_save(callback._model):
             raise ValueError(
                 "save_on_background cannot be used with a model that has a save() or "
@@ -245,7 +245,7 @@ def _no_files(callback: Any) -> KeptFiles:
 
 @contextmanager
 def _saving_here(callback: Any) -> Iterator[None]:
-    refuse_scattered(callback, callback.model)  # which was not built when training began, perhaps
+    refuse_sharded(callback, callback.model)  # which was not built when training began, perhaps
     with rank_aware.saving(callback):
         yield
 

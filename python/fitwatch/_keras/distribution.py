@@ -24,7 +24,7 @@ def undistributed() -> Iterator[None]:
         keras.distribution.set_distribution(distribution)
 
 
-def is_scattered(model: Any) -> bool:
+def is_sharded(model: Any) -> bool:
     """Whether no process alone has all of the model's weights."""
     if keras.config.backend() != "jax":
         return False

@@ -7,7 +7,7 @@ import keras
 
 from fitwatch import _check
 from fitwatch._checkpoint.run_state import load_state_dict, state_dict
-from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import end_fit
 from fitwatch._engine.plan import compiled, is_idle
@@ -160,7 +160,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         if own.reason is not None:
             self.stop_reason = own.reason = None
         if self.restore_best_weights:
-            refuse_scattered(self, self._model)
+            refuse_sharded(self, self._model)
         own.own_words = own.extended
         own.core.reset()
         own.batches.begin(self, prompt=self.restore_best_weights)

@@ -5,7 +5,7 @@ from typing import Any
 
 from fitwatch import _check, _files
 from fitwatch._checkpoint.run_state import load_state_dict, state_dict
-from fitwatch._checkpoint.sharded import refuse_scattered
+from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._distributed.callback import FitwatchCallback, enter
 from fitwatch._distributed.world import is_writer
 from fitwatch._engine.plan import compiled
@@ -188,7 +188,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             self._global_train_batch = before
         own.epoch_offset = None
         if self.histogram_freq or self.embeddings_freq:
-            refuse_scattered(self, self._model)
+            refuse_sharded(self, self._model)
         own.files.begin("train")
         if self.update_freq != "epoch":
             own.steps.begin(self)
