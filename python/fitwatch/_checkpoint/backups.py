@@ -15,10 +15,10 @@ from fitwatch._checkpoint.callback_states import CallbackStates, has_state
 from fitwatch._checkpoint.nan_guard import NanGuard
 from fitwatch._checkpoint.resume import Resume
 from fitwatch._checkpoint.trained_weights import (
-    Kept,
-    keep_before_the_last_swap,
-    swappers,
+    VariableValues,
+    swap_callbacks,
     trained_weights,
+    values_before_last_swap,
 )
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
@@ -46,7 +46,7 @@ class Backups(Attachment, Voter):
     _is_due_at_end = False
     _logs: Any = None
     # The trained weights, where the end of the epoch overwrites them.
-    _kept: Kept = ()
+    _kept: VariableValues = ()
     # What each process has for itself, of the backup that is being made.
     _ranks: list[Any] | None = None
 
@@ -85,8 +85,8 @@ class Backups(Attachment, Voter):
 
         def before_epoch_end(epoch: int, logs: Any = None) -> None:
             siblings = self.siblings()
-            if swappers(siblings) and not self.is_silent:
-                self._kept = keep_before_the_last_swap(siblings, callback.model, epoch)
+            if swap_callbacks(siblings) and not self.is_silent:
+                self._kept = values_before_last_swap(siblings, callback.model, epoch)
 
         def after_epoch(epoch: int, logs: Any = None) -> None:
             self._after_epoch(callback)

@@ -10,7 +10,7 @@ from fitwatch._checkpoint.callback_states import CallbackStates
 from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.resumed_stop import NO_EPOCHS_LEFT, is_over
 from fitwatch._checkpoint.sharded import refuse_sharded
-from fitwatch._checkpoint.trained_weights import forget_swaps
+from fitwatch._checkpoint.trained_weights import mark_unswapped
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
 from fitwatch._keras import stock, trainer
@@ -163,7 +163,7 @@ class Resume:
         if found is None:
             return
         TrainingState(callback.model).load(found.path, found.backup)
-        forget_swaps(callback._fitwatch.siblings())
+        mark_unswapped(callback._fitwatch.siblings())
         per_rank.load_random(rank_aware.coordinator_of(callback), callback.model, found.backup)
         self._has_loaded = True
         trainer.set_initial_epoch(callback.model, found.epoch)

@@ -10,34 +10,36 @@ import numpy as np
 from fitwatch._keras import optimizer, stock, stock_state
 
 # A trained variable and its average, with a value of each.
-Kept = Sequence[tuple[Any, ...]]
+VariableValues = Sequence[tuple[Any, ...]]
 
 
-def swappers(callbacks: list[Any]) -> list[Any]:
+def swap_callbacks(callbacks: list[Any]) -> list[Any]:
     """The callbacks that put averages in the place of trained weights."""
     return [c for c in callbacks if issubclass(type(c), stock.STOCK["SwapEMAWeights"])]
 
 
-def keep_before_the_last_swap(callbacks: list[Any], model: Any, epoch: int) -> Kept:
+def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> VariableValues:
     """What the model has before the end of an epoch, if that loses the trained weights.
 
     In the last epoch of a `fit()` SwapEMAWeights overwrites them with their averages; one that
     trains more epochs needs them.
     """
-    last = any(c.swap_on_epoch and c.params["epochs"] == epoch + 1 for c in swappers(callbacks))
+    last = any(
+        c.swap_on_epoch and c.params["epochs"] == epoch + 1 for c in swap_callbacks(callbacks)
+    )
     return _values(model) if last else ()
 
 
 @contextmanager
-def trained_weights(callbacks: list[Any], model: Any, kept: Kept) -> Iterator[None]:
+def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> Iterator[None]:
     """Has the trained weights in the model for a backup, as the next epoch begins with them.
 
     Args:
         callbacks: All callbacks of a list.
         model: The model.
-        kept: What `keep_before_the_last_swap` gave.
+        kept: What `values_before_last_swap` gave.
     """
-    swapped = list(filter(stock_state.has_averages_in, swappers(callbacks)))
+    swapped = list(filter(stock_state.has_averages_in, swap_callbacks(callbacks)))
     if not swapped:
         yield
         return
@@ -54,18 +56,18 @@ def trained_weights(callbacks: list[Any], model: Any, kept: Kept) -> Iterator[No
         _assign(model, now)
 
 
-def forget_swaps(callbacks: list[Any]) -> None:
+def mark_unswapped(callbacks: list[Any]) -> None:
     """Called when the model has its trained weights again, whatever a fit that failed has left."""
-    for callback in swappers(callbacks):
+    for callback in swap_callbacks(callbacks):
         stock_state.set_averages_in(callback, False)
 
 
-def _values(model: Any) -> Kept:
+def _values(model: Any) -> VariableValues:
     pairs = optimizer.averaged_variables(model)
     return [tuple(np.array(keras.ops.convert_to_numpy(v)) for v in pair) for pair in pairs]
 
 
-def _assign(model: Any, values: Kept) -> None:
+def _assign(model: Any, values: VariableValues) -> None:
     for pair, value in zip(optimizer.averaged_variables(model), values, strict=True):
         for variable, array in zip(pair, value, strict=True):
             variable.assign(array)
