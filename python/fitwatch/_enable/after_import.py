@@ -17,12 +17,12 @@ class AfterImport(MetaPathFinder):
 
     Args:
         module: Its name.
-        then: What is called. An exception comes out of the `import` statement.
+        action: What is called. An exception comes out of the `import` statement.
     """
 
-    def __init__(self, module: str, then: Callable[[], None]) -> None:
+    def __init__(self, module: str, action: Callable[[], None]) -> None:
         self._module = module
-        self._then = then
+        self._action = action
         self._looking = False
         sys.meta_path.insert(0, self)
 
@@ -42,21 +42,21 @@ class AfterImport(MetaPathFinder):
             self._looking = False
         # That somebody looks for a module does not mean that it is imported.
         if spec is not None and spec.loader is not None:
-            spec.loader = _Then(spec.loader, self._imported)
+            spec.loader = _NotifyingLoader(spec.loader, self._imported)
         return spec
 
     def _imported(self) -> None:
         if self in sys.meta_path:
             self.cancel()
-            self._then()
+            self._action()
 
 
-class _Then(Loader):
+class _NotifyingLoader(Loader):
     """A loader, and something that comes after it."""
 
-    def __init__(self, loader: Any, then: Callable[[], None]) -> None:
+    def __init__(self, loader: Any, action: Callable[[], None]) -> None:
         self._loader = loader
-        self._then = then
+        self._action = action
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """As the loader does."""
@@ -70,4 +70,4 @@ class _Then(Loader):
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        self._then()
+        self._action()

@@ -52,7 +52,7 @@ class FitScope:
         running = callback_list is not None and not self._has_ended
         return running and is_fitting(self._thread, callback_list)
 
-    def hands_on(self, method: str, model: Any) -> bool:
+    def is_forwarded(self, method: str, model: Any) -> bool:
         """Whether a call is a part of this run: that of a tool's `Model.fit` to the trainer's."""
         return not self._begun and self._method == method and self._model is model
 
@@ -114,13 +114,13 @@ class FitScope:
         )
 
 
-def guarded(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+def with_scope(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     """A trainer's method with a scope around it, which ends whatever happens."""
 
     @functools.wraps(method)
     def call(model: Any, /, *args: Any, **kwargs: Any) -> Any:
         scopes = _scopes()
-        if scopes and scopes[-1].hands_on(name, model):
+        if scopes and scopes[-1].is_forwarded(name, model):
             return method(model, *args, **kwargs)
         scope = FitScope(name, model)
         scopes.append(scope)

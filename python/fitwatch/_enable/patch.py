@@ -157,7 +157,7 @@ def _patch() -> None:
 
     while _State.waiting:
         _State.waiting.pop().cancel()
-    seams = patch_points.seams()  # raises before anything is changed
+    points = patch_points.find_patch_points()  # raises before anything is changed
     classes = {
         getattr(callbacks, name): stock.STOCK[name]
         for name in callbacks.__all__
@@ -165,14 +165,14 @@ def _patch() -> None:
         and getattr(callbacks, name) is not stock.STOCK[name]
         # Ours has methods of its own, which would pass by what other code has put into Keras's.
         # A list finds that by itself.
-        and (name == "CallbackList" or stock.is_as_keras_has_it(stock.STOCK[name]))
+        and (name == "CallbackList" or stock.is_unmodified(stock.STOCK[name]))
     }
-    planned: list[tuple[Any, str, Any]] = [(seams.lookup, "CallbackList", TrainerList)]
+    planned: list[tuple[Any, str, Any]] = [(points.lookup, "CallbackList", TrainerList)]
     # Keras leaves its own frames out of the traceback of a callback's error: ours go with them.
-    hides = seams.tracebacks
-    for trainer, method in seams.methods:
-        guarded = fit_scope.guarded(vars(trainer)[method], method)
-        filtered = guarded if hides is None else hides.filter_traceback(guarded)
+    hides = points.tracebacks
+    for trainer, method in points.methods:
+        scoped = fit_scope.with_scope(vars(trainer)[method], method)
+        filtered = scoped if hides is None else hides.filter_traceback(scoped)
         planned.append((trainer, method, filtered))
     if hides is not None:
         planned.append(patch_points.hidden_from(hides, stock.OURS))

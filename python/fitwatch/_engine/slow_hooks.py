@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fitwatch._keras.stock import is_as_keras_has_it
+from fitwatch._keras.stock import is_unmodified
 from fitwatch._warn import warn
 
 
@@ -36,7 +36,7 @@ def report(
 
 def _message(kind: type, share: float, slow: bool, replacements: Mapping[type, str]) -> str | None:
     """What there is to say of a callback of a class."""
-    if kind in replacements and is_as_keras_has_it(kind):
+    if kind in replacements and is_unmodified(kind):
         return (
             f"{kind.__name__} is Keras's own and runs the slow way: Python calls its hooks in "
             f"every batch, which wait for their values. fitwatch.callbacks.{replacements[kind]} "

@@ -16,7 +16,7 @@ NAMESPACES = (
 )
 
 
-class Seams(NamedTuple):
+class PatchPoints(NamedTuple):
     """Where Keras finds what `fitwatch.enable()` replaces."""
 
     lookup: Any
@@ -27,7 +27,7 @@ class Seams(NamedTuple):
     """The module that leaves Keras's frames out of tracebacks; None where it is another."""
 
 
-def seams() -> Seams:
+def find_patch_points() -> PatchPoints:
     """Finds them, and sees to it that they are what they have to be.
 
     Raises:
@@ -47,7 +47,7 @@ def seams() -> Seams:
         methods += [(cls, method) for cls in owners[: owners.index(trainer) + 1]]
     tracebacks = sys.modules.get("keras.src.utils.traceback_utils")
     known = isinstance(getattr(tracebacks, "_EXCLUDED_PATHS", None), tuple)
-    return Seams(lookup, methods, tracebacks if known else None)
+    return PatchPoints(lookup, methods, tracebacks if known else None)
 
 
 def hidden_from(tracebacks: Any, folder: str) -> tuple[Any, str, Any]:

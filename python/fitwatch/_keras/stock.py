@@ -37,7 +37,7 @@ def is_function_in(function: Any, folders: tuple[str, ...]) -> bool:
     return type(function) is FunctionType and function.__code__.co_filename.startswith(folders)
 
 
-def is_as_keras_has_it(cls: type) -> bool:
+def is_unmodified(cls: type) -> bool:
     """Whether no other code has replaced a method of one of Keras's classes."""
     methods = (
         getattr(value, "__func__", value)  # of static methods and the like

@@ -304,7 +304,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 def _default(cls: type) -> Any:
     """One of fitwatch's; one of Keras's where other code has changed that class."""
     theirs = stock.STOCK[cls.__name__]
-    return cls() if stock.is_as_keras_has_it(theirs) else theirs()
+    return cls() if stock.is_unmodified(theirs) else theirs()
 
 
 def _try(action: Callable[[], None]) -> None:
