@@ -50,10 +50,10 @@ class DataOrder:
         if source.devices > 1:
             raise _refused(f"{source.devices} devices share them")
         self.batches = source.batches
-        self._marks: dict[str, Any] = {
-            **source.marks,
+        self._fingerprint: dict[str, Any] = {
+            **source.fingerprint,
             "batches": source.batches,
-            "resumable": None if self._data is None else self._data.marks,
+            "resumable": None if self._data is None else self._data.fingerprint,
             "keeps_iterator": self._keeps_iterator,
         }
         self._epoch_iterator = iterator
@@ -77,7 +77,7 @@ class DataOrder:
     def take(self, arrays: list[Any]) -> dict[str, Any]:
         """Where the reading is: for JSON, and added to `arrays`."""
         state: dict[str, Any] = {
-            "data": self._marks,
+            "data": self._fingerprint,
             "epoch": self._begun_at,
             "now": _random_state(),
             "iterator": None,
@@ -100,7 +100,7 @@ class DataOrder:
         Raises:
             ValueError: It is not.
         """
-        for name, value in self._marks.items():
+        for name, value in self._fingerprint.items():
             if state["data"].get(name) != value:
                 raise ValueError(
                     "BackupAndRestore(exact=True): the backup is one of a fit() with other data, "

@@ -50,7 +50,7 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         self.set_epoch(0)
 
     @property
-    def marks(self) -> list[Any]:
+    def fingerprint(self) -> list[Any]:
         """What tells its batches and their orders from others, as JSON knows it."""
         sample = data.checksum(self._arrays)
         return [self._seed, self._shuffle, self._batch_size, self._size, sample]

@@ -23,7 +23,7 @@ class Source(NamedTuple):
     """Whether an epoch ends in the middle of the data, where the next one begins."""
     devices: int
     """Devices that share the batches."""
-    marks: dict[str, Any]
+    fingerprint: dict[str, Any]
     """What tells these data from others, for JSON: sizes, and a checksum of some samples."""
 
 
@@ -46,7 +46,7 @@ def source(iterator: Any) -> Source:
         iterator.num_batches,
         runs_on=steps is not None and steps != batches,
         devices=getattr(strategy, "num_replicas_in_sync", 1),
-        marks={
+        fingerprint={
             "kind": kind,
             "shuffle": getattr(adapter, shuffle, False),
             "batch_size": adapter.batch_size,
