@@ -9,7 +9,7 @@ import numpy as np
 
 from fitwatch import _core
 from fitwatch._keras.backend import to_number
-from fitwatch._keras.jax_arrays import is_deleted, is_there, layout_keys
+from fitwatch._keras.jax_arrays import is_deleted, is_ready, layout_keys
 
 # Values that one transfer from an accelerator brings, at most.
 BLOCK = 128
@@ -83,7 +83,7 @@ class JaxTransfer:
 
     def ready(self, handle: Any) -> bool:
         """Whether the values are there."""
-        return all(is_there(stacked) for stacked, _ in handle[1])
+        return all(is_ready(stacked) for stacked, _ in handle[1])
 
     def finish(self, handle: Any) -> list[float | None]:
         """The values; None for an array that is gone."""

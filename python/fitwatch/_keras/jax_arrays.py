@@ -18,7 +18,7 @@ def layout_keys() -> list[str]:
     return ["aval"] if one_cpu else ["aval", "sharding"]
 
 
-def is_there(array: Any) -> bool:
+def is_ready(array: Any) -> bool:
     """Whether the value was computed. A deleted array must not be asked: that ends the process."""
     return bool(array.is_ready())
 

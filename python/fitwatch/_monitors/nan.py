@@ -42,7 +42,7 @@ class NanWatch(Attachment, Voter):
         """Whether it may decide inside an epoch: always."""
         return True
 
-    def bad(self, callback: Any, logs: Any) -> str | None:
+    def first_nonfinite(self, callback: Any, logs: Any) -> str | None:
         """The first watched metric in `logs` that is not finite."""
         there = (name for name in callback.monitor if (logs or {}).get(name) is not None)
         return next((name for name in there if not np.all(np.isfinite(logs[name]))), None)
@@ -53,7 +53,7 @@ class NanWatch(Attachment, Voter):
         Raises:
             RuntimeError: One is not, and the callback has `raise_error`.
         """
-        name = self.bad(callback, logs)
+        name = self.first_nonfinite(callback, logs)
         if name is None:
             return
         reported, self.has_seen_nan = self.has_seen_nan, True

@@ -48,7 +48,7 @@ class Table:
         self._remote = remote
         self._fixed = fixed
         # What was warned of.
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         # Whether columns could not be added in this epoch.
         self._narrow = False
         self.metrics: list[str] | None = None
@@ -75,7 +75,7 @@ class Table:
         """
         values = {_text(name): value for name, value in logs.items()}
         for name in values.keys() & set(self._fixed):
-            self._say_once(
+            self._warn_once(
                 "name",
                 f"the metric {name!r} is left out: a column of that name has the number of the "
                 f"{name}.",
@@ -114,7 +114,7 @@ class Table:
 
     def report(self, error: OSError) -> None:
         """Says once that the file cannot be written."""
-        self._say_once("file", f"{self._path!r} cannot be written, and training goes on: {error}")
+        self._warn_once("file", f"{self._path!r} cannot be written, and training goes on: {error}")
 
     def _local(self, *, keep: bool) -> str:
         if self._remote is not None:
@@ -132,13 +132,13 @@ class Table:
     def _open(self, separator: str, keep: int | None) -> _core.CsvFile:
         file, torn = _core.CsvFile.append(self._local(keep=True), separator, self._fixed[0], keep)
         if keep is not None and file.rows < keep:
-            self._say_once(
+            self._warn_once(
                 "rows", f"{self._path!r} has {file.rows} rows, and the backup knows of {keep}."
             )
         if torn is not None:
             text, kept = torn
             what = "has its end again" if kept else "was taken out"
-            self._say_once(
+            self._warn_once(
                 "torn", f"the last line of {self._path!r} was cut short, and {what}: {text!r}"
             )
         return file
@@ -153,9 +153,9 @@ class Table:
             self._narrow = True
             self.report(error)
 
-    def _say_once(self, subject: str, message: str) -> None:
-        if subject not in self._said:
-            self._said.add(subject)
+    def _warn_once(self, subject: str, message: str) -> None:
+        if subject not in self._warned:
+            self._warned.add(subject)
             warn(f"CSVLogger: {message}")
 
 
