@@ -115,7 +115,7 @@ def write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         OSError: That failed; an old file is as it was.
     """
-    with replacing(path) as beside, open(beside, "xb") as file:
+    with replacing(path) as temporary, open(temporary, "xb") as file:
         write(file)
 
 
@@ -125,8 +125,8 @@ def copy(path: str, name: str) -> None:
     Raises:
         OSError: That failed; the old file is as it was.
     """
-    with replacing(name) as beside:
-        shutil.copyfile(path, beside)
+    with replacing(name) as temporary:
+        shutil.copyfile(path, temporary)
 
 
 def link(path: str, name: str) -> None:

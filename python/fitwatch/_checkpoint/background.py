@@ -88,8 +88,8 @@ class _Save(threading.Thread):
 
     def run(self) -> None:
         try:
-            with _files.replacing(self._path) as beside:
-                self._snapshot.write(beside, self._write_extra)
+            with _files.replacing(self._path) as temporary:
+                self._snapshot.write(temporary, self._write_extra)
             self.is_safe = True
             if self._copy_to is not None:
                 _files.copy(self._path, self._copy_to)

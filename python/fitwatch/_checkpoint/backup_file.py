@@ -55,10 +55,10 @@ def write(path: str, model: Any, backup: Backup, previous: str | None = None) ->
         if previous is not None and os.path.exists(path):
             # Takes its place after the new one has taken that of `path`.
             _files.link(path, stack.enter_context(_files.replacing(previous)))
-        beside = stack.enter_context(_files.replacing(path))
-        saving.save_weights(model, beside, lambda file: _add(file, backup))
-        checksum, length = _checksum(beside, os.path.getsize(beside))
-        with open(beside, "ab") as file:
+        temporary = stack.enter_context(_files.replacing(path))
+        saving.save_weights(model, temporary, lambda file: _add(file, backup))
+        checksum, length = _checksum(temporary, os.path.getsize(temporary))
+        with open(temporary, "ab") as file:
             file.write(_SEAL.pack(_MARK, length, checksum))
 
 

@@ -134,8 +134,8 @@ class Saver(Part):
                     callback.model, filepath, ended, write_extra=write_extra, copy_to=copy_to
                 )
                 return
-            with _files.replacing(filepath) as beside:
-                _write(callback, beside, best)
+            with _files.replacing(filepath) as temporary:
+                _write(callback, temporary, best)
         except BaseException as error:
             ended(error)
             raise

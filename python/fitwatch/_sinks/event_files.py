@@ -38,7 +38,7 @@ class EventFiles:
         self._writers: dict[str, SummaryWriter] = {}
         self._failed: set[str] = set()
         self._not_scalar: set[str] = set()
-        self._told = False
+        self._has_reported = False
 
     def begin(self, folder: str) -> None:
         """Makes the file in a sub-folder, if this process writes.
@@ -61,7 +61,7 @@ class EventFiles:
         if file is None:
             path = os.path.join(self._log_dir, folder)
             if is_listened_to():
-                file = ListenedFile(path, self._run, self._tell)
+                file = ListenedFile(path, self._run, self._report_failure)
             else:
                 file = _core.EventFile(path, socket.gethostname(), self._run)
                 flush_at_exit(file)
@@ -72,7 +72,9 @@ class EventFiles:
         """A writer of TensorFlow's, whose events go into the file in a sub-folder."""
         writer = self._writers.get(folder)
         if writer is None:
-            writer = self._writers[folder] = SummaryWriter(lambda: self.open(folder), self._tell)
+            writer = self._writers[folder] = SummaryWriter(
+                lambda: self.open(folder), self._report_failure
+            )
         return writer
 
     def add_scalar(self, folder: str, tag: str, value: Any, step: int) -> None:
@@ -164,10 +166,10 @@ class EventFiles:
             )
             return None
 
-    def _tell(self, error: Exception) -> None:
+    def _report_failure(self, error: Exception) -> None:
         """Reports once that TensorFlow's writers cannot write."""
-        if not self._told:
-            self._told = True
+        if not self._has_reported:
+            self._has_reported = True
             warn(f"TensorBoard: tf.summary cannot be written: {error}")
 
     def is_listened_to(self, folder: str) -> bool:
@@ -181,7 +183,7 @@ def _shorten(path: str, size: int) -> None:
             os.truncate(path, size)
         return
     # A fit of this process that has failed may not have written all yet: into the old file, then.
-    with _files.replacing(path) as beside, open(path, "rb") as old, open(beside, "xb") as new:
+    with _files.replacing(path) as temporary, open(path, "rb") as old, open(temporary, "xb") as new:
         new.write(old.read(size))
 
 
