@@ -224,7 +224,7 @@ def test_a_store_that_is_gone_is_an_error_that_says_so(ranks):
 
     (_, second), _ = ranks(2)
     second._store = Gone()
-    with pytest.raises(ProcessError, match="the store of the training, which rank 0 keeps, cannot"):
+    with pytest.raises(ProcessError, match="the store of the training, which rank 0 runs, cannot"):
         second.gather("x", 1)
     second.leave("")  # says nothing, and raises nothing
 

@@ -221,7 +221,7 @@ def test_what_changes_the_model_has_to_be_in_every_process(name):
     first, second = errors_of(needs, name)
     assert first == second
     assert first.startswith("ValueError: ")
-    assert "rank 1 has it, rank 0 has not" in first
+    assert "rank 1 has it, rank 0 does not" in first
 
 
 def in_another_order(rank):

@@ -1,4 +1,4 @@
-"""Values that each process has for itself, averaged before they are judged."""
+"""Averages over processes of the values that monitors judge."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -11,17 +11,17 @@ class Ranks(Protocol):
 
     @property
     def averages(self) -> bool:
-        """Whether each has logs of its own data."""
+        """Whether each process logs values of its own data."""
 
     def gather(self, topic: str, message: Any) -> list[Any]:
         """The messages of all ranks."""
 
 
 class AveragedValues:
-    """The values that monitors judge: the same ones in all processes.
+    """The values that monitors judge: the same in all processes.
 
-    On torch all logs are a process's own; on JAX, only what a callback has added to them. They are
-    asked for once in an epoch, when the first of the monitors that all processes have is called.
+    On torch every logged value is local to its process; on JAX only values that a callback has
+    added. They are exchanged once in an epoch, when the first shared monitor is called.
 
     Args:
         ranks: The processes.
@@ -29,25 +29,25 @@ class AveragedValues:
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
-        # Names in the logs of the trainer itself, and the averages of this epoch.
+        # The names that the trainer logs, and the averages of this epoch.
         self._trained: set[str] = set()
         self._means: dict[str, float] = {}
 
     def begin(self, logs: dict[str, Any]) -> None:
-        """An epoch has ended; no callback has seen its logs yet."""
+        """Called when an epoch has ended, before any callback sees its logs."""
         self._trained, self._means = set(logs), {}
 
     def of_epoch(self, epoch: int, names: set[str], logs: dict[str, Any]) -> dict[str, Any]:
-        """The logs of an epoch with averages, for monitors of these metrics."""
+        """The logs of an epoch, with averages of the named metrics."""
         own = names if self._ranks.averages else names - self._trained
         unknown = sorted(own - self._means.keys())
         if unknown:
-            # A name that nobody has is asked for again by the next callback, everywhere.
+            # All processes ask again for a name that none of them has, with the next callback.
             self._means.update(self._averages(f"the values of epoch {epoch}", unknown, logs))
         return {**logs, **self._means} if self._means else logs
 
     def of_batch(self, topic: str, names: list[str], logs: dict[str, Any]) -> dict[str, Any]:
-        """The same for the logs of a batch, for one callback."""
+        """The logs of a batch, with averages of the named metrics, for one callback."""
         if not self._ranks.averages or not names:
             return logs
         return {**logs, **self._averages(topic, names, logs)}
@@ -59,12 +59,12 @@ class AveragedValues:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are there; None if none is."""
+    """The mean of the values that are not None; None if there are none."""
     there = [value for value in values if value is not None]
     return sum(there) / len(there) if there else None
 
 
 def number(value: Any) -> float | None:
-    """A value of the logs, if it is a number."""
+    """A logged value as a float; None if it is not a number."""
     value = backend.to_number(value)
     return value if isinstance(value, float) else None

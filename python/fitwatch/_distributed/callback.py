@@ -13,21 +13,21 @@ from fitwatch._keras.frames import calling_list
 
 
 class FitwatchCallback:
-    """Stands in front of a class of Keras's: an attachment, and the hooks that its parts take.
+    """Precedes Keras's class in the bases: adds the attachment and calls its parts from the hooks.
 
-    Differs from Keras: a callback stands in its list once, and in one `fit()` at a time. In Keras
-    the numbers of such a callback would be those of two runs mixed.
+    Differs from Keras: a callback may be in its list only once, and in one `fit()` at a time. In
+    Keras such a callback mixes the numbers of two runs.
     """
 
     _fitwatch_type: ClassVar[type[Attachment]] = Attachment
     _fitwatch: Any
 
-    # Defaults on the class, since a subclass may leave them out of a copy.
+    # Defaults on the class: a subclass may leave these out of a copy.
     _model: Any = None
     params: Any = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        # Not in __init__: a subclass may assign attributes before it calls that of its base.
+        # Not in __init__: a subclass may assign attributes before it calls super().__init__().
         new = super().__new__
         self = new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
         self._fitwatch = cls._fitwatch_type()
@@ -38,7 +38,7 @@ class FitwatchCallback:
 
         Raises:
             ValueError: The callback is in its list twice.
-            RuntimeError: Another `fit()` that is going on has it too.
+            RuntimeError: Another running `fit()` uses the callback.
         """
         enter(self, model)
         self._fitwatch.nested.replace(self)
@@ -83,20 +83,20 @@ class FitwatchCallback:
         if "_fitwatch" not in (attributes or {}):
             attributes = old_pickles.take(self._fitwatch, attributes or {})
         set_state(self, (attributes, slots))
-        # `copy.copy` hands over the original's own.
+        # `copy.copy` passes the original's attachment.
         self._fitwatch = self._fitwatch.twin()
 
 
 def enter(callback: Any, model: Any) -> None:
-    """A callback of ours gets its model, or its `fit()` begins: finds the run that it is in.
+    """Finds the run of a callback; called when it gets its model, and when its `fit()` begins.
 
     Args:
-        callback: The callback.
-        model: The model that it gets; None when a `fit()` begins.
+        callback: One of fitwatch's callbacks.
+        model: The new model; None when a `fit()` begins.
 
     Raises:
         ValueError: The callback is in its list twice.
-        RuntimeError: Another `fit()` that is going on has it too.
+        RuntimeError: Another running `fit()` uses the callback.
     """
     callback_list, method = calling_list()
     if callback_list is None:
@@ -119,34 +119,29 @@ def enter(callback: Any, model: Any) -> None:
 
 
 def begin_fit(callback: Any) -> None:
-    """The first thing in a callback's `on_train_begin`.
-
-    Raises:
-        ValueError: As `enter`.
-        RuntimeError: Likewise.
-    """
+    """Called first in a callback's `on_train_begin`; raises as `enter` does."""
     enter(callback, None)
     callback._fitwatch.nested.begin_fit()
 
 
 def begin_epoch(callback: Any, epoch: int) -> None:
-    """The first thing in a callback's `on_epoch_begin`."""
+    """Called first in a callback's `on_epoch_begin`."""
     for part in callback._fitwatch.hooked():
         part.epoch_begin(callback, epoch)
 
 
 def end_fit(callback: Any) -> None:
-    """The last thing in a callback's `on_train_end`."""
+    """Called last in a callback's `on_train_end`."""
     callback._fitwatch.nested.end_fit()
     for part in callback._fitwatch.hooked():
         part.train_end(callback)
 
 
 def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
-    """Refuses a list that has a callback of ours twice.
+    """Checks that a list has one of fitwatch's callbacks only once.
 
     Raises:
-        ValueError: It does.
+        ValueError: The callback is in the list twice.
     """
     if attachment_of(callback) is not None and sum(other is callback for other in callbacks) > 1:
         raise ValueError(
@@ -157,7 +152,7 @@ def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
 
 @cache
 def replacements() -> dict[type, str]:
-    """Keras's classes for which there is one of fitwatch's, and its name."""
+    """Keras's callback classes, each with the name of fitwatch's replacement."""
     return {
         theirs: cls.__name__
         for cls in _descendants(FitwatchCallback)

@@ -1,4 +1,4 @@
-"""Which callbacks the processes of a training have, and whether they go together."""
+"""Checks that the processes of a training have compatible callbacks."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", *ALIASES.values())
 
 
 def describe(callback_list: Any, agree_every: int) -> dict[str, Any]:
-    """What a process tells the others of its callbacks, as JSON knows it.
+    """Describes the callbacks of this process for the others, as JSON.
 
     Args:
         callback_list: The list.
-        agree_every: Batches between two agreements, as this process has it.
+        agree_every: Batches between two agreements, as configured in this process.
     """
     callbacks = list(callback_list.callbacks)
     agreeing = {name: callback for name, callback in named(callbacks) if voter_of(callback)}
@@ -34,10 +34,10 @@ def describe(callback_list: Any, agree_every: int) -> dict[str, Any]:
 
 
 def check_counts(answers: list[dict[str, Any]], names: list[str]) -> None:
-    """Sees to it that all train as many epochs, and batches where that is known.
+    """Checks that all processes train the same number of epochs, and of batches where known.
 
     Raises:
-        ValueError: One does not.
+        ValueError: The numbers differ.
     """
     for name in names:
         counts = [answer["counts"][name] for answer in answers]
@@ -50,10 +50,10 @@ def check_counts(answers: list[dict[str, Any]], names: list[str]) -> None:
 
 
 def shared_names(answers: list[dict[str, Any]]) -> list[str]:
-    """The names of the callbacks that all have, and that decide; in order.
+    """The names, in order, of the callbacks that decide and that all processes have.
 
     Raises:
-        ValueError: One that all need is missing somewhere, or the order is not the same.
+        ValueError: A process lacks a callback that all need, or has another order.
     """
     lists = [answer["callbacks"] for answer in answers]
     everywhere = [name for name in lists[0] if all(name in names for names in lists)]
@@ -63,7 +63,7 @@ def shared_names(answers: list[dict[str, Any]]) -> list[str]:
                 without = next(other for other, names in enumerate(lists) if name not in names)
                 raise ValueError(
                     f"{name} must be in the callbacks of every process: rank {rank} has it, rank "
-                    f"{without} has not. (Rank 0 alone writes, whoever has it.)"
+                    f"{without} does not. (Only rank 0 writes files, even if all have it.)"
                 )
         if [name for name in answer["callbacks"] if name in everywhere] != everywhere:
             raise ValueError(
@@ -74,20 +74,20 @@ def shared_names(answers: list[dict[str, Any]]) -> list[str]:
 
 
 def voter_of(callback: Any) -> Voter | None:
-    """What a callback of fitwatch's decides together with other processes; None for nothing."""
+    """The voter of a callback that decides together with other processes; None for any other."""
     attachment = attachment_of(callback)
     return attachment if isinstance(attachment, Voter) else None
 
 
 def is_needed(callback: Any) -> bool:
-    """Whether each process has to have a callback."""
+    """Whether every process must have the callback."""
     voter = voter_of(callback)
     return voter is not None and voter.is_needed(callback)
 
 
 def needs_coordination(callback: Any) -> bool:
-    """Whether a stock list with such a callback has to agree with those of other processes."""
-    # Train functions on JAX have to be the same.
+    """Whether a stock list with this callback must coordinate with those of other processes."""
+    # On JAX all processes must run the same train function.
     attachment = attachment_of(callback)
     steps = () if attachment is None else attachment.parts
     losses = any(isinstance(one, StepUser) and one.is_wanted(callback) for one in steps)
@@ -95,7 +95,7 @@ def needs_coordination(callback: Any) -> bool:
 
 
 def has_own_batches(callback: Any) -> bool:
-    """Whether code that is not fitwatch's, and may stop the training, is called for every batch."""
+    """Whether other code, which may stop the training, is called for every batch."""
     if issubclass(type(callback), stock.STOCK["TerminateOnNaN"]) and voter_of(callback) is None:
         return True
     hooks = (getattr(getattr(callback, hook), "__func__", None) for hook in _BATCH_HOOKS)

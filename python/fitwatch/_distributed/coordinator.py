@@ -1,4 +1,4 @@
-"""One decision for all processes of a training."""
+"""Common decisions of all processes of a training."""
 
 import weakref
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -25,13 +25,13 @@ from fitwatch._keras.optimizer import has_schedule
 
 
 class Coordinator:
-    """What the processes of a training agree on, at the same points on all of them.
+    """Takes one process through the points at which all processes agree.
 
-    When training begins, on who has which callbacks. Inside an epoch, after so many batches, and
-    only where some process may stop there, on that and on what monitors that count in batches have
-    seen. When an epoch has ended, on whether to stop, and on the learning rate. Values that each
-    process has for itself (all on torch; on JAX what a callback adds to the logs) are averaged
-    before monitors judge them, so that all come to the same decision.
+    When training begins, they agree on which callbacks all have. Inside an epoch, every
+    `agree_every` batches where a process may stop there, they agree on stopping and exchange what
+    monitors that count in batches have seen. At the end of an epoch they agree on stopping and on
+    the learning rate. Values local to a process (all on torch; on JAX those that a callback adds to
+    the logs) are averaged before monitors judge them, so that all take the same decision.
 
     Args:
         callback_list: The list, of Keras or of fitwatch.
@@ -42,23 +42,23 @@ class Coordinator:
         self._list = weakref.ref(callback_list)
         self._world = world
         self._exchange: Exchange | None = None
-        # What says that this process is busy: its hooks, its validation.
+        # One entry for each hook or validation that keeps this process busy.
         self._busy: list[ExitStack] = []
-        # Surrounds the end of a batch where no compiled list plans it.
+        # Owns the wrapped end of a batch where no compiled list plans it.
         self._batch_hook_owner = object()
-        # Names of callbacks that all processes have, by their identity here.
+        # Names of the callbacks that all processes have, by `id`.
         self._shared: dict[int, str] = {}
-        # Batches between two agreements: `_core.Due` asks for it under this name.
+        # Batches between two agreements; `_core.Due` reads it by this name.
         self.save_freq = 0
         self._due = _core.Checkpoint()
-        # The epoch, and the batch of the last agreement in it.
+        # The current epoch, and the batch of the last agreement in it.
         self._epoch = self._last = 0
         # Whether training has begun, and whether batches are being trained.
         self._has_begun = self._is_inside = False
-        # Whether this process wants to stop, before all have agreed; and whether they have.
+        # Whether this process wants to stop, and whether all have agreed to.
         self._wants_to_stop = self._stops = False
         self._values = AveragedValues(self)
-        # Its own use of the losses of batches, where another process has one.
+        # Takes the per-batch losses here where another process needs them.
         self._steps = _Steps()
         wrap_hooks(
             callback_list,
@@ -81,23 +81,23 @@ class Coordinator:
 
     @property
     def rank(self) -> int:
-        """This process's number."""
+        """The number of this process."""
         return self._world.rank
 
     @property
     def size(self) -> int:
-        """How many processes there are."""
+        """The number of processes."""
         return self._world.size
 
     def begin(self, logs: Any = None) -> None:
-        """Agrees on who has which callbacks, if that has not been done.
+        """Agrees on which callbacks all processes have, unless that was done for this fit.
 
         Raises:
-            ValueError: A callback that all processes need is missing in one.
+            ValueError: A process lacks a callback that all need.
             ProcessError: A process is missing.
         """
         if self._exchange is not None and not self._has_begun:
-            return  # for another callback, just now
+            return  # another callback has begun this fit
         self._end()
         self._has_begun = False
         self._exchange = Exchange(self._world.rank, self._world.size, self._world.store)
@@ -114,7 +114,7 @@ class Coordinator:
     def _agree_on_callbacks(self) -> None:
         message = callback_check.describe(self._callback_list, settings.agree_every)
         answers = self.gather("the beginning of the training", message)
-        # On torch it is the user's code that brings the processes together, and when.
+        # On torch the user's code synchronizes the steps, which may differ in number.
         callback_check.check_counts(answers, ["epochs"] if self.averages else ["epochs", "steps"])
         shared = callback_check.shared_names(answers)
         agreeing = dict(named(self._callbacks()))
@@ -123,7 +123,7 @@ class Coordinator:
         self.save_freq = answers[0]["every"] if inside else 0
 
     def gather(self, topic: str, message: Any) -> list[Any]:
-        """The messages of all ranks.
+        """Exchanges messages; returns those of all ranks, by rank.
 
         Raises:
             ProcessError: A process is missing.
@@ -133,7 +133,7 @@ class Coordinator:
         return self._exchange.gather(topic, message)
 
     def broadcast(self, topic: str, value: Any) -> Any:
-        """The value that rank 0 has."""
+        """The value of rank 0, on every rank."""
         return self.gather(topic, value)[0]
 
     def shares(self, callback: Any) -> bool:
@@ -141,31 +141,31 @@ class Coordinator:
         return id(callback) in self._shared
 
     def busy(self) -> AbstractContextManager[None]:
-        """While this process is at work for long, the others wait for it beyond the deadline."""
+        """A block of long work in this process, for which the others wait beyond the deadline."""
         return nullcontext() if self._exchange is None else self._exchange.busy()
 
     def stop(self) -> None:
-        """Called in the place of `model.stop_training = True`."""
+        """Stops the training; called instead of `model.stop_training = True`."""
         if self._is_inside:
             self._wants_to_stop = True
         else:
             self._model.stop_training = True
 
     def leave(self, error: BaseException) -> None:
-        """An exception ends the training here: the others are told."""
+        """Tells the other processes that an exception has ended the training in this one."""
         if self._exchange is not None:
             self._exchange.leave(f"{type(error).__name__}: {error}")
             self._end()
 
     def averaged_epoch_logs(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
-        """The logs of an epoch, with averages where each process has values of its own."""
+        """The logs of an epoch, with values that are local to a process averaged."""
         if not self.shares(callback):
             return logs
         names = {name for one, voter in self._voters() for name in voter.monitored(one)}
         return self._values.of_epoch(self._epoch, names, logs)
 
     def averaged_batch_logs(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
-        """The same for the logs of a batch, which has the same number everywhere."""
+        """The logs of a batch likewise; all processes are at the same batch."""
         if not self.shares(callback):
             return logs
         topic = f"a batch of epoch {self._epoch}, for {self._shared[id(callback)]}"
@@ -173,20 +173,20 @@ class Coordinator:
 
     @property
     def averages(self) -> bool:
-        """Whether each process has logs of its own data."""
+        """Whether each process logs values of its own data."""
         return self._world.averages
 
-    # Around the hooks of the list.
+    # Before and after the hooks of the list.
 
     def _after_train_begin(self, logs: Any = None) -> None:
         self._has_begun = True
         self._defer_stop()
         if keras.config.backend() == "jax":
-            # Train functions that differ would add up the numbers of one to others of another.
+            # Different train functions would reduce unrelated values across processes.
             watched = any(map(uses_steps, self._callbacks()))
             if any(self.gather("the losses of batches", watched)):
                 self._steps.begin(self._callback_list)
-        if self.save_freq and recorder_of(self._callback_list) is None:  # no list that plans it
+        if self.save_freq and recorder_of(self._callback_list) is None:
             after = {"on_train_batch_end": self._after_batch}
             wrap_hooks(self._callback_list, self._batch_hook_owner, after=after, failed=self.leave)
         self._end_busy()
@@ -199,7 +199,7 @@ class Coordinator:
         self._end_busy()
 
     def planned(self, hook: str) -> list[tuple[Any, Form | None]]:
-        """What a compiled list does behind all callbacks: a Python hook, and its compiled form."""
+        """What a compiled list runs after all callbacks: a Python hook and its compiled form."""
         if hook != "on_train_batch_end" or not self.save_freq:
             return []
         if any(map(callback_check.has_own_batches, self._callbacks())):
@@ -213,7 +213,7 @@ class Coordinator:
                 self._decide_within_epoch(batch)
 
     def _defer_stop(self) -> None:
-        """A process that stopped by itself would leave the others waiting for ever."""
+        """Keeps this process training until all agree: the others would wait for ever."""
         model = self._model
         if model.stop_training and not self._stops:
             model.stop_training = False
@@ -226,11 +226,11 @@ class Coordinator:
             self._model.stop_training = self._stops
 
     def decide(self, where: str, batch: int) -> None:
-        """Has monitors that count in batches judge what they have seen so far, everywhere.
+        """Exchanges what monitors that count in batches have seen, and has all of them judge it.
 
         Args:
-            where: Where that is, in words.
-            batch: The last batch that was trained, from 0 and within the epoch.
+            where: The place, for messages.
+            batch: The last trained batch, from 0 and within the epoch.
         """
         self._defer_stop()
         recorder = recorder_of(self._callback_list)
@@ -252,7 +252,7 @@ class Coordinator:
         self._stops = self._stops or self._model.stop_training
 
     def decide_before_backup(self, batch: int) -> None:
-        """The same before a backup inside an epoch, which is due everywhere."""
+        """Decides before a backup inside an epoch, which is due in all processes at once."""
         if self.save_freq:
             self._decide_within_epoch(batch)
 
@@ -274,7 +274,7 @@ class Coordinator:
         self._apply_stops([answer["stop"] for answer in answers], where)
         model.stop_training = self._stops
         self._end_busy()
-        # On JAX a rate is one array of all processes already.
+        # On JAX all processes share one array for the rate.
         for (optimizer, _), own, rate in zip(
             optimizers(model.optimizer) if rates else [], rates, answers[0]["rates"], strict=False
         ):
@@ -282,7 +282,7 @@ class Coordinator:
                 optimizer.learning_rate = rate
 
     def _before_train_end(self, logs: Any = None) -> None:
-        # All is decided: each process ends by itself, however long that takes.
+        # There is nothing left to decide: each process ends in its own time.
         if self._exchange is not None:
             self._exchange.end()
         self._end()
@@ -304,8 +304,6 @@ class Coordinator:
         self._exchange = None
         self.save_freq = 0
         self._steps.release(self._callback_list)
-
-    # Small things.
 
     def _apply_stops(self, stops: list[bool], where: str) -> None:
         if any(stops) and not self._stops:
@@ -333,12 +331,12 @@ class Coordinator:
         return list(self._callback_list.callbacks)
 
     def _voters(self) -> list[tuple[Any, Voter]]:
-        """The callbacks that all processes have, and what they decide."""
+        """The callbacks that all processes have, each with its voter."""
         return [(one, _voter(one)) for one in self._callbacks() if self.shares(one)]
 
 
 class _Steps(StepUser):
-    """Has every process train with the same function, whoever wants the losses of batches."""
+    """Takes per-batch losses in every process if one needs them: all must run the same function."""
 
     def is_wanted(self, callback: Any) -> bool:
         return True
@@ -348,7 +346,7 @@ class _Steps(StepUser):
 
 
 def join(callback_list: Any, model: Any) -> None:
-    """Has the processes of a training agree, if there are several, and this list decides."""
+    """Gives a list a coordinator, if several processes train and the list has decisions to make."""
     if coordinator_of_list(callback_list) is not None:
         return
     ours = recorder_of(callback_list) is not None
@@ -359,7 +357,7 @@ def join(callback_list: Any, model: Any) -> None:
 
 
 def coordinator_of_list(callback_list: Any) -> Coordinator | None:
-    """That of a callback list; None if one process trains alone."""
+    """The coordinator of a callback list; None where one process trains alone."""
     coordinator: Coordinator | None = getattr(callback_list, "_fitwatch_coordinator", None)
     return coordinator
 
@@ -367,5 +365,5 @@ def coordinator_of_list(callback_list: Any) -> Coordinator | None:
 def _voter(callback: Any) -> Voter:
     voter = callback_check.voter_of(callback)
     if voter is None:
-        raise TypeError(f"{type(callback).__name__} decides nothing together with other processes")
+        raise TypeError(f"{type(callback).__name__} takes no decision with other processes")
     return voter

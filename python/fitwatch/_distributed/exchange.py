@@ -11,24 +11,24 @@ from fitwatch._distributed.heartbeat import Heartbeat
 from fitwatch._enable import settings
 from fitwatch._warn import warn
 
-# A wait of the engine's cannot be interrupted: it is made of short ones.
+# A wait in the store cannot be interrupted, so long waits consist of short ones.
 _SLICE = 1.0
 
-# How many deadlines a process may be busy in its callbacks.
+# The number of deadlines for which a process may be busy in its callbacks.
 _BUSY = 10
 
-# Seconds in which the others read what rank 0 says last, before it ends, perhaps, and the store.
+# Seconds for the others to read the last message of rank 0: the store may end with its process.
 _GRACE = 0.5
 
-# Rounds whose messages are deleted together: each call of a store takes its time.
+# Rounds whose messages are deleted together: calls of a store are slow.
 _BLOCK = 16
 
-# The last exchange, of which some messages are left until the next one begins.
+# The previous exchange, whose last messages are deleted when the next one begins.
 _previous: list["Exchange"] = []
 
 
 class ProcessError(RuntimeError):
-    """A process that trains with this one has died, has left, or is not where it should be.
+    """A process that trains with this one has died, has left, or is at another point.
 
     Example:
         >>> from fitwatch import distributed
@@ -40,19 +40,19 @@ class ProcessError(RuntimeError):
 
 
 class Exchange:
-    """Brings the messages of all ranks to all ranks, round by round.
+    """Sends the messages of all ranks to all ranks, round by round.
 
-    Every rank posts its message; rank 0 waits for those of the others, and posts all of them
-    together: two calls of the store for each rank and round, whatever their number. Rank 0 deletes
-    what was read by everybody. A rank that leaves says so where its next message would be.
+    Every rank posts its message; rank 0 waits for the others and posts all messages together. This
+    takes two calls of the store for each rank and round. Rank 0 deletes messages that all have
+    read. A rank that leaves posts that in place of its next message.
 
-    Making one is the first round: rank 0 answers those that have come with the name of a session,
-    so that nothing of an earlier training is read.
+    The constructor is the first round: rank 0 answers the others with the name of a new session, so
+    that messages of an earlier training are not read.
 
     Args:
-        rank: This process's number.
-        size: How many there are.
-        store: Where messages are left.
+        rank: The number of this process.
+        size: The number of processes.
+        store: Where messages are posted.
 
     Raises:
         ProcessError: A rank has not come within the deadline.
@@ -66,21 +66,21 @@ class Exchange:
         self._prefix = "fitwatch"
         self._prefix = self._open_session(os.urandom(6).hex())
         if rank == 0:
-            while _previous:  # everybody is here, and not there any more
+            while _previous:  # all ranks have left it for this one
                 _previous.pop().delete()
             _previous.append(self)
         self._heartbeat = Heartbeat(store, self._prefix, rank, self._deadline / 4)
 
     def gather(self, topic: str, message: Any) -> list[Any]:
-        """The messages of all ranks, by rank; comes back when all are there.
+        """Exchanges messages; returns those of all ranks, by rank, when all have come.
 
         Args:
-            topic: What it is about, in words. All ranks have to be at the same.
-            message: A value that JSON knows.
+            topic: The point in the training, in words: the same on all ranks.
+            message: A JSON value.
 
         Raises:
-            ProcessError: A rank has not come within the deadline, or has left, or is somewhere
-                else. The others are told.
+            ProcessError: A rank has not come within the deadline, has left, or is at another point.
+                All ranks raise it.
         """
         if self._is_over:
             raise ProcessError(f"this process has left the training before {topic}.")
@@ -93,7 +93,7 @@ class Exchange:
             self.leave(f"{type(error).__name__}: {error}")
             raise
         if self._rank == 0 and self._round % _BLOCK == 0:
-            self._delete(self._round // _BLOCK - 1)  # everybody has read that
+            self._delete(self._round // _BLOCK - 1)  # which all ranks have read
         if "error" in answer:
             self.close()
             raise ProcessError(answer["error"])
@@ -102,19 +102,19 @@ class Exchange:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """While this process is at work in its callbacks, the others wait beyond the deadline."""
+        """A block of work in callbacks, for which the others wait beyond the deadline."""
         with self._heartbeat:
             yield
 
     def leave(self, reason: str) -> None:
-        """Tells the others that this process comes to no other round. Never raises."""
+        """Tells the others that this process has left the training. Never raises."""
         if self._is_over:
             return
         left = f"rank {self._rank} has left the training: {reason}"
         with suppress(Exception):
             self._post(f"{self._prefix}/left", left)
             if self._rank == 0:
-                # Of this round, if it has none; and of the next one.
+                # Answers this round, unless it has an answer, and the next one.
                 error = json.dumps({"error": left})
                 if self._store.get(self._key("answer"), 0) is None:
                     self._post(self._key("answer"), error)
@@ -124,9 +124,9 @@ class Exchange:
         self.close()
 
     def end(self) -> None:
-        """Ends a training that has come to its end. Never raises.
+        """Ends the exchange after a complete training. Never raises.
 
-        Rank 0 keeps the store, as a rule: it stays until the others have read its last answer.
+        Rank 0 usually runs the store: it waits until the others have read its last answer.
         """
         if self._is_over:
             return
@@ -144,12 +144,12 @@ class Exchange:
         self.close()
 
     def close(self) -> None:
-        """Ends it, without a word."""
+        """Ends the exchange without telling the others."""
         self._is_over = True
         self._heartbeat.stop()
 
     def _open_session(self, own: str) -> str:
-        """The prefix of all keys of the session."""
+        """Agrees on a new session; returns the prefix of its keys."""
         topic = "the beginning of the training"
         if self._rank:
             here = f"fitwatch/here/{self._rank}"
@@ -173,12 +173,12 @@ class Exchange:
         ]
         for rank, other in zip(ranks, session_requests, strict=True):
             with self._store_errors():
-                self._store.delete(f"fitwatch/here/{rank}")  # whoever comes again is another one
+                self._store.delete(f"fitwatch/here/{rank}")  # a later one is a new request
             self._post(f"fitwatch/session/{other}", session)
         return session
 
     def _answer(self, own: dict[str, Any]) -> dict[str, Any]:
-        """What rank 0 tells the others."""
+        """Answers a round as rank 0; returns the answer."""
         answer: dict[str, Any]
         topic = own["topic"]
         until = time.monotonic() + self._deadline
@@ -196,7 +196,7 @@ class Exchange:
         return answer
 
     def _ask(self, own: dict[str, Any]) -> dict[str, Any]:
-        """What rank 0 tells this one."""
+        """Takes part in a round as another rank; returns the answer of rank 0."""
         self._post(self._key(self._rank), json.dumps(own))
         text = self._wait(self._key("answer"), 0, own["topic"], self._missing)
         answer: dict[str, Any] = json.loads(text)
@@ -215,7 +215,7 @@ class Exchange:
         return {"messages": [one["message"] for one in posted]}
 
     def _missing(self) -> list[int]:
-        """The ranks that have not come to this round; whether rank 0 has cannot be seen."""
+        """The ranks that have not come to this round; rank 0 is never among them."""
         ranks = range(1, self._size)
         return [rank for rank in ranks if self._get(self._key(rank), 0) is None]
 
@@ -227,7 +227,7 @@ class Exchange:
         missing: Callable[[], list[int]],
         until: float = 0,
     ) -> str:
-        """What a rank posts under a key."""
+        """Waits for the message that a rank posts under a key."""
         began = time.monotonic()
         until = until or began + self._deadline
         latest = began + _BUSY * self._deadline
@@ -239,7 +239,7 @@ class Exchange:
             if text is not None:
                 return text
             now = time.monotonic()
-            # Rank 0 may be waiting for another one itself.
+            # Rank 0 may itself be waiting for another rank.
             lost = missing() or [rank]
             busy = {one: self._get(f"{self._prefix}/busy/{one}", 0) for one in lost}
             before, beats = beats, busy
@@ -264,13 +264,13 @@ class Exchange:
         )
         return ProcessError(
             f"{_ranks(lost)} did not come to {topic} within {seconds:.0f} seconds, where rank "
-            f"{self._rank} waits: {why}. Every process needs the same callbacks: rank 0 alone "
-            "writes. (fitwatch.distributed.configure(deadline=...) gives more time; a fit() of one "
-            "process goes under fitwatch.distributed.alone().)"
+            f"{self._rank} waits: {why}. Every process needs the same callbacks; only rank 0 "
+            "writes files. (fitwatch.distributed.configure(deadline=...) gives more time; "
+            "fitwatch.distributed.alone() is for a fit() of one process.)"
         )
 
     def delete(self) -> None:
-        """Deletes what is left of it, once nobody reads it any more."""
+        """Deletes the remaining messages, once all ranks have read them."""
         for block in range(max(self._round // _BLOCK - 1, 0), (self._round + 1) // _BLOCK + 1):
             self._delete(block)
         with suppress(Exception):
@@ -281,7 +281,7 @@ class Exchange:
         senders = ("answer", *range(self._size))
         rounds = range(block * _BLOCK, (block + 1) * _BLOCK)
         keys = [self._key(sender, number) for number in rounds for sender in senders]
-        with suppress(Exception):  # it is but tidy
+        with suppress(Exception):  # nothing depends on it
             self._store.delete_folder(f"{self._prefix}/{block}", keys)
 
     def _key(self, sender: "int | str", number: int | None = None) -> str:
@@ -303,7 +303,7 @@ class Exchange:
             yield
         except Exception as error:
             raise ProcessError(
-                f"the store of the training, which rank 0 keeps, cannot be reached: {error}"
+                f"the store of the training, which rank 0 runs, cannot be reached: {error}"
             ) from error
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 
 class Heartbeat:
-    """Signs of life while a process is busy: only then, so that one that hangs is found out.
+    """Signs of life while a process is busy, and only then, so that a hanging process is noticed.
 
-    The thread that gives them also tells who has left, since this process may be waiting for that
-    one inside a training step, where nothing else is heard.
+    The thread that posts them also prints who has left: this process may be waiting for that rank
+    inside a training step, where no error reaches it.
 
     Args:
-        store: Where they are left.
-        prefix: What the keys of the session begin with.
-        rank: This process's number.
-        seconds: From one to the next; nothing is left by who is busy for a shorter time.
+        store: Where they are posted.
+        prefix: The prefix of the keys of the session.
+        rank: The number of this process.
+        seconds: From one to the next; shorter work posts none.
     """
 
     def __init__(self, store: Any, prefix: str, rank: int, seconds: float) -> None:
@@ -35,7 +35,7 @@ class Heartbeat:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """While this process waits for the others it is not busy, wherever it does so."""
+        """A block that waits for the other processes, in which this one does not count as busy."""
         self._pauses += 1
         try:
             yield
@@ -43,7 +43,7 @@ class Heartbeat:
             self._pauses -= 1
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends the thread."""
         self._ended.set()
 
     def _run(self) -> None:
@@ -51,7 +51,7 @@ class Heartbeat:
         while not self._ended.wait(self._seconds):
             if self._pauses:
                 continue
-            with suppress(Exception):  # whoever waits is told of it
+            with suppress(Exception):  # the next round reports a lost store
                 if self._depth:
                     self._count += 1
                     self._store.set(f"{self._prefix}/busy/{self._rank}", str(self._count))

@@ -1,4 +1,4 @@
-"""What callbacks do where several processes train together; each function takes the callback."""
+"""Steps of callbacks that differ where several processes train together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,19 +9,19 @@ from fitwatch._keras import distribution, trainer
 
 
 def coordinator_of(callback: Any) -> Coordinator | None:
-    """How the processes of this training agree; None if it is one."""
+    """The coordinator of a callback's training; None where one process trains alone."""
     callback_list = callback._fitwatch.callback_list
     return None if callback_list is None else coordinator_of_list(callback_list)
 
 
 def averaged_logs(callback: Any, logs: Any) -> Any:
-    """The logs of an epoch, with averages where each process has values of its own."""
+    """The logs of an epoch, with values that are local to a process averaged."""
     coordinator = coordinator_of(callback)
     return logs if coordinator is None else coordinator.averaged_epoch_logs(callback, logs or {})
 
 
 def stop_training(callback: Any) -> None:
-    """Ends the training; inside an epoch, when all processes have agreed on it."""
+    """Stops the training; inside an epoch, once all processes have agreed."""
     coordinator = coordinator_of(callback)
     if coordinator is None:
         trainer.model_of(callback).stop_training = True
@@ -31,7 +31,7 @@ def stop_training(callback: Any) -> None:
 
 @contextmanager
 def saving(callback: Any) -> Iterator[None]:
-    """While this process saves the model by itself: the others wait for it, and it for none."""
+    """A block in which this process alone saves the model: the others wait, and it does not."""
     coordinator = coordinator_of(callback)
     with distribution.undistributed(), nullcontext() if coordinator is None else coordinator.busy():
         yield
@@ -39,7 +39,7 @@ def saving(callback: Any) -> Iterator[None]:
 
 @contextmanager
 def quietly(callback: Any) -> Iterator[None]:
-    """Keeps Keras's own code from printing where rank 0 does."""
+    """A block in which Keras's code prints nothing, unless this process is rank 0."""
     if not callback._fitwatch.is_silent:
         yield
         return

@@ -1,22 +1,22 @@
-"""Where processes leave messages for each other."""
+"""The interface of stores, through which processes exchange messages."""
 
 from typing import Protocol
 
 
 class Store(Protocol):
-    """Text by key, which every process of the training sees.
+    """Text by key, shared by the processes of a training.
 
-    Calls may raise whatever the engine raises when the process that keeps the store is gone.
+    Calls may raise any exception of the backend when the process that runs the store is gone.
     """
 
     def set(self, key: str, text: str) -> None:
-        """Leaves a text, in the place of another one."""
+        """Stores a text; replaces an existing one."""
 
     def get(self, key: str, seconds: float) -> str | None:
-        """Waits for a text, so long at most; None if there is none."""
+        """Waits at most that long for a text; None if there is none."""
 
     def delete(self, key: str) -> None:
-        """Removes a text, if there is one."""
+        """Deletes a text, if there is one."""
 
     def delete_folder(self, folder: str, keys: list[str]) -> None:
-        """Removes texts that all lie in a folder, whichever of them there are."""
+        """Deletes the texts of a folder; some of the keys may have none."""

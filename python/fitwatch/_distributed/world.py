@@ -15,13 +15,13 @@ class World(NamedTuple):
     """The processes that train a model together."""
 
     rank: int
-    """This one's number, from 0."""
+    """The number of this process, from 0."""
     size: int
-    """How many there are."""
+    """The number of processes."""
     store: Store | None
-    """Where they leave messages for each other; None if there is nobody to talk to."""
+    """Where they exchange messages; None if they do not."""
     averages: bool
-    """Whether each has logs of its own data, so that values have to be averaged."""
+    """Whether each process logs values of its own data, which have to be averaged."""
 
 
 _ALONE = World(0, 1, None, averages=False)
@@ -31,7 +31,7 @@ def world(model: Any = None) -> World:
     """The processes that train together.
 
     Args:
-        model: The model, which knows about it on TensorFlow.
+        model: The model, whose strategy tells on TensorFlow.
     """
     backend = keras.config.backend()
     if settings.alone:
@@ -49,7 +49,7 @@ def is_writer(model: Any = None) -> bool:
 
 
 def _jax_world() -> World:
-    # Without a distribution that spans them, each process trains a model of its own.
+    # Unless a distribution spans the processes, each trains its own model.
     distribution = keras.distribution.distribution()
     if distribution is None:
         return _ALONE
@@ -63,7 +63,7 @@ def _jax_world() -> World:
 
 @lru_cache(maxsize=4)
 def _members(distribution: Any) -> list[int]:
-    """The processes that a distribution of Keras has devices of."""
+    """The processes whose devices a Keras distribution uses."""
     devices = distribution.device_mesh.backend_mesh.devices.flat
     return sorted({device.process_index for device in devices})
 
@@ -78,7 +78,7 @@ def _torch_world() -> World:
 
 
 def _tensorflow_world(model: Any) -> World:
-    # Keras does not train there. In a loop of somebody's own there is one writer, at least.
+    # Keras does not train under this strategy. A custom loop gets one writer, at least.
     strategy = getattr(model, "distribute_strategy", None)
     tf = sys.modules.get("tensorflow")
     if tf is None or not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
