@@ -207,7 +207,7 @@ def test_a_state_that_is_no_json_is_refused(make_model, data, tmp_path):
 
 def test_a_callback_that_is_gone_is_told_of(make_model, data, tmp_path):
     crash(make_model(), data, BackupAndRestore(tmp_path / "b"), EarlyStopping("loss", patience=9))
-    with pytest.warns(UserWarning, match=r"a state of EarlyStopping\(loss\), and there is no such"):
+    with pytest.warns(UserWarning, match=r"a state of EarlyStopping\(loss\), which is not in"):
         make_model().fit(*data, epochs=3, verbose=0, callbacks=[BackupAndRestore(tmp_path / "b")])
 
 

@@ -115,7 +115,7 @@ def test_keys_that_json_would_change_are_refused(make_model, data, tmp_path):
         def load_state_dict(self, state):
             pass
 
-    with pytest.raises(TypeError, match=r"state_dict\(\) of Own .*the key 1 is no text"):
+    with pytest.raises(TypeError, match=r"state_dict\(\) of Own .*the key 1 is not a string"):
         make_model().fit(*data, verbose=0, callbacks=[BackupAndRestore(tmp_path / "b"), Own()])
 
 

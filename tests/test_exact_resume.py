@@ -138,7 +138,7 @@ elif BACKEND == "jax":
 def test_an_order_that_cannot_be_known_is_refused_before_anything_is_trained(tmp_path, source):
     batches = []
     watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: batches.append(b))
-    with pytest.raises(ValueError, match=r"cannot be brought back: .*fitwatch\.resumable"):
+    with pytest.raises(ValueError, match=r"cannot be restored: .*fitwatch\.resumable"):
         fit(tmp_path, REFUSED[source](), watch)
     assert not batches
 
@@ -157,7 +157,7 @@ def test_other_data_are_refused(tmp_path):
             fit(tmp_path, other)
     if BACKEND == "torch":
         return  # it knows one step only
-    with pytest.raises(ValueError, match=r"after 6 batches.*no multiple of steps_per_execution"):
+    with pytest.raises(ValueError, match=r"after 6 batches.*not a multiple of steps_per_execution"):
         fit(tmp_path, "arrays", steps=4)
 
 

@@ -74,7 +74,7 @@ def damaged_in_turn(folder):
 @pytest.mark.parametrize("folder", [True], indirect=True)
 def test_the_one_before_is_taken_with_a_warning(folder, model):
     for before in damaged_in_turn(folder):
-        with pytest.warns(UserWarning, match=r"last backup is damaged.*the one before it is taken"):
+        with pytest.warns(UserWarning, match=r"last backup is damaged.*the one before it is used"):
             assert taken_up(model, folder) == 1
         assert content(folder) == before
 
@@ -99,11 +99,11 @@ def test_a_damaged_backup_does_not_become_the_one_before(folder, model):
     def look(epoch):
         seen.append((folder / f"{LATEST}.bkp").read_bytes() == good)
 
-    with pytest.warns(UserWarning, match="the one before it is taken"):
+    with pytest.warns(UserWarning, match="the one before it is used"):
         Training(model, folder, double_checkpoint=True, delete_checkpoint=False).run(look, epochs=4)
     assert seen == [True, True, False]
     (folder / LATEST).write_bytes(b"")
-    with pytest.warns(UserWarning, match="the one before it is taken"):
+    with pytest.warns(UserWarning, match="the one before it is used"):
         assert taken_up(model, folder) == 3
 
 

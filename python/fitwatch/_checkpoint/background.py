@@ -1,4 +1,4 @@
-"""Saving a model while it is trained further."""
+"""Saving a model while training goes on."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from fitwatch import _files
 
 
 class BackgroundSaver:
-    """Takes a snapshot of a model, and has a thread write it; one at a time."""
+    """Takes a snapshot of a model, which a thread writes; one save at a time."""
 
     def __init__(self) -> None:
         self._save: _Save | None = None
-        # The last snapshot, for its memory.
+        # The last snapshot, whose memory the next one reuses.
         self._snapshot: Any = None
 
     @property
@@ -29,20 +29,20 @@ class BackgroundSaver:
         write_extra: Callable[[Any], None] | None = None,
         copy_to: str | None = None,
     ) -> None:
-        """Begins to save a model; waits for the save before, which has to be safe first.
+        """Begins to save a model, after the previous save has finished.
 
         Args:
             model: A built model.
-            path: Where to: a `.weights.h5` or a `.keras` file.
+            path: A `.weights.h5` or a `.keras` file.
             done: Called by `finish`, with the error if the file was not saved.
-            write_extra: Puts something else into the file.
-            copy_to: Where a copy of the file goes, once it is safe; None for none.
+            write_extra: Adds content to the file.
+            copy_to: The path of a copy of the finished file; None for none.
 
         Raises:
-            Exception: What the save before has failed with; this one has not begun then.
+            Exception: The previous save failed; this one has not begun.
         """
         self.finish()
-        from fitwatch._keras import saving  # takes a while, and is needed here only
+        from fitwatch._keras import saving  # slow to import, and seldom needed
 
         weights_only = path.endswith(".weights.h5")
         kind = saving.WeightsSnapshot if weights_only else saving.ModelSnapshot
@@ -51,10 +51,13 @@ class BackgroundSaver:
         self._save.start()
 
     def finish(self, *, wait: bool = True) -> None:
-        """Ends the save that is going on: waits for it, or does nothing if that is not wanted.
+        """Finishes the save that is under way.
+
+        Args:
+            wait: Whether to wait for it; if not, an unfinished save is left alone.
 
         Raises:
-            Exception: What it has failed with.
+            Exception: The save failed.
         """
         save = self._save
         if save is None or (not wait and save.is_alive()):

@@ -1,4 +1,4 @@
-"""The folder of a BackupAndRestore: a backup, perhaps the one before it, and Keras's notes."""
+"""The folder of a BackupAndRestore: a backup, the previous one if kept, and Keras's notes."""
 
 import json
 import os
@@ -13,42 +13,42 @@ from fitwatch._warn import warn
 
 
 class FoundBackup(NamedTuple):
-    """A backup to go on from."""
+    """A backup to resume from."""
 
     path: str
     backup: Backup | None
-    """None if it is one of Keras's own, which has the weights and the optimizer alone."""
+    """None for a backup by Keras's class, which has only the weights and the optimizer."""
     epoch: int
     """The epoch to begin with."""
     was_stopped: bool
-    """Whether training was to be ended before its last epoch."""
+    """Whether training had been stopped before its last epoch."""
     has_ended: bool
-    """Whether it has, and the process has not died before."""
+    """Whether training then ended; the process may have died before that."""
     is_inside: bool
-    """Whether it was made in the middle of an epoch."""
+    """Whether it was made inside an epoch."""
 
 
 class BackupFolder:
-    """Finds, replaces and deletes backups, which have the names that Keras gives them.
+    """Finds, replaces and deletes backups, under Keras's file names.
 
     Args:
-        callback: Keras's callback, which has the names.
+        callback: Keras's callback, which has the file names.
     """
 
     def __init__(self, callback: Any) -> None:
         self._folder: str = callback.backup_dir
         self._files = stock_state.backup_files(callback)
-        # Whether the last backup is damaged, and not to be kept as the one before.
+        # Whether the last backup is damaged, so that it must not replace the previous one.
         self._last_is_damaged = False
-        # What is noted of the last backup.
+        # The notes about the last backup.
         self._notes: dict[str, Any] = {}
 
     def find(self) -> FoundBackup | None:
-        """The last backup that is whole; None if there is none.
+        """The last intact backup; None if the folder has no backup.
 
         Raises:
-            OSError: There is none that is whole.
-            ValueError: It is of another version of fitwatch.
+            OSError: All backups are damaged.
+            ValueError: Another version of fitwatch wrote the backup.
         """
         damaged: list[DamagedError] = []
         found = None
@@ -67,7 +67,7 @@ class BackupFolder:
         if damaged:
             warn(
                 f"BackupAndRestore: the last backup is damaged ({damaged[0]}); the one before it "
-                "is taken."
+                "is used."
             )
         return found
 
@@ -84,22 +84,22 @@ class BackupFolder:
         try:
             known = _read_notes(notes)
         except DamagedError:
-            known = {}  # the backup has everything itself
+            known = {}  # the backup itself has everything needed
         ended = known.get("ended") is True and known.get("backup") == state["id"]
         self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
         inside = state["trained"] > 0
         return FoundBackup(path, backup, state["epoch"], state["stopped"], ended, is_inside=inside)
 
     def save(self, model: Any, backup: Backup, *, double: bool) -> None:
-        """Makes a backup the last one.
+        """Writes a backup, as the last one.
 
         Args:
             model: A built model.
-            backup: What belongs to it besides the weights.
-            double: Whether to keep the one that was the last.
+            backup: Its content besides the weights.
+            double: Whether to keep the previous backup.
 
         Raises:
-            OSError: That failed; everything is as it was.
+            OSError: The backup cannot be written; the previous one is unchanged.
         """
         os.makedirs(self._folder, exist_ok=True)
         (path, notes), (previous, previous_notes) = self._files
@@ -113,13 +113,13 @@ class BackupFolder:
         self._note(ended=False)
 
     def end(self) -> None:
-        """Notes that training has ended: who begins again wants to go on."""
+        """Notes that training has ended: a restart then means to train further."""
         if self._notes and os.path.exists(self._files[0][0]):
             self._note(ended=True)
 
     def delete(self) -> None:
         """Deletes the backups, and the folder if nothing else is in it."""
-        # The last backup comes last: without the others it is still one.
+        # The last backup is deleted last: until then the folder holds a usable backup.
         for path, notes in reversed(self._files):
             for name in (notes, path):
                 with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""One backup of a training: a file that is whole or not there."""
+"""The file of one backup, which is complete or absent."""
 
 import json
 import os
@@ -15,45 +15,45 @@ from fitwatch import _core, _files
 
 VERSION = 1
 
-# What stands behind the HDF5 file, which ends where its own header says: a mark, the number of the
-# bytes before it, and their checksum (CRC-32).
+# Follows the HDF5 data, which end where their own header says: a mark, the number of bytes before
+# it, and their CRC-32.
 _SEAL = struct.Struct("<16sQI")
 _MARK = b"fitwatch backup\n"
-# Keras looks at no attribute whose name begins like this, so no model has such a group.
+# Keras ignores attributes whose names begin like this, so a model has no such group.
 _GROUP = "__fitwatch__"
 _PIECE = 1 << 24
 
 
 class DamagedError(OSError):
-    """A backup cannot be read."""
+    """A backup is damaged."""
 
 
 class Backup(NamedTuple):
-    """What is in a backup besides the weights."""
+    """The content of a backup besides the weights."""
 
     state: dict[str, Any]
-    """What JSON knows."""
+    """JSON values."""
     arrays: list[Any]
-    """Arrays, to which `state` refers by number."""
+    """Arrays, to which `state` refers by index."""
 
 
 def write(path: str, model: Any, backup: Backup, previous: str | None = None) -> None:
-    """Writes a backup in one piece: what `model.save_weights` writes, and the rest beside it.
+    """Writes one file with all that `model.save_weights` writes, and the rest of the backup.
 
     Args:
-        path: The file, which ends in `.weights.h5`; an old one is replaced.
+        path: The file, which ends in `.weights.h5`; an existing one is replaced.
         model: A built model.
-        backup: What else is in it.
-        previous: Where to keep the old one; None for nowhere.
+        backup: The content besides the weights.
+        previous: Where to keep the existing file; None to replace it.
 
     Raises:
-        OSError: That failed; the old backup is as it was.
+        OSError: The file cannot be written; the existing one is unchanged.
     """
-    from fitwatch._keras import saving  # takes a while, and is needed here only
+    from fitwatch._keras import saving  # slow to import, and seldom needed
 
     with ExitStack() as stack:
         if previous is not None and os.path.exists(path):
-            # Takes its place after the new one has taken that of `path`.
+            # Put in its place after the new file has replaced `path`.
             _files.link(path, stack.enter_context(_files.replacing(previous)))
         temporary = stack.enter_context(_files.replacing(path))
         saving.save_weights(model, temporary, lambda file: _add(file, backup))
@@ -71,11 +71,11 @@ def _add(file: Any, backup: Backup) -> None:
 
 
 def load_weights(path: str, model: Any) -> None:
-    """Gives a model the weights and the optimizer of a backup, whatever the end of its name is."""
+    """Loads the weights and the optimizer of a backup, whatever its suffix."""
     if path.endswith(".weights.h5"):
         model.load_weights(path)
         return
-    # Keras goes by the end of the name.
+    # Keras chooses the format by the suffix.
     with tempfile.TemporaryDirectory() as folder:
         name = os.path.join(folder, "backup.weights.h5")
         try:
@@ -86,12 +86,12 @@ def load_weights(path: str, model: Any) -> None:
 
 
 def read(path: str) -> Backup | None:
-    """What is in a backup besides the weights; None if it is one of Keras's own.
+    """The content of a backup besides the weights; None for a backup by Keras's class.
 
     Raises:
-        DamagedError: It is not what was written.
-        OSError: It cannot be read.
-        ValueError: Another version of fitwatch has written it.
+        DamagedError: The file differs from what was written.
+        OSError: The file cannot be read.
+        ValueError: Another version of fitwatch wrote it.
     """
     import h5py
 
@@ -113,12 +113,12 @@ def read(path: str) -> Backup | None:
             return Backup(state, [_get(group[str(n)]) for n in range(len(group) - 1)])
     except DamagedError:
         raise
-    except (OSError, KeyError, RuntimeError) as error:  # h5py's, of what it cannot read
+    except (OSError, KeyError, RuntimeError) as error:  # what h5py raises on damaged files
         raise DamagedError(f"{path}: {error}") from error
 
 
 def _check_seal(path: str) -> bool:
-    """Whether there is a seal."""
+    """Whether the file has a seal; raises a `DamagedError` if it does not match."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         file.seek(max(size - _SEAL.size, 0))
@@ -127,7 +127,7 @@ def _check_seal(path: str) -> bool:
         return False
     _, length, checksum = _SEAL.unpack(seal)
     if (checksum, length) != _checksum(path, size - _SEAL.size):
-        raise DamagedError(f"{path}: its checksum is not that of its content")
+        raise DamagedError(f"{path}: the checksum does not match the content")
     return True
 
 
@@ -144,7 +144,7 @@ def _checksum(path: str, length: int) -> tuple[int, int]:
 
 
 def _put(group: Any, name: str, array: Any) -> None:
-    # As bytes: HDF5 does not know all types (bfloat16).
+    # As bytes: HDF5 lacks some types, such as bfloat16.
     dataset = group.create_dataset(
         name, data=np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
     )

@@ -30,24 +30,24 @@ from fitwatch._keras import stock, trainer
 
 
 class Backups(Attachment, Voter):
-    """What `BackupAndRestore` has besides its public attributes and Keras's.
+    """The private part of `BackupAndRestore`.
 
     Attributes:
         core: Counts batches.
-        folder: Where the backups are.
-        resume: How this fit has gone on from one.
-        trained: Batches of the epoch that were trained, when a backup was due.
+        folder: The folder of the backups.
+        resume: Resumes this fit from a backup.
+        trained: Trained batches of the epoch, when a backup was due.
     """
 
     folder: BackupFolder
     trained = 0
-    # Whether a backup is due, when all callbacks are done; at the end of the epoch, perhaps.
+    # Whether a backup is due once all callbacks have run: after this batch, or after this epoch.
     _is_due = False
     _is_due_at_end = False
     _logs: Any = None
-    # The trained weights, where the end of the epoch overwrites them.
+    # The trained weights, if the end of the epoch overwrites them.
     _kept: VariableValues = ()
-    # What each process has for itself, of the backup that is being made.
+    # The per-process parts of the backup that is being made.
     _ranks: list[Any] | None = None
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Backups(Attachment, Voter):
         self.resume = Resume()
 
     def new_folder(self, callback: Any) -> None:
-        """Looks at the folder anew."""
+        """Begins with the folder that the callback names now."""
         self.folder = BackupFolder(callback)
 
     def start_over(self) -> None:
@@ -66,13 +66,13 @@ class Backups(Attachment, Voter):
         self._is_due = self._is_due_at_end = False
 
     def is_needed(self, callback: Any) -> bool:
-        """Whether each process has to have it: always."""
+        """Whether every process must have the callback: always."""
         return True
 
-    # Around the list: before the first callback, and after the last one.
+    # Before the first callback of the list, and after the last one.
 
     def wrap_list_hooks(self, callback: Any) -> None:
-        """Has something done before and after the hooks of the callback's list."""
+        """Adds actions before and after the hooks of the callback's list."""
         callback_list = self._own_list(callback)
         if callback_list is None:
             return
@@ -108,18 +108,18 @@ class Backups(Attachment, Voter):
         )
 
     def wraps_list_hooks(self, callback: Any) -> bool:
-        """Whether it does so."""
+        """Whether the hooks of the callback's list are wrapped."""
         callback_list = self._own_list(callback)
         return callback_list is not None and has_wrapped_hooks(callback_list, callback)
 
     def _own_list(self, callback: Any) -> Any:
-        """The list that the callback is in; another callback may have it for itself."""
+        """The list that holds the callback; None where another callback forwards its hooks."""
         callback_list = self.callback_list
         is_in = callback_list is not None and any(c is callback for c in callback_list.callbacks)
         return callback_list if is_in else None
 
     def _waits(self, callback: Any) -> bool:
-        """Whether others have to see the batch or the epoch before there is a backup of it."""
+        """Whether later callbacks must see the batch or epoch before its backup is made."""
         if not self.wraps_list_hooks(callback):
             return False
         siblings = self.siblings()
@@ -129,7 +129,7 @@ class Backups(Attachment, Voter):
     # The hooks.
 
     def begin_training(self, callback: Any) -> None:
-        """Takes up the training that was interrupted, if there is one."""
+        """Resumes an interrupted training, if there is one."""
         if not self.resume.has_searched:
             self.resume.before_training(callback)
         self.resume.has_searched = False
@@ -137,7 +137,7 @@ class Backups(Attachment, Voter):
         begin_fit(callback)
 
     def note(self, callback: Any, batch: int, logs: Any) -> None:
-        """Called when a backup of this batch is due."""
+        """Called when a backup is due after this batch."""
         callback._last_batch_seen = batch
         order = self.resume.order
         most = None if order is None else order.batches
@@ -149,7 +149,7 @@ class Backups(Attachment, Voter):
             self._after_batch(callback)
 
     def end_epoch(self, callback: Any, epoch: int, logs: Any) -> None:
-        """Backs up at the end of an epoch, if that is due."""
+        """Makes a backup at the end of an epoch, if one is due."""
         callback._current_epoch = epoch + 1
         callback._last_batch_seen = self.trained = 0
         self._is_due_at_end = self._is_due_at_end or callback.save_freq == "epoch"
@@ -158,10 +158,10 @@ class Backups(Attachment, Voter):
             self._after_epoch(callback)
 
     def end_training(self, callback: Any, logs: Any) -> bool:
-        """Deletes the backup, if that is wanted and the training has ended well.
+        """Deletes the backup, if `delete_checkpoint` asks for it and no metric or weight is NaN.
 
         Returns:
-            Whether Keras's own hook has to delete it: it is remote.
+            Whether Keras's hook has to delete it, since it is remote.
         """
         self.resume.end(callback)
         end_fit(callback)
@@ -182,7 +182,7 @@ class Backups(Attachment, Voter):
         self.resume.found = None
 
     def _after_batch(self, callback: Any) -> None:
-        """Backs up, if that is due, now that every callback is done with the batch."""
+        """Makes a backup if one is due, once every callback has seen the batch."""
         if not self._is_due:
             return
         self._is_due = False
@@ -192,14 +192,14 @@ class Backups(Attachment, Voter):
         order = self.resume.order
         last = order is not None and self.trained == order.batches
         if last or trainer.model_of(callback).stop_training:
-            # There is no batch to go on with.
+            # The epoch has no batch left to resume with.
             self._is_due_at_end = True
             return
         callback._save_model()
         self._logs = None
 
     def _after_epoch(self, callback: Any) -> None:
-        """The same for an epoch."""
+        """Makes a backup if one is due, once every callback has seen the epoch."""
         if self._is_due_at_end:
             self._is_due_at_end = False
             callback._save_model()
@@ -208,14 +208,14 @@ class Backups(Attachment, Voter):
     # The backup.
 
     def may_save(self, callback: Any) -> bool:
-        """Whether this process saves the model, as it is now; called in all of them."""
+        """Whether this process saves the current model; called in all processes."""
         coordinator = rank_aware.coordinator_of(callback)
         self._ranks = per_rank.gather(coordinator, self.resume.order, callback._model)
         return not self.is_silent and not self._is_spoiled(callback, self._logs)
 
     @contextmanager
     def saving(self, callback: Any) -> Iterator[None]:
-        """While the model is saved."""
+        """A block that saves the model, which has its trained weights meanwhile."""
         trained = trained_weights(self.siblings(), callback.model, self._kept)
         with rank_aware.saving(callback), trained:
             yield
@@ -229,9 +229,9 @@ class Backups(Attachment, Voter):
         self.folder.save(callback.model, backup, double=callback.double_checkpoint)
 
     def take(self, callback: Any) -> Backup:
-        """What belongs to a backup besides the weights."""
+        """The content of a backup besides the weights."""
         arrays: list[Any] = []
-        model = callback.model  # on JAX, this brings everything up to date
+        model = callback.model  # on JAX, this copies the training state into the model
         states = CallbackStates(self.siblings(), history=callback.exact).take(arrays)
         order = self.resume.order
         state = {
@@ -252,7 +252,7 @@ class Backups(Attachment, Voter):
         return guard.has_spoiled_metrics(callback, logs) or guard.has_spoiled_weights(callback)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy backs up another fit.
+        # A copy backs up another run.
         own = ("resume", "_kept", "_logs", "_ranks")
         return {name: value for name, value in super().__getstate__().items() if name not in own}
 
@@ -261,14 +261,14 @@ class Backups(Attachment, Voter):
         self.resume = Resume()
 
     def twin(self) -> Self:
-        """What a copy has: a count of its own."""
+        """The attachment of a copy, with a separate count."""
         twin = super().twin()
         twin.core = copy.copy(self.core)
         return twin
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """What the core does in the place of `on_train_batch_end`: it counts."""
+    """The compiled form of `on_train_batch_end`, which counts batches."""
     if not _counts_batches(callback):
         return None
     if _has_own_rule(callback):

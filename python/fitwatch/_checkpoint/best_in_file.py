@@ -1,4 +1,4 @@
-"""The best value, kept in the file of the model that has it."""
+"""The best value of a metric, stored in the file of the model that reached it."""
 
 import json
 import zipfile
@@ -10,7 +10,7 @@ import keras
 from fitwatch._distributed import rank_aware
 from fitwatch._engine.attachment import Part
 
-# Keras looks at no entry of an archive, and no group of an HDF5 file, that is named like this.
+# Keras ignores entries of an archive and groups of an HDF5 file with this name.
 _NAME = "__fitwatch__"
 _ENTRY = f"{_NAME}.json"
 _ATTRIBUTE = "best"
@@ -25,7 +25,7 @@ class Best(NamedTuple):
     value: float
 
     def put(self, file: Any) -> None:
-        """Writes it into a file that is open: a `zipfile.ZipFile` or an `h5py.File`."""
+        """Writes the value into an open `zipfile.ZipFile` or `h5py.File`."""
         text = json.dumps(self._asdict())
         if isinstance(file, zipfile.ZipFile):
             file.writestr(_ENTRY, text)
@@ -33,7 +33,7 @@ class Best(NamedTuple):
             file.create_group(_NAME).attrs[_ATTRIBUTE] = text
 
     def add(self, path: str) -> None:
-        """Writes it into a file that Keras has written, a `.keras` or an HDF5 file."""
+        """Adds the value to a `.keras` or HDF5 file that Keras has written."""
         if path.endswith(".keras"):
             with zipfile.ZipFile(path, "a") as archive:
                 self.put(archive)
@@ -45,10 +45,10 @@ class Best(NamedTuple):
 
 
 def read(path: str, monitor: str) -> Best | None:
-    """The best value in a file that training begins with; None if there is no file.
+    """Reads the best value from a file; None if the file does not exist.
 
     Raises:
-        ValueError: The file has no value, or one of another metric.
+        ValueError: The file has no value, or that of another metric.
     """
     try:
         text = _from_archive(path) if path.endswith(".keras") else _from_hdf5(path)
@@ -73,25 +73,25 @@ def _refuse(path: str, why: str) -> ValueError:
 
 
 class BestInFile(Part):
-    """Keeps the best value in the file of a checkpoint, and begins with the one there.
+    """Stores the best value in the file of a checkpoint, and reads it when training begins.
 
     Attributes:
-        is_wanted: Whether it does.
+        is_wanted: Whether this is switched on.
     """
 
     is_wanted = False
-    # The value that training has begun with.
+    # The value that training began with.
     _threshold: Best | None = None
 
     def begin(self, callback: Any, *, is_own: bool) -> None:
-        """Takes the best value from the file that is there, as rank 0 finds it.
+        """Reads the best value from the existing file, on rank 0 for all.
 
         Args:
             callback: The checkpoint.
-            is_own: Whether the file was saved by this run, without a value: it says nothing then.
+            is_own: Whether this run saved the file without a value, so that there is none to read.
 
         Raises:
-            ValueError: The file has no value, or one of another metric or mode.
+            ValueError: The file has no value, or that of another metric or mode.
         """
         found = None
         if not callback._fitwatch.is_silent and not is_own:
@@ -101,7 +101,7 @@ class BestInFile(Part):
             told = coordinator.broadcast(f"the best value in {callback.filepath}", found)
             found = None if told is None else Best(*told)
         if callback.monitor_op is None:
-            # Where the direction is not known yet, it is at the first decision.
+            # An unknown direction becomes known by the first decision.
             with suppress(ValueError):
                 callback._set_monitor_op()
         self._threshold = found
@@ -109,14 +109,14 @@ class BestInFile(Part):
         callback.best = None if found is None else found.value
 
     def forget(self) -> None:
-        """Training begins without a value of a file."""
+        """Called when training begins: there is no value from a file yet."""
         self._threshold = None
 
     def check_mode(self, callback: Any) -> None:
-        """Sees to it that the value was found in the callback's direction, once that is known.
+        """Checks that the value has the callback's mode, once that is known.
 
         Raises:
-            ValueError: It was not.
+            ValueError: The value is of the other mode.
         """
         best, mode = self._threshold, _mode(callback)
         if best is not None and callback.monitor_op is not None and best.mode != mode:
@@ -126,7 +126,7 @@ class BestInFile(Part):
             )
 
     def to_keep(self, callback: Any, value: float | None) -> Best | None:
-        """What is noted in the file that is about to be saved; None for nothing."""
+        """The value to store in the file that is about to be saved; None for none."""
         if not self.is_wanted or value is None:
             return None
         return Best(str(callback.monitor), _mode(callback), value)

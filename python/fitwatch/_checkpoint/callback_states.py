@@ -1,4 +1,4 @@
-"""The states of a list of callbacks: taken for a backup, and given back."""
+"""The states of the callbacks in a list, saved in a backup and restored from it."""
 
 import json
 from typing import Any
@@ -11,14 +11,15 @@ from fitwatch._warn import warn
 
 
 class CallbackStates:
-    """The callbacks whose states belong to a backup.
+    """Saves and restores the states of the callbacks in a list.
 
-    All of fitwatch's, every other one that has `state_dict()` and `load_state_dict()`, and those of
-    Keras whose state is known. Matched by class, monitored metric and position among equals.
+    These are the states of fitwatch's callbacks, of others with `state_dict()` and
+    `load_state_dict()`, and of Keras's that fitwatch knows. Callbacks are matched by class,
+    monitored metric and position among equals.
 
     Args:
         callbacks: All callbacks of a list.
-        history: Whether to give `History` its epochs back, too.
+        history: Whether to include the epochs of `History`.
     """
 
     def __init__(self, callbacks: list[Any], *, history: bool) -> None:
@@ -26,10 +27,10 @@ class CallbackStates:
         self._callbacks = dict(named(callbacks))
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
-        """The states, by name; what is no JSON is added to `arrays`.
+        """The states, by name; arrays are added to `arrays`.
 
         Raises:
-            TypeError: A state of somebody's own callback is no JSON.
+            TypeError: The state of a user's callback is not JSON-serializable.
         """
         states = {}
         for name, callback in self._callbacks.items():
@@ -53,14 +54,14 @@ class CallbackStates:
         return states
 
     def begin(self, states: dict[str, Any], arrays: list[Any]) -> None:
-        """Gives fitwatch's own callbacks their states, before training begins.
+        """Restores the states of fitwatch's callbacks, before training begins.
 
         Args:
-            states: What `take` gave.
-            arrays: Those of the backup.
+            states: The result of `take`.
+            arrays: The arrays of the backup.
 
         Raises:
-            ValueError: A state is not one of its callback.
+            ValueError: A state does not fit its callback.
         """
         for name, callback in self._callbacks.items():
             entry, own = states.get(name, {}), run_state_of(callback)
@@ -76,23 +77,23 @@ class CallbackStates:
                 own.go_on(callback, mark)
         for name in states.keys() - self._callbacks.keys():
             warn(
-                f"BackupAndRestore: the backup has a state of {name}, and there is no such "
-                "callback now."
+                f"BackupAndRestore: the backup has a state of {name}, which is not in the list of "
+                "callbacks now."
             )
 
     def forget(self) -> None:
-        """Takes back what `begin` has given: the training has not begun."""
+        """Undoes `begin`, when the training fails to begin."""
         for callback in self._callbacks.values():
             own = run_state_of(callback)
             if own is not None:
                 own.forget(callback)
 
     def begin_first_epoch(self, states: dict[str, Any], trained: int) -> None:
-        """Gives the others theirs, once all have begun: they may reset themselves when they do.
+        """Restores the other states, after `on_train_begin`, in which callbacks may reset them.
 
         Args:
-            states: What `take` gave.
-            trained: Batches of the epoch that were trained already.
+            states: The result of `take`.
+            trained: Batches of the epoch that are already trained.
         """
         for name, callback in self._callbacks.items():
             own = run_state_of(callback)
@@ -113,14 +114,14 @@ class CallbackStates:
 
 
 def has_state(callback: Any, *, history: bool) -> bool:
-    """Whether something of a callback belongs to a backup."""
+    """Whether a backup has a state of the callback."""
     if _is_history(callback):
         return history
     own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
     return own or run_state_of(callback) is not None or bool(stock_state.state_names(callback))
 
 
-# By the type: a mock says of itself that it is of any class, and has every attribute.
+# These look at the type: a mock passes any isinstance check and has every attribute.
 
 
 def has_method(callback: Any, name: str) -> bool:
@@ -148,11 +149,11 @@ def _as_json(name: str, state: Any) -> Any:
 
 
 def _check_keys(state: Any) -> None:
-    """JSON would make text of other keys, silently."""
+    """Checks that all keys are strings: `json` would convert others silently."""
     if isinstance(state, dict):
         for key, value in state.items():
             if not isinstance(key, str):
-                raise TypeError(f"the key {key!r} is no text")
+                raise TypeError(f"the key {key!r} is not a string")
             _check_keys(value)
     elif isinstance(state, (list, tuple)):
         for value in state:

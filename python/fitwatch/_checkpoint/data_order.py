@@ -1,4 +1,4 @@
-"""The order in which a `fit()` reads its data, and how it is brought back."""
+"""The order in which a `fit()` reads its data, saved and restored."""
 
 import os
 import random
@@ -15,18 +15,18 @@ from fitwatch._keras.frames import fit_of
 
 
 class DataOrder:
-    """Follows the batches of one `fit()`, and takes up another's where it was interrupted.
+    """Follows the batches of one `fit()`, or resumes at the batch where another was interrupted.
 
-    Keras shuffles by the random states of NumPy, Python and torch, which are kept as they were when
-    the epoch began; on TensorFlow by a `tf.data` pipeline, whose iterator can be kept itself.
-    Batches that were trained already are read once more and dropped; or not even read, where the
-    iterator was kept.
+    Keras shuffles by the random states of NumPy, Python and torch, which are saved as they were
+    when the epoch began; on TensorFlow by a `tf.data` pipeline, whose iterator itself is saved.
+    With a saved iterator, trained batches are skipped without reading; otherwise they are read and
+    dropped.
 
     Args:
-        model: A model whose `fit()` is calling.
+        model: A model whose `fit()` is running.
 
     Raises:
-        ValueError: The order cannot be known.
+        ValueError: The order cannot be restored.
     """
 
     def __init__(self, model: Any) -> None:
@@ -59,7 +59,7 @@ class DataOrder:
         self._epoch_iterator = iterator
         # The iterator that batches are read from.
         self._reading: Any = None
-        # Batches at the beginning of this epoch that were trained before, and what to do then.
+        # Batches at the beginning of this epoch to skip, and the random state to set after them.
         self._skip = 0
         self._then: dict[str, Any] | None = None
         self._kept: list[Any] = []
@@ -69,13 +69,13 @@ class DataOrder:
         data.reroute(iterator, self._read)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called before an epoch, the first one too."""
+        """Called before every epoch."""
         if self._data is not None:
             self._data.set_epoch(epoch)
         self._begun_at = _random_state()
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
-        """Where the reading is: for JSON, and added to `arrays`."""
+        """The position in the data, as JSON; arrays are added to `arrays`."""
         state: dict[str, Any] = {
             "data": self._fingerprint,
             "epoch": self._begun_at,
@@ -89,16 +89,16 @@ class DataOrder:
         return state
 
     def check(self, state: dict[str, Any], arrays: list[Any], trained: int, at_a_time: int) -> None:
-        """Sees to it that another fit's place in the data is one in these.
+        """Checks that the position of an interrupted fit exists in these data.
 
         Args:
-            state: What `take` gave.
-            arrays: Those of the backup.
-            trained: How many batches of the epoch were trained; 0 at its beginning.
-            at_a_time: Batches that a call of the train function trains.
+            state: The result of `take`.
+            arrays: The arrays of the backup.
+            trained: Trained batches of the epoch; 0 at its beginning.
+            at_a_time: Batches in one call of the train function.
 
         Raises:
-            ValueError: It is not.
+            ValueError: The data or their order are different.
         """
         for name, value in self._fingerprint.items():
             if state["data"].get(name) != value:
@@ -112,11 +112,11 @@ class DataOrder:
         if trained % at_a_time:
             raise ValueError(
                 f"BackupAndRestore(exact=True): the backup was made after {trained} batches of an "
-                f"epoch, which is no multiple of steps_per_execution, which is {at_a_time}."
+                f"epoch, which is not a multiple of steps_per_execution={at_a_time}."
             )
 
     def _tried(self, state: dict[str, Any], arrays: list[Any]) -> list[Any]:
-        """The state of the iterator, if it is one of these data."""
+        """The state of the iterator, after loading it once to check that it fits these data."""
         start, count = state["iterator"]
         kept = arrays[start : start + count]
         try:
@@ -124,27 +124,27 @@ class DataOrder:
         except Exception as error:
             raise ValueError(
                 "BackupAndRestore(exact=True): the backup is one of a fit() with other data: "
-                f"TensorFlow cannot find the place in these ({type(error).__name__})."
+                f"TensorFlow cannot find the position in these ({type(error).__name__})."
             ) from error
         return kept
 
     def go_on(self, state: dict[str, Any], epoch: int, trained: int) -> None:
-        """Takes up another fit's place in the data; in place of `begin_epoch` for the first epoch.
+        """Resumes at the position of another fit; replaces `begin_epoch` for the first epoch.
 
         Args:
-            state: What `take` gave, which was checked.
+            state: The result of `take`, after `check`.
             epoch: The epoch that begins.
-            trained: How many of its batches were trained.
+            trained: Trained batches of the epoch.
         """
         if self._kept and not trained:
-            # One that has come to its end: it knows how often the data were shuffled.
+            # An exhausted iterator, whose state counts how often the data were shuffled.
             _load_iterator(iter(data.dataset(self._epoch_iterator)), self._kept)
         self._skip, self._then = trained, state["now"]
         _set_random_state(state["epoch"] if trained else state["now"])
         self.begin_epoch(epoch)
 
     def build_metrics(self, model: Any) -> None:
-        """Makes the variables of the metrics, so that they can be set before the first step."""
+        """Creates the variables of the metrics, so that they can be set before the first step."""
         data.build_metrics(model, self._epoch_iterator)
 
     def _read(self, steps: Any) -> Iterator[tuple[int, int, Any]]:
@@ -157,7 +157,7 @@ class DataOrder:
                     for number in range(first, last + 1):
                         if next(iterator, None) is None:
                             raise ValueError(
-                                f"the data have {number} batches, and {trained} were trained."
+                                f"the data have {number} batches, but {trained} were trained."
                             )
                 continue
             if skip and self._then is not None:
@@ -173,17 +173,17 @@ class DataOrder:
         except Exception as error:
             reason = str(error).strip().splitlines()
             raise _refused(
-                f"TensorFlow cannot save where it is in the dataset ({reason[-1] if reason else ''}"
-                ")"
+                "TensorFlow cannot save its position in the dataset "
+                f"({reason[-1] if reason else ''})"
             ) from error
 
 
 def _refused(why: str) -> ValueError:
     return ValueError(
-        "BackupAndRestore(exact=True): the order of the batches cannot be brought back: "
+        "BackupAndRestore(exact=True): the order of the batches cannot be restored: "
         f"{why}. Give fit() arrays, or fitwatch.resumable(...) of arrays or of a PyDataset, or on "
-        "TensorFlow a tf.data pipeline without Python code; or leave exact out: then an epoch that "
-        "was interrupted is trained anew."
+        "TensorFlow a tf.data pipeline without Python code; or leave exact out, to train an "
+        "interrupted epoch from its beginning."
     )
 
 
@@ -212,7 +212,7 @@ def _set_random_state(state: dict[str, Any]) -> None:
 
 
 def _save_iterator(iterator: Any) -> list[Any]:
-    """The state of an iterator of TensorFlow's, as arrays of bytes: of the two files that it is."""
+    """The state of a TensorFlow iterator: the bytes of the two files of its checkpoint."""
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:

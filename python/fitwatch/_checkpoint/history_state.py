@@ -1,4 +1,4 @@
-"""What of `History` belongs to a backup."""
+"""The state of `History` in a backup."""
 
 from typing import Any, ClassVar
 
@@ -27,13 +27,13 @@ class HistoryState(RunState):
     fields: ClassVar = {"epoch": Field(_epochs), "history": Field(_history)}
 
     def put(self, callback: Any, values: dict[str, Any]) -> None:
-        """Sets copies: the lists grow."""
+        """Sets copies, since the lists grow later."""
         callback.epoch = list(values["epoch"])
         callback.history = {name: list(series) for name, series in values["history"].items()}
 
 
 class Epochs(Attachment):
-    """What `History` has besides its public attributes."""
+    """The private part of `History`."""
 
     def __init__(self) -> None:
         super().__init__()
