@@ -255,7 +255,7 @@ def test_arguments_are_checked(filepath, options, message):
 
 def test_a_model_with_a_save_of_its_own_is_not_saved_in_the_background(make_model, data, tmp_path):
     saver = ModelCheckpoint(tmp_path / "m.keras", save_on_background=True)
-    with pytest.raises(ValueError, match=r"a save\(\) or save_weights\(\) of its own: Fails"):
+    with pytest.raises(ValueError, match=r"overrides save\(\) or save_weights\(\): Fails"):
         fails(make_model).fit(*data, verbose=0, callbacks=[saver])
 
 

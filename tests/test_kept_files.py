@@ -78,7 +78,7 @@ def test_an_index_that_is_damaged_is_told_of(make_model, tmp_path):
     path = tmp_path / "{epoch}.weights.h5.index.json"
     for text in ("{", '{"version": 9, "files": []}', "[]"):
         path.write_text(text)
-        with pytest.raises(ValueError, match="is no index of checkpoints"):
+        with pytest.raises(ValueError, match="is not an index of checkpoints"):
             feed(kept(tmp_path, 2), make_model(), [5], first=1)
 
 

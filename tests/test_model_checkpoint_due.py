@@ -272,7 +272,7 @@ def test_a_terminate_on_nan_keeps_a_save_that_is_put_off_from_spoiling_the_file(
                 weights = self.model.get_weights()
                 self.model.set_weights([np.full_like(weight, np.nan) for weight in weights])
 
-    with pytest.warns(UserWarning, match="not saved, and what was saved before is kept"):
+    with pytest.warns(UserWarning, match="not saved, and earlier files are kept"):
         found = run(on, path, [Spoils(), callbacks.TerminateOnNaN(), saver], [5, 3])
     assert found == [6, 6]
     assert saver.best == 5
@@ -280,7 +280,7 @@ def test_a_terminate_on_nan_keeps_a_save_that_is_put_off_from_spoiling_the_file(
     first = 0
     # A model without a value is guarded as well.
     saver = checkpoint(path, save_best_only=True)
-    with pytest.warns(UserWarning, match="not saved, and what was saved before is kept"):
+    with pytest.warns(UserWarning, match="not saved, and earlier files are kept"):
         found = run(on, path, [Spoils(), callbacks.TerminateOnNaN(), saver], [None] * 2, None)
     assert found == [None, None]
 

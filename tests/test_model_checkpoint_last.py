@@ -243,7 +243,7 @@ def test_a_folder_in_its_place_is_known_before_training(make_model, tmp_path):
         ("m.keras", {"save_interval_epochs": 1.5}, "save_interval_epochs must be"),
         ("m.keras", {"save_interval_epochs": 2, "save_freq": 5}, "needs save_freq='epoch'"),
         ("m.keras", {"save_last": 2}, "save_last must be"),
-        ("last.keras", {"save_last": True}, "save_last needs a filepath that is not the one"),
+        ("last.keras", {"save_last": True}, "save_last needs a filepath other than that"),
         ("./x/../last.keras", {"save_last": True}, "save_last needs a filepath"),
         ("gs://b/m.keras", {"save_last": True}, "need a filepath on this machine"),
     ],

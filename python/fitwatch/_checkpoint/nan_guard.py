@@ -1,4 +1,4 @@
-"""What TerminateOnNaN keeps others from doing."""
+"""Keeps other callbacks from saving a model that TerminateOnNaN has found bad."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from fitwatch._warn import warn
 
 
 class NanGuard(Part):
-    """For a callback that saves the model: a `TerminateOnNaN` in its list may object."""
+    """Used by callbacks that save the model, where their list has a `TerminateOnNaN`."""
 
     def __init__(self) -> None:
         self._has_warned = False
@@ -22,22 +22,22 @@ class NanGuard(Part):
         self._has_warned = False
 
     def is_watched(self, callback: Any) -> bool:
-        """Whether there is a callback that may object."""
+        """Whether the list has a `TerminateOnNaN` of fitwatch's."""
         return bool(_watchers(callback))
 
     def has_spoiled_metrics(self, callback: Any, logs: Any) -> bool:
-        """Whether a watched metric has not been finite, in this fit or in these logs."""
+        """Whether a watched metric was not finite, in this fit or in these logs."""
         spoiled = any(watcher.has_seen_nan(logs) for watcher in _watchers(callback))
         return self._warned(callback, spoiled)
 
     def has_spoiled_weights(self, callback: Any) -> bool:
-        """Whether a trained weight is not finite, where a callback watches.
+        """Whether a trained weight is not finite, if `is_watched`.
 
-        The step whose gradients were too large has a finite loss itself: it is the next one that
-        has none. Weights that are not trained are as they were made: infinite on purpose, perhaps.
+        A step with exploding gradients still has a finite loss; only the next step's is not.
+        Weights that are not trained may be infinite on purpose, and are not looked at.
         """
         weights = callback.model.trainable_variables if self.is_watched(callback) else ()
-        # One process alone computes nothing with the arrays of all.
+        # One process alone cannot compute with arrays that span all.
         test = _is_finite if rank_aware.coordinator_of(callback) is None else _is_finite_here
         return self._warned(callback, not all(map(test, weights)))
 
@@ -45,8 +45,8 @@ class NanGuard(Part):
         if spoiled and not self._has_warned:
             self._has_warned = True
             warn(
-                f"{type(callback).__name__}: the model is not saved, and what was saved before is "
-                "kept: a metric or a weight is not finite."
+                f"{type(callback).__name__}: the model is not saved, and earlier files are kept: a "
+                "metric or a weight is not finite."
             )
         return spoiled
 
@@ -62,7 +62,7 @@ def _is_finite_here(weight: Any) -> bool:
 
 
 def _watchers(callback: Any) -> list[Any]:
-    """The callbacks of the list that are fitwatch's TerminateOnNaN."""
+    """The callbacks of the list that are fitwatch's `TerminateOnNaN`."""
     return [
         one
         for one in callback._fitwatch.siblings()

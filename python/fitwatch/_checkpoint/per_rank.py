@@ -1,4 +1,4 @@
-"""What a backup has of each process, where several train together."""
+"""The per-process parts of a backup, where several processes train together."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ from fitwatch._distributed.coordinator import Coordinator
 
 
 def agree_on_backup(coordinator: Coordinator, folder: str, found: FoundBackup | None) -> None:
-    """Sees to it that all processes go on from the same backup.
+    """Checks that all processes resume from the same backup.
 
     Raises:
-        ValueError: One finds another one.
+        ValueError: The processes have found different backups.
     """
     mark = None
     if found is not None:
@@ -39,10 +39,10 @@ def agree_on_backup(coordinator: Coordinator, folder: str, found: FoundBackup | 
 def gather(
     coordinator: Coordinator | None, order: DataOrder | None, model: Any
 ) -> list[Any] | None:
-    """What each process has for itself: its place in its data, random numbers, metrics.
+    """Gathers what differs by process: the position in the data, random states, metrics.
 
     Returns:
-        For JSON, by rank; None where one process trains alone, or all have the same.
+        JSON values, by rank; None where one process trains alone, or all have the same.
     """
     if coordinator is None or (order is None and not coordinator.averages):
         return None
@@ -58,23 +58,23 @@ def gather(
 
 
 def exact(coordinator: Coordinator | None, backup: Backup) -> Any:
-    """Where this process was in its data.
+    """The position of this process in its data.
 
     Raises:
-        ValueError: The backup is one of another number of processes.
+        ValueError: Another number of processes made the backup.
     """
     found, size = backup.state.get("processes", 1), 1 if coordinator is None else coordinator.size
     if found != size:
         raise ValueError(
-            f"the number of processes that made the backup is {found}, and it is {size} now: the "
-            "order of the data cannot be brought back. Leave exact out."
+            f"{found} processes made the backup, and {size} train now: the order of the data "
+            "cannot be restored. Leave exact out."
         )
     own = _own(coordinator, backup)
     return backup.state["exact"] if own is None else own["exact"]
 
 
 def load_random(coordinator: Coordinator | None, model: Any, backup: Backup | None) -> None:
-    """Gives this process its own random numbers back."""
+    """Restores the random states of this process, if they differ by process."""
     own = _own(coordinator, backup)
     if own is not None:
         set_torch_state(own["torch"])
@@ -82,7 +82,7 @@ def load_random(coordinator: Coordinator | None, model: Any, backup: Backup | No
 
 
 def load_metrics(coordinator: Coordinator | None, model: Any, backup: Backup) -> None:
-    """Gives this process its own metrics back, where each has some."""
+    """Restores the metrics of this process, if they differ by process."""
     own = _own(coordinator, backup)
     if own is not None and own["metrics"]:
         assign_lists(model.metrics_variables, own["metrics"])

@@ -1,4 +1,4 @@
-"""Data in an order that is known."""
+"""Data whose order can be restored."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        # Without workers: Keras's keep batches of one epoch for the next.
+        # Without workers, which would hold batches of one epoch for the next.
         super().__init__()
         self._batches = None
         self._arrays = ()
@@ -30,7 +30,7 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
                 raise ValueError("y and sample_weight must be None where x is a PyDataset.")
             size = _batches_of(x)
             if size is None:
-                raise ValueError(f"x must be a PyDataset that has an end; got {x!r}.")
+                raise ValueError(f"x must be a PyDataset of finite length; got {x!r}.")
             self._batches = x
             self._size = size
         else:
@@ -51,12 +51,12 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
 
     @property
     def fingerprint(self) -> list[Any]:
-        """What tells its batches and their orders from others, as JSON knows it."""
+        """Identifies the batches and their orders, as JSON."""
         sample = data.checksum(self._arrays)
         return [self._seed, self._shuffle, self._batch_size, self._size, sample]
 
     def set_epoch(self, epoch: int) -> None:
-        """Takes the order of an epoch, counted from 0."""
+        """Sets the order of an epoch, counted from 0."""
         self._epoch, self._read = epoch, 0
         self._order = np.arange(self._size)
         if self._shuffle:
@@ -64,14 +64,14 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
 
     @property
     def num_batches(self) -> int:
-        """Batches of an epoch."""
+        """The number of batches in an epoch."""
         return self._length
 
     def __len__(self) -> int:
         return self.num_batches
 
     def __getitem__(self, batch: int) -> Any:
-        """The batch of this number, counted from 0."""
+        """The batch at this position of the epoch, from 0."""
         self._read += 1
         if self._batches is not None:
             return self._batches[int(self._order[batch])]
@@ -81,14 +81,14 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         )
 
     def on_epoch_end(self) -> None:
-        """Takes the order of the next epoch, if this one was read: Keras calls it before, too."""
+        """Sets the order of the next epoch, if this one was read; Keras also calls it before."""
         self.set_epoch(self._epoch + (self._read >= self._length))
 
 
 def _batches_of(dataset: Any) -> int | None:
     try:
         return dataset.num_batches  # type: ignore[no-any-return]
-    except NotImplementedError:  # Keras's, where a class does not say
+    except NotImplementedError:  # raised by Keras if a class does not define it
         return None
 
 
@@ -101,33 +101,34 @@ def resumable(
     shuffle: bool = True,
     seed: int = 0,
 ) -> Resumable:
-    """Makes data for `fit()` whose order can be brought back: for `BackupAndRestore(exact=True)`.
+    """Makes data for `fit()` whose order can be restored, for `BackupAndRestore(exact=True)`.
 
-    In which order batches come is known from `seed` and the number of the epoch, on every backend
-    and in every process: it is `numpy.random.default_rng([seed, epoch]).permutation(n)`, the epoch
-    counted from 0. Samples of arrays are shuffled one by one, a `PyDataset` by whole batches; what
-    its `__getitem__` gives for a number must be the same every time.
+    The order depends only on `seed` and the epoch, counted from 0, on every backend and in every
+    process: it is `numpy.random.default_rng([seed, epoch]).permutation(n)`. Samples of arrays are
+    shuffled one by one, a `PyDataset` by whole batches; its `__getitem__` must return the same
+    batch for an index every time.
 
     Args:
-        x: An array of shape `(samples, ...)` that can be indexed with an array of numbers, or lists
-            and dicts of such; or a `keras.utils.PyDataset` with an end.
+        x: An array of shape `(samples, ...)` that can be indexed with an array of integers, or
+            lists and dicts of such; or a `keras.utils.PyDataset` of finite length.
         y: Targets, likewise. None (default) for none, and with a `PyDataset`.
         sample_weight: An array of shape `(samples,)`. None (default) for none, and with a
             `PyDataset`.
-        batch_size: Samples of a batch, 1 or more; the last one of an epoch may have fewer. Of no
-            effect with a `PyDataset`. Default 32.
-        shuffle: Whether each epoch has an order of its own. Default True.
-        seed: Picks the orders: a whole number of 0 or more. Default 0.
+        batch_size: Samples in a batch, 1 or more; the last batch of an epoch may have fewer. Not
+            used with a `PyDataset`. Default 32.
+        shuffle: Whether each epoch has its own order. Default True.
+        seed: Seed of the orders: a whole number of 0 or more. Default 0.
 
     Returns:
         A `keras.utils.PyDataset` without workers: `model.fit(resumable(x, y), shuffle=False)`. With
         Keras's default, `shuffle=True`, `fit()` shuffles the batches once more. A batch is a tuple
-        of what was given, as NumPy arrays of shape `(batch_size, ...)`; or one of the `PyDataset`.
+        of the given parts, as NumPy arrays of shape `(batch_size, ...)`, or a batch of the
+        `PyDataset`.
 
     Raises:
-        ValueError: The arrays are of several lengths, the arguments do not go together, or one has
-            a value that is not allowed.
-        TypeError: An argument has the wrong type, or something in `x` has no length.
+        ValueError: The arrays differ in length, the arguments exclude each other, or one has a
+            value that is not allowed.
+        TypeError: An argument has the wrong type, or an item of `x` has no length.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""How a training that was interrupted is taken up again."""
+"""Resuming an interrupted training from a backup."""
 
 from typing import Any
 
@@ -17,32 +17,32 @@ from fitwatch._keras import stock, trainer
 
 
 class Resume:
-    """Finds a backup for `BackupAndRestore`, and gives every callback what is in it.
+    """Finds a backup for `BackupAndRestore`, and restores the model and the callbacks from it.
 
-    Everything is found and checked before any callback of the list begins, and the model has its
-    weights by then. What callbacks reset when they begin comes before the first epoch.
+    The backup is found, checked and loaded into the model before any callback of the list begins.
+    What callbacks reset in `on_train_begin` is restored before the first epoch.
 
     Attributes:
-        found: The backup that this fit goes on from.
-        has_searched: Whether one was looked for.
-        has_set_epoch: Whether `fit()` was told where to begin.
-        order: The order of the data, where it is to be exact.
+        found: The backup that this fit resumes from.
+        has_searched: Whether a backup was looked for.
+        has_set_epoch: Whether the first epoch of `fit()` was set.
+        order: The order of the data, with `exact=True`.
     """
 
     found: FoundBackup | None = None
     has_searched = False
     has_set_epoch = False
     order: DataOrder | None = None
-    # Whether the model has the weights of the backup: a subclass may want nothing of it.
+    # Whether the backup was loaded into the model; a subclass may decline it.
     _has_loaded = False
     # Whether the first epoch of this fit has begun.
     _has_begun = False
 
     def before_training(self, callback: Any) -> None:
-        """Finds the backup, and gives the callbacks their states before they begin."""
+        """Finds the backup, and restores the states of callbacks before they begin."""
         coordinator = rank_aware.coordinator_of(callback)
         if coordinator is not None:
-            coordinator.begin()  # all have ended what was before
+            coordinator.begin()  # all processes have ended the previous fit
         self.end(callback)
         self.has_searched = True
         self._has_begun = False
@@ -54,8 +54,8 @@ class Resume:
             others = [c for c in own.siblings() if issubclass(type(c), theirs)]
             if len(others) > 1:
                 raise ValueError(
-                    "BackupAndRestore(exact=True) must be the only one in its list: which of "
-                    f"{len(others)} backups to go on from cannot be known."
+                    "BackupAndRestore(exact=True) must be the only one in its list: it is unknown "
+                    f"which of {len(others)} backups to resume from."
                 )
             self.order = DataOrder(callback._model)
         if _files.is_remote(callback.backup_dir):
@@ -65,7 +65,7 @@ class Resume:
             _files.ensure_writable_ancestor("backup_dir", callback.backup_dir)
         if not callback.model.built:
             raise ValueError(
-                "the model must be built before BackupAndRestore can take it up: call it on a "
+                "the model must be built before BackupAndRestore can restore it: call it on a "
                 f"batch of data first, or give it an Input: {callback.model}."
             )
         refuse_sharded(callback, callback.model)
@@ -77,7 +77,7 @@ class Resume:
             self._check(callback, found)
         self._has_loaded = False
         callback._load_model()
-        if found is None or not self._has_loaded:  # a subclass may want nothing of it
+        if found is None or not self._has_loaded:
             self.found = None
         elif found.backup is not None:
             states = found.backup.state["callbacks"]
@@ -89,8 +89,8 @@ class Resume:
         exact = _exact(callback, found.backup)
         if callback.exact and found.is_inside and exact is None:
             raise ValueError(
-                f"{found.path} was made without exact=True, in the middle of an epoch: which "
-                "batches are left cannot be known. Leave exact out to train the epoch anew."
+                f"{found.path} was made without exact=True, in the middle of an epoch: it is not "
+                "known which batches are left. Leave exact out to train the whole epoch."
             )
         if found.backup is None:
             return
@@ -105,7 +105,7 @@ class Resume:
                 training.check_metrics(found.path, found.backup)
 
     def before_epoch(self, callback: Any, epoch: int) -> None:
-        """Gives back what `fit()` and the callbacks would have reset, before the first epoch."""
+        """Restores, before the first epoch, what `fit()` and the callbacks have reset."""
         callback._current_epoch = epoch
         order, found = self.order, self.found
         backup = None if found is None else found.backup
@@ -118,7 +118,7 @@ class Resume:
             trained = 0 if exact is None else backup.state["trained"]
             if trained and epoch != backup.state["epoch"]:
                 raise ValueError(
-                    f"fit() begins at epoch {epoch}, and the backup is one of the middle of epoch "
+                    f"fit() begins at epoch {epoch}, but the backup was made inside epoch "
                     f"{backup.state['epoch']}: leave initial_epoch out."
                 )
             states = backup.state["callbacks"]
@@ -138,7 +138,7 @@ class Resume:
             order.begin_epoch(epoch)
 
     def failed(self, callback: Any, error: BaseException) -> None:
-        """An exception goes through a hook of the list."""
+        """Called when an exception comes out of a hook of the list."""
         coordinator = rank_aware.coordinator_of(callback)
         if coordinator is not None:
             coordinator.leave(error)
@@ -152,13 +152,13 @@ class Resume:
         self.has_searched = False
 
     def release_epoch(self, callback: Any) -> None:
-        """The next fit begins where it is told to."""
+        """Has the next `fit()` begin at its own `initial_epoch`."""
         if self.has_set_epoch:
             self.has_set_epoch = False
             trainer.set_initial_epoch(trainer.model_of(callback), None)
 
     def load(self, callback: Any) -> None:
-        """Gives the model its weights, optimizer and seeds, and `fit()` its first epoch."""
+        """Restores weights, optimizer and seeds, and sets the first epoch of `fit()`."""
         found = self.found
         if found is None:
             return
@@ -171,7 +171,7 @@ class Resume:
 
 
 def _exact(callback: Any, backup: Backup | None) -> Any:
-    """Where this process was in its data; None if that is not known."""
+    """The position of this process in its data; None if the backup has none."""
     if backup is None or not callback.exact:
         return None
     return per_rank.exact(rank_aware.coordinator_of(callback), backup)

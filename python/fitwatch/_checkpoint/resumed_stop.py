@@ -1,39 +1,39 @@
-"""A training that was stopped before its last epoch, and is started again from its backup."""
+"""Decides whether a stopped training that is restarted from its backup goes on."""
 
 from typing import Any
 
 from fitwatch._engine.attachment import attachment_of
 from fitwatch._warn import warn
 
-# As an epoch to begin with: there is none left.
+# An epoch to begin with that is beyond any last one.
 NO_EPOCHS_LEFT = 2**31
 
 
 class Stopper:
-    """Stands beside `Attachment` for a callback that stops trainings."""
+    """Mixed into the attachment of a callback that stops trainings."""
 
     def still_stops(self, callback: Any) -> str | None:
-        """Why a training whose state was loaded would be stopped at once; None if it would not."""
+        """Why the loaded state would stop the training again at once; None if it would not."""
         raise NotImplementedError
 
     def had_stopped(self, callback: Any) -> bool:
-        """Whether it was this callback that has stopped the training."""
+        """Whether this callback had stopped the training."""
         raise NotImplementedError
 
     def forget_stop(self, callback: Any) -> None:
-        """Called when such a training goes on all the same."""
+        """Called when a training that the callback had stopped goes on."""
 
 
 def is_over(callbacks: list[Any], has_ended: bool) -> bool:
-    """Whether nothing is to be trained any more.
+    """Whether a stopped training stays stopped; warns if it does.
 
-    It is where a callback would stop the training again at once, by its arguments as they are now.
-    A stop that only other code can judge is over if the process died before the training could end:
-    one that has ended and is started again is meant to go on.
+    It does if a callback would stop it again at once by its current arguments. A stop by other code
+    stands if the process died before the training could end; restarting a training that has ended
+    means to train further.
 
     Args:
         callbacks: All callbacks of the list, with the states of the backup.
-        has_ended: Whether the training has come to its end.
+        has_ended: Whether the training ended after the stop.
     """
     judges: list[tuple[Any, Stopper]] = []
     for callback in callbacks:
@@ -45,8 +45,8 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
         if reason is not None:
             warn(
                 f"BackupAndRestore: {type(callback).__name__} has stopped this training, and would "
-                f"stop it again at once: {reason}. Nothing is trained. Give it more to go on with, "
-                "or delete the backup to begin anew."
+                f"stop it again at once: {reason}. Nothing is trained. Change its arguments to "
+                "train on, or delete the backup to start over."
             )
             return True
     stopped = [(callback, stops) for callback, stops in judges if stops.had_stopped(callback)]
@@ -55,7 +55,7 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
     if stopped or has_ended:
         return False
     warn(
-        "BackupAndRestore: this training was stopped before the process that trained it has died: "
-        "nothing is trained. Start it once more to train on, or delete the backup to begin anew."
+        "BackupAndRestore: this training had been stopped when its process died: nothing is "
+        "trained. Start it once more to train on, or delete the backup to start over."
     )
     return True

@@ -1,4 +1,4 @@
-"""The checkpoints that are kept when only so many are."""
+"""Which checkpoints `max_to_keep` keeps, and their index on disk."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from fitwatch import _files
 
 VERSION = 1
 
-# Letters of an index's name, at most, without its ending.
+# The longest name of an index, without its suffix.
 LONGEST = 200
 
 
@@ -22,21 +22,19 @@ class Kept(NamedTuple):
     name: str
     """Its path, relative to the folder of the index."""
     value: float | None
-    """What the monitored metric was; None if there is none."""
+    """The value of the monitored metric; None if there is none."""
 
 
 class KeptFiles:
-    """The files of one checkpoint callback, and an index of them on disk.
+    """The files of one checkpoint callback, and their index in the same folder.
 
-    The index lies in the folder of the files. A file is in it before it is written, and until it is
-    deleted: so whatever happens in between, no file of ours is forgotten, and none of somebody
-    else's is ever deleted.
+    A file is listed in the index before it is written, and until it is deleted. Even after a crash
+    every checkpoint is known, and no other file is ever deleted.
 
     Args:
         template: The path of the files, with fields.
-        most: How many are kept.
-        improves: Whether the first value is better than the second one; None where values do not
-            count.
+        most: The number of files to keep.
+        improves: Whether the first value is better than the second; None if values do not count.
     """
 
     def __init__(
@@ -46,19 +44,19 @@ class KeptFiles:
         self._most = most
         self._improves = improves
         self.files: list[Kept] = []
-        # What they were before the save that is going on; None if there is none.
+        # The files before the save that is under way; None if no save is.
         self._before: list[Kept] | None = None
-        # Absolute: the program may change its folder.
+        # Absolute: the program may change its working directory.
         self._folder = os.path.abspath(os.path.dirname(template.partition("{")[0]))
         rest = os.path.relpath(os.path.abspath(template), self._folder)
-        # As it is, but for what not every system allows in a name: colons, and folders.
+        # Quotes characters that some systems do not allow in a name, and slashes.
         name = urllib.parse.quote(rest, safe="{} ")
         if len(name) > LONGEST:
             name = f"checkpoints-{zlib.crc32(name.encode()):08x}"
         self.path = os.path.join(self._folder, f"{name}.index.json")
 
     def load(self) -> None:
-        """Takes up what an earlier run has left.
+        """Reads the index of an earlier run.
 
         Raises:
             ValueError: The index is damaged, or of another version.
@@ -73,8 +71,8 @@ class KeptFiles:
             return
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{self.path} is no index of checkpoints that this fitwatch knows ({error!r}); "
-                "delete it to begin a new one."
+                f"{self.path} is not an index of checkpoints that this fitwatch can read "
+                f"({error!r}); delete it to begin a new one."
             ) from None
         if self._improves is None:
             files = [Kept(kept.name, None) for kept in files]
@@ -82,7 +80,7 @@ class KeptFiles:
         self.forget_missing()
 
     def forget_missing(self) -> None:
-        """Forgets files that are not there, while none is being written."""
+        """Drops files that no longer exist; called while none is being written."""
         self.files = [kept for kept in self.files if os.path.exists(self._path(kept))]
 
     def admits(self, value: float | None) -> bool:
@@ -95,28 +93,28 @@ class KeptFiles:
         return value is not None and self._is_better(value, worst.value)
 
     def has_unjudged(self, path: str) -> bool:
-        """Whether a file is one of those that are kept, and has no value."""
+        """Whether the file is listed without a value."""
         name = self._name(path)
         return any(kept.name == name and kept.value is None for kept in self.files)
 
     def begin(self, path: str, value: float | None) -> None:
         """Notes that a file is about to be written."""
         name = self._name(path)
-        self._evict()  # what a process that died has not come to
+        self._evict()  # files that a process left when it died
         self._before = self.files
         self.files = [*(kept for kept in self.files if kept.name != name), Kept(name, value)]
         self._write()
 
     def withdraw(self) -> None:
-        """Notes that the file was not written, if it was noted at all."""
+        """Undoes `begin`: the file was not written."""
         if self._before is None:
             return
         self.files, self._before = self._before, None
-        with suppress(OSError):  # the disk is full, perhaps; it is told of already
+        with suppress(OSError):  # the failed save is reported already
             self._write()
 
     def end(self) -> None:
-        """Deletes the files that are too many, once the new one is safe."""
+        """Deletes surplus files, once the new one is on the disk."""
         self._before = None
         self._evict()
         self._write()
@@ -129,7 +127,7 @@ class KeptFiles:
             self.files.remove(worst)
 
     def _worst(self) -> Kept:
-        """The file with the worst value; the oldest one of those that have none."""
+        """The file with the worst value; the oldest file without one, if there is any."""
         worst = self.files[0]
         for kept in self.files[1:]:
             if worst.value is None:

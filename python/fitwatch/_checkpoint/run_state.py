@@ -1,4 +1,4 @@
-"""What of a callback belongs to a backup: its state, weights that it keeps, its place in files."""
+"""The state of a callback in a backup: values, weights, and positions in its files."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -14,23 +14,22 @@ class Field(NamedTuple):
     """One value of a state."""
 
     read: Callable[[Any], Any]
-    """Reads it back: raises a ValueError that says what is allowed."""
+    """Converts it from JSON; raises a ValueError that says what is allowed."""
     path: str = ""
-    """The attribute, from the callback on; its name in the state where this is empty."""
+    """The dotted attribute path from the callback; empty if it is the name of the field."""
     is_new: bool = False
     """Whether states of earlier versions do not have it."""
 
 
 class RunState(Part):
-    """What of a callback belongs to a backup.
+    """Saves and restores the state of a callback.
 
-    The state is what a callback has found out while it ran (a wait, a best value), not the
-    arguments that it was made with, nor weights. Every value is one that JSON knows; infinities and
-    NaN are text.
+    The state is what a callback has accumulated while it ran (a wait, a best value), without its
+    arguments and without weights. Every value is a JSON value; infinities and NaN are strings.
 
     Attributes:
         fields: The values of the state, by name.
-        loaded: Values that the next `fit()`, or one that is just beginning, goes on from.
+        loaded: Values that the next `fit()`, or one that is beginning, resumes from.
     """
 
     fields: ClassVar[dict[str, Field]] = {}
@@ -44,17 +43,17 @@ class RunState(Part):
         }
 
     def put(self, callback: Any, values: dict[str, Any]) -> None:
-        """Sets values that were checked."""
+        """Sets the result of `check`."""
         for name, value in values.items():
             owner, _, attribute = (self.fields[name].path or name).rpartition(".")
             setattr(attrgetter(owner)(callback) if owner else callback, attribute, value)
 
     def check(self, callback: Any, state: Any) -> dict[str, Any]:
-        """The values of a state, if it is one of this callback's class.
+        """Converts the values of a state of this callback's class.
 
         Raises:
-            TypeError: `state` is no dict.
-            ValueError: It is no state of this class, or of another version, or damaged.
+            TypeError: `state` is not a dict.
+            ValueError: The state is of another class or version, or damaged.
         """
         name = class_name(callback)
         if not isinstance(state, dict):
@@ -82,40 +81,40 @@ class RunState(Part):
         return values
 
     def load(self, callback: Any, state: Any) -> None:
-        """Sets a state, which the `fit()` that begins goes on from; raises as `check`."""
+        """Sets a state, which the next `fit()` resumes from; raises as `check` does."""
         values = self.check(callback, state)
         self.put(callback, values)
         self.loaded = values
 
     def forget(self, callback: Any) -> None:
-        """Takes back what was loaded: the training has not begun."""
+        """Undoes `load`, when the training fails to begin."""
         self.loaded = None
         self.load_arrays(callback, [])
         self.go_on(callback, None)
 
-    # What is no JSON.
+    # Parts that are not JSON.
 
     def arrays(self, callback: Any) -> list[Any]:
         """Weights that belong to the state."""
         return []
 
     def load_arrays(self, callback: Any, arrays: list[Any]) -> None:
-        """Takes them back, after the state was loaded."""
+        """Restores the weights, after the state was loaded."""
 
     def mark(self, callback: Any) -> Any:
-        """Called before a backup: how far the callback's files have come; None without files."""
+        """The positions in the callback's files, for a backup; None without files."""
         return None
 
     def go_on(self, callback: Any, mark: Any) -> None:
-        """Has the next `fit()` go on behind a mark; None for where the files end."""
+        """Has the next `fit()` continue the files from a mark; None for their ends."""
 
     def begin_inside(self, callback: Any, trained: int) -> None:
-        """Called before an epoch of which so many batches were trained already."""
+        """Called before an epoch of which this many batches are already trained."""
 
     # The hooks of a fit.
 
     def train_begin(self, callback: Any) -> None:
-        """Called when `fit()` begins: everything starts over, but for a state just loaded."""
+        """Called when `fit()` begins, after a reset: sets a state that was just loaded."""
         if self.loaded is not None:
             self.put(callback, self.loaded)
 
@@ -129,14 +128,14 @@ class RunState(Part):
 
 
 def run_state_of(callback: Any) -> RunState | None:
-    """What of a callback of fitwatch's belongs to a backup; None for any other callback."""
+    """The run state of a callback of fitwatch's; None for any other callback."""
     attachment = attachment_of(callback)
     parts = () if attachment is None else attachment.parts
     return next((part for part in parts if isinstance(part, RunState)), None)
 
 
 def class_name(callback: Any) -> str:
-    """The name of the class of fitwatch's that a callback is of."""
+    """The name of the fitwatch class that a callback is an instance of."""
     ours = (c for c in type(callback).__mro__ if c.__module__.startswith("fitwatch.callbacks."))
     return next(ours, type(callback)).__name__
 
@@ -145,11 +144,11 @@ def class_name(callback: Any) -> str:
 
 
 def state_dict(self: Any) -> dict[str, Any]:
-    """Takes the state: what the callback has found out while it ran, no arguments and no weights.
+    """Returns what the callback has accumulated while it ran, without arguments and weights.
 
     Returns:
         A dict that `json` can write: a copy, with a class name and a version. Infinities and NaN
-        are text.
+        are strings.
 
     Example:
         >>> from fitwatch.callbacks import EarlyStopping
@@ -164,16 +163,16 @@ def state_dict(self: Any) -> dict[str, Any]:
 def load_state_dict(self: Any, state: dict[str, Any]) -> None:  # noqa: D417
     """Sets the state.
 
-    Loaded before a `fit()`, or while one begins, it is what that `fit()` goes on from; the next one
-    starts fresh as ever.
+    A state that is loaded before a `fit()`, or while one begins, is where that `fit()` resumes; the
+    one after it starts over as usual.
 
     Args:
-        state: What `state_dict()` gave, of this class and a version that is not newer.
+        state: The result of `state_dict()`, of this class and a version that is not newer.
 
     Raises:
-        TypeError: `state` is no dict.
-        ValueError: It is no state of this class, or of another version, or damaged; with several
-            metrics, it is one of others. Nothing has been changed then.
+        TypeError: `state` is not a dict.
+        ValueError: The state is of another class or version, or damaged; or, with several metrics,
+            of other ones. The callback is unchanged.
 
     Example:
         >>> from fitwatch.callbacks import EarlyStopping

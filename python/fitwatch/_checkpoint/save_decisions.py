@@ -1,4 +1,4 @@
-"""Which saves of a checkpoint are due, when they are decided, and what they may replace."""
+"""Which saves of a checkpoint are due, when they are decided, and which files they replace."""
 
 import copy
 from typing import Any
@@ -12,13 +12,13 @@ from fitwatch._engine.attachment import Part
 class SaveDecisions(Part):
     """Decides when a checkpoint saves.
 
-    A save that is due inside an epoch is decided at its end, where what it is judged by, or its
-    file named after, may come with the logs of the epoch.
+    A save that is due inside an epoch is deferred to its end if the metric that judges it, or names
+    its file, may be in the logs of the epoch.
 
     Attributes:
-        due: What is known about the values that saves are judged by.
-        interval: The clock, where seconds count.
-        fields_checked: Whether the fields of the path were filled in once in this fit.
+        due: The state of due saves.
+        interval: The clock, with `save_interval_seconds`.
+        fields_checked: Whether the fields of the path were checked in this fit.
     """
 
     interval: _core.Interval | None = None
@@ -31,25 +31,25 @@ class SaveDecisions(Part):
         """Called when training begins.
 
         Args:
-            seconds: Between two saves; None where seconds do not count.
+            seconds: Seconds between two saves; None if saves are not due by time.
         """
         self.fields_checked = False
         self.restart_clock(seconds)
 
     def restart_clock(self, seconds: float | None) -> None:
-        """Has the time begin anew; the list plans with it when the next epoch begins."""
+        """Restarts the clock, which a compiled list uses from the next epoch on."""
         if seconds is not None:
             self.interval = _core.Interval(seconds)
 
     def judged(self, callback: Any) -> list[str]:
-        """The name of the metric that saves are judged by; none where they are not."""
+        """The name of the metric that judges saves, in a list; empty if none does."""
         judges = callback.save_best_only or callback.max_to_keep is not None
         return [callback.monitor] if judges and callback.monitor is not None else []
 
     def averaged_batch_logs(self, callback: Any, logs: Any) -> Any:
-        """The logs of a batch, with averages where each process has values of its own."""
+        """The logs of a batch, with values that are local to a process averaged."""
         coordinator = rank_aware.coordinator_of(callback)
-        # Seconds have not passed in all of them at the same batch: those of rank 0 count.
+        # By time, processes are due at different batches: rank 0 decides by its own values.
         if coordinator is None or self.interval is not None:
             return logs
         return coordinator.averaged_batch_logs(callback, logs or {})
@@ -65,13 +65,13 @@ class SaveDecisions(Part):
         return callback.save_freq == "epoch" and by_epochs
 
     def is_deferred(self, callback: Any, batch: int, logs: dict[str, Any]) -> bool:
-        """Whether a save that is due after a batch is decided at the end of the epoch."""
+        """Whether a save that is due after a batch is deferred to the end of the epoch."""
         lacking = [name for name in self.judged(callback) if logs.get(name) is None]
         waits = any(map(self.due.may_come, lacking))
         return waits or bool(self.fields_to_come(callback, batch, logs))
 
     def take_deferred(self, callback: Any, epoch: int) -> bool:
-        """Whether a save was put off to the end of this epoch."""
+        """Whether a save was deferred to the end of this epoch; clears the flag."""
         deferred, self.due.is_put_off = self.due.is_put_off, False
         coordinator = rank_aware.coordinator_of(callback)
         if self.interval is None or coordinator is None or not coordinator.shares(callback):
@@ -82,41 +82,41 @@ class SaveDecisions(Part):
         )
 
     def sees_batches(self, callback: Any) -> bool:
-        """Whether seconds count, and the last batch of this epoch has to be known all the same."""
+        """Whether saves are due by time, and the last batch of the epoch is needed nevertheless."""
         if self.interval is None:
             return False
         named = "batch" in _files.fields("filepath", callback.filepath)
         return self.due.is_put_off or (named and self.counts_epochs(callback))
 
     def see_batches(self, callback: Any) -> None:
-        """Has the next batch handed to the Python hook, if need be."""
+        """Passes the next batch to the Python hook, if the last batch is needed."""
         if self.interval is not None and self.sees_batches(callback):
             self.interval.hook = True
 
     def last_batch(self, callback: Any) -> int | None:
-        """The last batch of this epoch that is known."""
+        """The last known batch of this epoch."""
         seen = [self.due.last_batch]
         if callback.save_freq != "epoch":
             seen.append(callback._last_batch_seen)
         return max((batch for batch in seen if batch is not None), default=None)
 
     def unknown_fields(self, callback: Any, batch: int | None, logs: dict[str, Any]) -> list[str]:
-        """The fields of the path that nothing fills in."""
+        """The fields of the path for which there is no value."""
         unknown = _files.fields("filepath", callback.filepath) - {"epoch", *logs}
         return sorted(unknown if batch is None else unknown - {"batch"})
 
     def fields_to_come(self, callback: Any, batch: int | None, logs: dict[str, Any]) -> list[str]:
-        """The fields that nothing fills in yet, if a validation will fill in all of them."""
+        """The fields without a value, if a later validation brings all of them; else none."""
         if callback._fitwatch.is_overridden(callback, "_get_file_path"):
             return []
         unknown = self.unknown_fields(callback, batch, logs)
         return unknown if all(self.due.will_come(name, logs) for name in unknown) else []
 
     def check_fields(self, callback: Any, batch: int, logs: dict[str, Any]) -> None:
-        """A field that no metric has is an error now: the first save may be hours away.
+        """Checks the fields of the path early: the first save may be hours away.
 
         Raises:
-            KeyError: There is one.
+            KeyError: A field names a metric that does not exist.
         """
         if not self.fields_checked:
             if not self.fields_to_come(callback, batch, logs):
@@ -124,10 +124,10 @@ class SaveDecisions(Part):
             self.fields_checked = True
 
     def check_validation_fields(self, callback: Any, epoch: int, logs: dict[str, Any]) -> None:
-        """What the first validation does not bring, none will.
+        """Checks the fields of the path after the first validation, whether a save is due or not.
 
         Raises:
-            KeyError: A field of `filepath` is such a one, whether a save is due or not.
+            KeyError: A field names a validation metric that does not exist.
         """
         first = self.due.note_validation(logs)
         unknown = self.unknown_fields(callback, 0, logs) if first else []
@@ -135,22 +135,22 @@ class SaveDecisions(Part):
             callback._get_file_path(epoch, 0, logs)
 
     def is_unjudged(self, callback: Any, logs: Any) -> bool:
-        """Whether these logs lack the metric that saves are judged by."""
+        """Whether these logs lack the metric that judges saves."""
         return any((logs or {}).get(name) is None for name in self.judged(callback))
 
     def is_refused(self, callback: Any, logs: Any) -> bool:
-        """Whether they lack it, and only the best model is saved: there was a value before."""
+        """Whether these logs lack it although `save_best_only` has judged a value before."""
         judged = callback.save_best_only and self.due.has_judged
         return judged and self.is_unjudged(callback, logs)
 
     def may_replace(self, callback: Any, filepath: str) -> bool:
-        """Whether a model without a value may be saved there: over its like of this run alone."""
+        """Whether a model without a value may be saved there: only over such a one of this run."""
         kept = callback._fitwatch.saver.kept
         own = self.due.is_own(filepath)
         own = own or (kept is not None and kept.has_unjudged(filepath))
         return own or not callback._checkpoint_exists(filepath)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy has a clock of its own.
+        # A copy starts its own clock.
         kept = {name: value for name, value in vars(self).items() if name != "interval"}
         return {**kept, "due": copy.copy(self.due)}

@@ -1,4 +1,4 @@
-"""How a checkpoint gets to the disk."""
+"""Saves checkpoints to the disk."""
 
 import math
 import os
@@ -18,20 +18,19 @@ from fitwatch._distributed.output import print_message
 from fitwatch._engine.attachment import Part
 from fitwatch._keras import backend
 
-# Called when a file is safe, or with what has gone wrong.
+# Called with None once a file is on the disk, or with the error.
 Done = Callable[[BaseException | None], None]
 
 _ENDINGS = (".weights.h5", ".keras", ".h5")
 
 
 class Saver(Part):
-    """Saves a model: whole files, in the background, a few of them, the last one beside them.
+    """Saves a model: atomically, in the background, with `max_to_keep` and `save_last`.
 
     Attributes:
-        background: What saves while training goes on.
-        kept: The files, where only so many are kept.
-        goes_on: Whether this fit goes on with the files of another one, whatever its first epoch
-            is.
+        background: Saves while training goes on.
+        kept: The kept files, with `max_to_keep`.
+        goes_on: Whether this fit continues with the files of another, whatever its first epoch.
     """
 
     kept: KeptFiles | None = None
@@ -41,7 +40,7 @@ class Saver(Part):
         self.background = BackgroundSaver()
 
     def begin(self) -> None:
-        """The first thing when training begins; raises what the last save has failed with."""
+        """Called first when training begins; raises the error of the last save."""
         self.background.finish()
         if self.kept is not None:
             self.kept.forget_missing()
@@ -50,18 +49,18 @@ class Saver(Part):
         """Called when training begins.
 
         Raises:
-            ValueError: The model cannot be saved like that.
+            ValueError: The model cannot be saved with these arguments.
         """
         refuse_sharded(callback, callback._model)
         if callback.save_on_background and _saving().overrides_save(callback._model):
             raise ValueError(
-                "save_on_background cannot be used with a model that has a save() or "
-                f"save_weights() of its own: {type(callback._model).__name__}."
+                "save_on_background cannot be used with a model that overrides save() or "
+                f"save_weights(): {type(callback._model).__name__}."
             )
         self.goes_on = callback._fitwatch.state.loaded is not None
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Takes up the index of files, if this is no new run."""
+        """Reads the index of files, unless this is a new run."""
         if callback.max_to_keep is None or self.kept is not None or callback._fitwatch.is_silent:
             return
         self.kept = _no_files(callback)
@@ -69,24 +68,24 @@ class Saver(Part):
             self.kept.load()
 
     def train_end(self, callback: Any) -> None:
-        """Waits until the last file is safe."""
+        """Waits until the last file is on the disk."""
         self.background.finish()
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
-        """The same after an exception."""
+        """Waits likewise after an exception."""
         self.background.finish()
 
     def save(
         self, callback: Any, filepath: str, value: float | None, best: Best | None, done: Done
     ) -> None:
-        """Saves the model, under the name of the last one too.
+        """Saves the model, with `save_last` also under the name of the last one.
 
         Args:
             callback: The checkpoint.
-            filepath: Where to.
-            value: The monitored value, for the index of files that are kept.
-            best: What is noted in the file; None for nothing.
-            done: Told when the file is safe, or what has gone wrong.
+            filepath: The path of the file.
+            value: The monitored value, for the index of kept files.
+            best: The best value to store in the file; None for none.
+            done: Called once the file is on the disk, or with the error.
         """
         with _saving_here(callback):
             if _files.is_remote(filepath):
@@ -110,7 +109,7 @@ class Saver(Part):
             self._save_file(callback, filepath, best, begin, ended)
 
     def save_last(self, callback: Any, done: Done) -> None:
-        """Saves the model under the name of the last one alone."""
+        """Saves the model only under the name of the last one."""
         with _saving_here(callback):
             self.background.finish()
             self._save_file(callback, last_path(callback.filepath), None, lambda: None, done)
@@ -146,10 +145,10 @@ class Saver(Part):
     def admits(
         self, callback: Any, filepath: str, epoch: int, value: float | None, logs: Any
     ) -> bool:
-        """Whether a file with this value would be among those that are kept."""
+        """Whether a file with this value would be kept."""
         if callback.max_to_keep is None:
             return True
-        if self.kept is None:  # in a loop that has no `on_epoch_begin`
+        if self.kept is None:  # in a loop that does not call `on_epoch_begin`
             self.kept = _no_files(callback)
         admitted = self.kept.admits(value)
         if not admitted and callback.verbose > 0:
@@ -161,7 +160,7 @@ class Saver(Part):
         return admitted
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy saves by itself.
+        # A copy saves its own files.
         own = ("background", "kept")
         return {name: value for name, value in vars(self).items() if name not in own}
 
@@ -179,20 +178,20 @@ def check(
     save_on_background: Any,
     save_last: Any,
 ) -> None:
-    """Sets arguments of a checkpoint that only fitwatch has.
+    """Checks and sets arguments of a checkpoint that Keras does not have.
 
     Args:
         callback: The checkpoint.
-        filepath: Where it saves.
-        fields: The fields of that.
-        weights_only: Whether it saves weights alone.
-        max_to_keep: As the constructor was told.
+        filepath: The path of its files.
+        fields: The fields of `filepath`.
+        weights_only: Whether it saves only weights.
+        max_to_keep: As given to the constructor.
         save_on_background: Likewise.
         save_last: Likewise.
 
     Raises:
-        ValueError: One is not allowed.
-        TypeError: One has the wrong type.
+        ValueError: A value is not allowed.
+        TypeError: A value has the wrong type.
     """
     callback.max_to_keep = max_to_keep
     if max_to_keep is not None:
@@ -200,7 +199,7 @@ def check(
         if callback.max_to_keep > 1 and not fields:
             raise ValueError(
                 f"max_to_keep={max_to_keep} needs a filepath with a field, such as {{epoch}}, "
-                f"so that files have names of their own; got {filepath!r}."
+                f"so that the names of files differ; got {filepath!r}."
             )
     callback.save_on_background = _check.flag("save_on_background", save_on_background)
     callback.save_last = _check.flag("save_last", save_last)
@@ -212,7 +211,7 @@ def check(
         )
     if callback.save_last and os.path.abspath(filepath) == os.path.abspath(last_path(filepath)):
         raise ValueError(
-            f"save_last needs a filepath that is not the one of the last model; got {filepath!r}."
+            f"save_last needs a filepath other than that of the last model; got {filepath!r}."
         )
     ending = ".weights.h5" if weights_only else ".keras"
     if callback.save_on_background and not filepath.endswith(ending):
@@ -224,13 +223,13 @@ def check(
 
 
 def monitored_value(callback: Any, logs: Any) -> float | None:
-    """The monitored value, if it is one to compare by."""
+    """The monitored value as a finite float; None if it is not one."""
     value = backend.to_number((logs or {}).get(callback.monitor))
     return value if isinstance(value, float) and math.isfinite(value) else None
 
 
 def last_path(filepath: str) -> str:
-    """The path of the last model: in the folder of the files, up to its first field."""
+    """The path of the last model, in the folder of the files up to its first field."""
     ending = next((ending for ending in _ENDINGS if filepath.endswith(ending)), "")
     return os.path.join(os.path.dirname(filepath.partition("{")[0]), f"last{ending}")
 
@@ -245,7 +244,7 @@ def _no_files(callback: Any) -> KeptFiles:
 
 @contextmanager
 def _saving_here(callback: Any) -> Iterator[None]:
-    refuse_sharded(callback, callback.model)  # which was not built when training began, perhaps
+    refuse_sharded(callback, callback.model)  # which may not have been built at the beginning
     with rank_aware.saving(callback):
         yield
 
@@ -265,6 +264,6 @@ def _write(callback: Any, filepath: str, best: Best | None) -> None:
 
 
 def _saving() -> Any:
-    from fitwatch._keras import saving  # takes a while, and is needed here only
+    from fitwatch._keras import saving  # slow to import, and seldom needed
 
     return saving

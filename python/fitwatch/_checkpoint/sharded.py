@@ -1,4 +1,4 @@
-"""Models whose weights are divided among processes."""
+"""Models whose weights are sharded over processes."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from fitwatch._keras import distribution
 
 
 def refuse_sharded(callback: Any, model: Any) -> None:
-    """Refuses a model whose weights no process has as a whole.
+    """Checks that this process has all of a model's weights.
 
     Raises:
-        ValueError: It is such a model.
+        ValueError: The weights are sharded over processes.
     """
     if getattr(model, "built", False) and distribution.is_sharded(model):
         raise ValueError(
-            f"{type(callback).__name__} cannot take the weights of a model that are divided among "
-            "processes (keras.distribution.ModelParallel). What saves them is "
-            "keras.callbacks.OrbaxCheckpoint, to which every process gives its part."
+            f"{type(callback).__name__} cannot read weights that are sharded over processes "
+            "(keras.distribution.ModelParallel). keras.callbacks.OrbaxCheckpoint saves such "
+            "models: every process writes its part."
         )

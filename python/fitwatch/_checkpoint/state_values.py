@@ -1,4 +1,4 @@
-"""Values of a callback's state, as JSON knows them."""
+"""Conversion of a callback's state to JSON values and back."""
 
 import math
 import numbers
@@ -8,8 +8,8 @@ import numpy as np
 
 from fitwatch._keras import backend
 
-# What reads a value of a state: gives it back as the callback has it, or raises a ValueError that
-# says what is allowed.
+# The functions that read a value return it in the type that the callback uses, or raise a
+# ValueError that says what is allowed.
 
 
 def whole(value: Any) -> int:
@@ -63,10 +63,10 @@ def mean(value: Any) -> tuple[float, float] | None:
 
 
 def progress(value: Any) -> list[tuple[float | None, int, bool, float, float, float | None]]:
-    """What metrics have come to.
+    """The progress of metrics.
 
-    Of each the best value, the wait, whether it is over, a mean and its weight, and the value that
-    has diverged, which older states do not have.
+    For each the best value, the wait, whether it has stalled, a mean and its weight, and the value
+    that diverged, which older states lack.
     """
     try:
         return [_progress(*one) for one in value]
@@ -84,7 +84,7 @@ def _progress(
 
 
 def to_json(value: Any) -> Any:
-    """A value as JSON knows it: text for what is no finite number, lists for arrays."""
+    """Converts a value to JSON: NaN and infinities become strings, arrays become lists."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, numbers.Integral):  # NumPy's are
@@ -102,7 +102,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """The same back, but for arrays, which stay lists."""
+    """The inverse of `to_json`, except that arrays stay lists."""
     if isinstance(value, list):
         return [from_json(item) for item in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The trained weights, where SwapEMAWeights has put their averages in the model."""
+"""The trained weights of a model that holds the averages of SwapEMAWeights."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,20 +9,20 @@ import numpy as np
 
 from fitwatch._keras import optimizer, stock, stock_state
 
-# A trained variable and its average, with a value of each.
+# The values of trained variables and their averages, in pairs.
 VariableValues = Sequence[tuple[Any, ...]]
 
 
 def swap_callbacks(callbacks: list[Any]) -> list[Any]:
-    """The callbacks that put averages in the place of trained weights."""
+    """The callbacks that replace trained weights by their averages."""
     return [c for c in callbacks if issubclass(type(c), stock.STOCK["SwapEMAWeights"])]
 
 
 def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> VariableValues:
-    """What the model has before the end of an epoch, if that loses the trained weights.
+    """The values in the model before the end of an epoch, if that loses the trained weights.
 
-    In the last epoch of a `fit()` SwapEMAWeights overwrites them with their averages; one that
-    trains more epochs needs them.
+    In the last epoch of a `fit()`, SwapEMAWeights overwrites them with their averages; a resumed
+    run that trains more epochs needs them.
     """
     last = any(
         c.swap_on_epoch and c.params["epochs"] == epoch + 1 for c in swap_callbacks(callbacks)
@@ -32,12 +32,12 @@ def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> Var
 
 @contextmanager
 def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> Iterator[None]:
-    """Has the trained weights in the model for a backup, as the next epoch begins with them.
+    """A block in which the model has its trained weights, with which the next epoch begins.
 
     Args:
         callbacks: All callbacks of a list.
         model: The model.
-        kept: What `values_before_last_swap` gave.
+        kept: The result of `values_before_last_swap`.
     """
     swapped = list(filter(stock_state.has_averages_in, swap_callbacks(callbacks)))
     if not swapped:
@@ -48,7 +48,7 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
         for callback in swapped:
             if kept:
                 _assign(model, kept)
-                # There and back, as without a backup: on TensorFlow that rounds.
+                # Two swaps, as without a backup: on TensorFlow they round.
                 stock_state.swap_averages(callback)
             stock_state.swap_averages(callback)
         yield
@@ -57,7 +57,7 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
 
 
 def mark_unswapped(callbacks: list[Any]) -> None:
-    """Called when the model has its trained weights again, whatever a fit that failed has left."""
+    """Called when the model has its trained weights again, also after a failed fit."""
     for callback in swap_callbacks(callbacks):
         stock_state.set_averages_in(callback, False)
 

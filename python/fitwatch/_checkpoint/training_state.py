@@ -1,4 +1,4 @@
-"""What a model's training consists of besides its weights."""
+"""The state of a model's training besides its weights."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from fitwatch._keras.optimizer import build_optimizer
 
 
 class TrainingState:
-    """The shapes, seeds and metrics of a model, for a backup and out of one.
+    """Saves the shapes, seeds and metrics of a model in a backup, and restores them.
 
     Args:
         model: A built model.
@@ -21,13 +21,13 @@ class TrainingState:
         self._model = model
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None and not optimizer.built:
-            build_optimizer(model)  # to have all its variables, as after a step
+            build_optimizer(model)  # creates all its variables, as the first step would
         weights = {id(weight) for weight in model.weights}
-        # Those of random layers, which `save_weights` leaves out.
+        # The seeds of random layers, which `save_weights` leaves out.
         self._seeds = [v for v in model.variables if id(v) not in weights]
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
-        """For JSON, and added to `arrays`."""
+        """The state as JSON; arrays are added to `arrays`."""
         return {
             "weights": _shapes(self._model.weights),
             "optimizer": _optimizer(self._model),
@@ -37,10 +37,10 @@ class TrainingState:
         }
 
     def check(self, path: str, backup: Backup) -> None:
-        """Sees to it that a backup is one of this model.
+        """Checks that a backup fits this model.
 
         Raises:
-            ValueError: It is not.
+            ValueError: It is the backup of another model.
         """
         state = backup.state
         kept = state["optimizer"]
@@ -56,17 +56,17 @@ class TrainingState:
             if what == "optimizer" and found and kept and found["class"] != kept["class"]:
                 different = f"the model has {found['class']}, the backup is of {kept['class']}"
             raise ValueError(
-                f"{path} is the backup of another model: its {what} differ: {different}. Take the "
-                "model that it was made of, or another backup_dir, or delete this one."
+                f"{path} is the backup of another model: its {what} differ: {different}. Use the "
+                "model that it was made from, or another backup_dir, or delete this one."
             )
 
         self._check_count(path, "seeds", self._seeds, backup)
 
     def check_metrics(self, path: str, backup: Backup) -> None:
-        """The same for the metrics, where they are to go on.
+        """Checks that the metrics in a backup fit this model, where they are to be restored.
 
         Raises:
-            ValueError: They are others.
+            ValueError: The model has other metrics.
         """
         self._check_count(path, "metrics", self._model.metrics_variables, backup)
 
@@ -81,10 +81,10 @@ class TrainingState:
             )
 
     def load(self, path: str, backup: Backup | None) -> None:
-        """Gives the model its weights and its optimizer back, and random layers their seeds.
+        """Restores the weights, the optimizer and the seeds of random layers.
 
         Raises:
-            Exception: Keras cannot load them; the model is then as it was.
+            Exception: Keras cannot load them; the model is unchanged.
         """
         optimizer = getattr(self._model, "optimizer", None)
         variables = [*self._model.variables, *(optimizer.variables if optimizer else [])]
@@ -94,7 +94,7 @@ class TrainingState:
         except BaseException as error:
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
-            error.add_note(f"{path} cannot be loaded into this model, which is as it was.")
+            error.add_note(f"{path} cannot be loaded into this model, which is unchanged.")
             raise
         if backup is None:
             return
@@ -102,31 +102,31 @@ class TrainingState:
         set_torch_state(backup.state["torch"])
 
     def take_seeds(self) -> list[Any]:
-        """The seeds alone, for JSON."""
+        """The seeds, as JSON."""
         return as_lists(self._seeds)
 
     def load_seeds(self, seeds: list[Any]) -> None:
-        """Sets them, where there are any."""
+        """Sets the seeds, if there are any."""
         assign_lists(self._seeds if seeds else [], seeds)
 
     def load_metrics(self, backup: Backup) -> None:
-        """Gives the metrics back what they have of the epoch so far."""
+        """Restores the metrics of the epoch so far."""
         _assign(self._model.metrics_variables, backup, "metrics")
 
 
 def as_lists(variables: list[Any]) -> list[Any]:
-    """The values of variables, for JSON: of small ones."""
+    """The values of small variables, as JSON."""
     return [keras.ops.convert_to_numpy(variable).tolist() for variable in variables]
 
 
 def assign_lists(variables: list[Any], values: list[Any]) -> None:
-    """Gives them back."""
+    """Assigns the result of `as_lists`."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(np.array(value, keras.backend.standardize_dtype(variable.dtype)))
 
 
 def torch_state() -> list[int] | None:
-    """The random state of torch, which random layers draw from there."""
+    """The random state of torch, which its random layers use; None on other backends."""
     if keras.config.backend() != "torch":
         return None
     import torch
@@ -136,7 +136,7 @@ def torch_state() -> list[int] | None:
 
 
 def set_torch_state(state: list[int] | None) -> None:
-    """Sets it to what it was, if it is known."""
+    """Sets the random state of torch, if there is one."""
     if keras.config.backend() == "torch" and state is not None:
         import torch
 
@@ -155,7 +155,7 @@ def _optimizer(model: Any) -> dict[str, Any] | None:
 
 
 def _difference(ours: list[Any] | None, theirs: list[Any] | None) -> str | None:
-    """What differs between two lists of shapes; the names may, since Keras counts layers on."""
+    """The first difference between two lists of shapes; names may differ, as Keras numbers them."""
     if ours is None or theirs is None:
         return None if ours is theirs else "only one of the two has any"
     for (name, *mine), (_, *other) in zip(ours, theirs, strict=False):
