@@ -1,1 +1,1 @@
-"""`fitwatch.enable()` and `disable()`: what they replace in Keras, and the settings they keep."""
+"""`fitwatch.enable()` and `disable()`: what they replace in Keras, and their settings."""

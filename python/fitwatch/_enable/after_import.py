@@ -1,4 +1,4 @@
-"""Something to be done as soon as a module has been imported."""
+"""An action right after the import of a module."""
 
 import sys
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from typing import Any
 class AfterImport(MetaPathFinder):
     """Calls a function right after a module's first import.
 
-    `fitwatch.enable()` must not import Keras by itself: a script may set `KERAS_BACKEND` before it
-    does.
+    `fitwatch.enable()` must not import Keras itself: a script may set `KERAS_BACKEND` before its
+    import.
 
     Args:
-        module: Its name.
-        action: What is called. An exception comes out of the `import` statement.
+        module: The name of the module.
+        action: The function. The `import` statement raises its exceptions.
     """
 
     def __init__(self, module: str, action: Callable[[], None]) -> None:
@@ -27,12 +27,12 @@ class AfterImport(MetaPathFinder):
         sys.meta_path.insert(0, self)
 
     def cancel(self) -> None:
-        """Nothing is called any more."""
+        """Cancels the call."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        """Finds the module as Python does, and looks over its loader's shoulder."""
+        """Finds the module as Python does, and wraps its loader."""
         if name != self._module or self._looking:
             return None
         self._looking = True
@@ -40,7 +40,7 @@ class AfterImport(MetaPathFinder):
             spec = find_spec(name)
         finally:
             self._looking = False
-        # That somebody looks for a module does not mean that it is imported.
+        # A search for a module does not mean that it is imported: only its loader knows.
         if spec is not None and spec.loader is not None:
             spec.loader = _NotifyingLoader(spec.loader, self._imported)
         return spec
@@ -52,20 +52,20 @@ class AfterImport(MetaPathFinder):
 
 
 class _NotifyingLoader(Loader):
-    """A loader, and something that comes after it."""
+    """A loader that calls a function after the import."""
 
     def __init__(self, loader: Any, action: Callable[[], None]) -> None:
         self._loader = loader
         self._action = action
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """As the loader does."""
+        """Creates the module as the loader does."""
         module: ModuleType | None = self._loader.create_module(spec)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """As the loader does; then what comes after."""
-        # From here on nothing shows that anybody looked.
+        """Runs the module as the loader does, and calls the function."""
+        # The module must not show that its loader was wrapped.
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader

@@ -1,8 +1,8 @@
-"""One run of `fit()`, `evaluate()` or `predict()`, or of a loop that calls hooks by hand.
+"""The scope of one run: of `fit()`, `evaluate()` or `predict()`, or of a custom loop.
 
-While `fitwatch.enable()` is in force, a scope lies around the whole call: no callback is told of an
-exception that comes from the data or from the training step, and Keras swallows Ctrl-C where it
-converts logs. Elsewhere a scope is found by the frames, when a callback gets its model.
+While `fitwatch.enable()` is in force, a scope encloses the whole call. It handles exceptions of the
+data and of the train step, of which Keras tells no callback, and Ctrl-C, which Keras swallows while
+it converts logs. Otherwise a scope is made when a callback gets its model.
 """
 
 import functools
@@ -23,7 +23,7 @@ class FitScope:
 
     Args:
         method: The trainer's method, `"fit"`, `"evaluate"` or `"predict"`; None for a loop.
-        model: The model, where the scope lies around the call; else None.
+        model: The model, if the scope encloses the call; else None.
     """
 
     def __init__(self, method: str | None, model: Any = None) -> None:
@@ -31,7 +31,7 @@ class FitScope:
         self._method = method
         self._model = model
         self._thread = threading.get_ident()
-        # The list whose callbacks have joined, and those whose run has begun.
+        # The list whose callbacks have joined, and the lists whose run has begun.
         self._joined: weakref.ref[Any] | None = None
         self._begun: list[Any] = []
         self._has_ended = False
@@ -43,32 +43,32 @@ class FitScope:
         return None if self._joined is None else self._joined()
 
     def is_of(self, callback_list: Any) -> bool:
-        """Whether it is a run of that list in this thread."""
+        """Whether this is a run of the list in this thread."""
         return self.callback_list is callback_list and self._thread == threading.get_ident()
 
     def is_fitting(self) -> bool:
-        """Whether its `fit()` is still going on; one that an exception has ended is not."""
+        """Whether its `fit()` is still running, and was not ended by an exception."""
         callback_list = self.callback_list
         running = callback_list is not None and not self._has_ended
         return running and is_fitting(self._thread, callback_list)
 
     def is_forwarded(self, method: str, model: Any) -> bool:
-        """Whether a call is a part of this run: that of a tool's `Model.fit` to the trainer's."""
+        """Whether a call belongs to this run, as that of a tool's `Model.fit` to the trainer's."""
         return not self._begun and self._method == method and self._model is model
 
     def can_be_of(self, method: str | None, callback_list: Any) -> bool:
-        """Whether it is the run of a list that has just got its model."""
+        """Whether this can be the run of a list that has just got its model."""
         if self._method != method:
             return False
         known = self._joined is not None or self._begun
         return not known or self.callback_list is callback_list or callback_list in self._begun
 
     def join(self, callback_list: Any) -> None:
-        """A callback of a list has joined."""
+        """Notes that a callback of the list has joined."""
         self._joined = weakref.ref(callback_list)
 
     def begin(self, callback_list: Any) -> None:
-        """A list begins its run; from now on Ctrl-C ends the run after the current batch."""
+        """Begins the run of a list; from now on Ctrl-C ends it after the current batch."""
         self._begun.append(callback_list)
         if any(scope.interrupted for scope in _scopes()):
             callback_list._recorder.interrupted = True
@@ -81,25 +81,25 @@ class FitScope:
         return callback_list in self._begun
 
     def abandon(self, *, interrupted: bool) -> None:
-        """Ends what the callbacks had begun. Never raises."""
+        """Ends the run of all lists after an exception. Never raises."""
         for callback_list in self._begun:
             callback_list._abandon(fit=self._method == "fit", interrupted=interrupted)
 
     def close(self) -> None:
-        """Ends the scope, and puts back the signal handler that was there before."""
+        """Ends the scope, and restores the previous signal handler."""
         self._has_ended = True
         self._begun.clear()
         self._model = None
         self._restore_handler()
 
     def _restore_handler(self) -> None:
-        # Unless other code has put another one in its place.
+        # Unless other code has replaced the handler.
         if self._previous is not None and signal.getsignal(signal.SIGINT) == self._on_interrupt:
             signal.signal(signal.SIGINT, self._previous)
         self._previous = None
 
     def _on_interrupt(self, number: int, frame: Any) -> None:
-        # The second press; or the run is over, and other code has kept the handler.
+        # The second Ctrl-C; or the run is over, and other code has kept the handler.
         if self.interrupted or self._previous is None:
             self._restore_handler()
             signal.default_int_handler(number, frame)
@@ -115,7 +115,7 @@ class FitScope:
 
 
 def with_scope(method: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A trainer's method with a scope around it, which ends whatever happens."""
+    """Wraps a trainer's method in a scope, which ends with the call in any case."""
 
     @functools.wraps(method)
     def call(model: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -133,21 +133,21 @@ def with_scope(method: Callable[..., Any], name: str) -> Callable[..., Any]:
             scopes.remove(scope)
             scope.close()
         if scope.interrupted and not scopes:
-            raise KeyboardInterrupt  # it came after the last batch
+            raise KeyboardInterrupt  # Ctrl-C came after the last batch
         return result
 
     return call
 
 
 def begin(callback_list: Any) -> None:
-    """A compiled list begins a run: the scope around it is told, if there is one."""
+    """Called when a compiled list begins a run: tells the enclosing scope, if there is one."""
     scopes = _scopes()
     if scopes and not any(scope.has_begun(callback_list) for scope in scopes):
         scopes[-1].begin(callback_list)
 
 
 def join(method: str | None, callback_list: Any) -> FitScope:
-    """The scope of a run, for a callback of the list: that around the call, or a new one."""
+    """The scope of a callback's run: the enclosing one, or a new one."""
     scopes = _scopes()
     scope = scopes[-1] if scopes and scopes[-1].can_be_of(method, callback_list) else None
     if scope is None:
@@ -157,7 +157,7 @@ def join(method: str | None, callback_list: Any) -> FitScope:
 
 
 def _scopes() -> list[FitScope]:
-    """The scopes around calls of this thread: one may be nested in another."""
+    """The nested scopes of calls in this thread."""
     try:
         scopes: list[FitScope] = _local.scopes
     except AttributeError:

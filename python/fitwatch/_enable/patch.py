@@ -1,4 +1,4 @@
-"""`fitwatch.enable()` and what undoes it."""
+"""`fitwatch.enable()`, `disable()` and `enabled()`."""
 
 import sys
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ from fitwatch._enable.after_import import AfterImport
 
 
 class _Patches:
-    """Attributes that were replaced, and what they were before."""
+    """Attributes that were replaced, with their previous values."""
 
     def __init__(self) -> None:
         self._done: list[tuple[Any, str, Any, Any]] = []
 
     def apply(self, planned: list[tuple[Any, str, Any]]) -> None:
-        """Sets attributes."""
+        """Sets attributes, given as owner, name and new value."""
         for owner, name, new in planned:
             self._done.append((owner, name, vars(owner)[name], new))
             setattr(owner, name, new)
 
     def undo(self) -> None:
-        """Puts back what was there, but for what somebody else has replaced since."""
+        """Restores the previous values of attributes that other code has not replaced since."""
         while self._done:
             owner, name, old, new = self._done.pop()
             if vars(owner).get(name) is new:
@@ -35,28 +35,28 @@ class _State:
 
 
 def enable(max_lag: int = 16, *, validation_progress: bool = False) -> None:
-    """Makes every `fit()` a fitwatch one, from here on, in code that knows nothing of fitwatch.
+    """Makes every later `fit()` use fitwatch, without changes to its code.
 
-    `fit`, `evaluate` and `predict` build the compiled `CallbackList`, `keras.callbacks.X` is
-    fitwatch's X wherever there is one (in `tf.keras.callbacks` too), Ctrl-C ends a run after the
-    current batch with everything in order, and after any exception the callbacks' files are
-    complete. Callbacks that were made before go on working, the slow way.
+    `fit`, `evaluate` and `predict` build the compiled `CallbackList`; `keras.callbacks.X` is
+    fitwatch's X where there is one (in `tf.keras.callbacks` too); Ctrl-C ends a run after the
+    current batch and completes the callbacks' files; after any other exception the files are
+    complete too. Callbacks that were made before keep working, but uncompiled.
 
-    It may be called before Keras is imported, and does not import it. A second call only sets
-    the arguments. In a thread other than the main one, Ctrl-C stays as it is.
+    It may be called before Keras is imported, and does not import Keras. A second call only sets
+    the arguments. In threads other than the main one, Ctrl-C works as before.
 
     Args:
-        max_lag: Batches (0 or more) that a decision which depends on batch values may come late
-            where the device runs ahead of the program; 0 waits for every batch, as Keras does.
-            Default 16.
-        validation_progress: Whether the progress bar shows the validation inside `fit()` too, over
-            the line of the epoch while it lasts. Default False: nothing is seen of it, as in Keras.
+        max_lag: The most batches (0 or more) by which a decision that depends on batch values may
+            be late, where the device runs ahead of the program. 0 waits for every batch, as Keras
+            does. Default 16.
+        validation_progress: Whether the progress bar also shows the validation inside `fit()`, over
+            the line of the epoch while it runs. Default False, as in Keras.
 
     Raises:
-        ValueError: `max_lag` is negative, or not whole; or `validation_progress` is neither True
-            nor False.
-        TypeError: `max_lag` is no number.
-        RuntimeError: This version of Keras is not supported; nothing has been changed. Raised by
+        ValueError: `max_lag` is negative or not whole; or `validation_progress` is neither True nor
+            False.
+        TypeError: `max_lag` is not a number.
+        RuntimeError: This version of Keras is not supported; nothing is changed. Raised by
             `import keras`, if that comes later.
 
     Example:
@@ -83,10 +83,10 @@ def enable(max_lag: int = 16, *, validation_progress: bool = False) -> None:
 
 
 def disable() -> None:
-    """Puts back everything that `enable()` has changed. Runs that are going on are not touched.
+    """Undoes all changes by `enable()`. Running fits are not affected.
 
-    Attributes that other code has replaced since are left alone. The arguments have their defaults
-    again.
+    Attributes that other code has replaced since are left alone. The arguments are reset to their
+    defaults.
 
     Example:
         >>> import fitwatch, keras
@@ -108,14 +108,14 @@ def disable() -> None:
 
 @contextmanager
 def enabled(max_lag: int = 16, *, validation_progress: bool = False) -> Iterator[None]:
-    """`enable()` for a block; what was in force before is so afterwards.
+    """Enables fitwatch for a block, and restores the previous settings afterwards.
 
     Args:
         max_lag: Batches, as in `enable()`. Default 16.
         validation_progress: As in `enable()`. Default False.
 
     Returns:
-        A context manager, which gives None.
+        A context manager whose value is None.
 
     Raises:
         ValueError: As `enable()`, when the block begins.
@@ -149,7 +149,7 @@ def _in_force() -> bool:
 
 
 def _patch() -> None:
-    """Replaces the names, once Keras is there."""
+    """Replaces the names, once Keras is imported."""
     from fitwatch import callbacks
     from fitwatch._enable import fit_scope
     from fitwatch._enable.trainer_list import TrainerList
@@ -163,12 +163,12 @@ def _patch() -> None:
         for name in callbacks.__all__
         if name in stock.STOCK
         and getattr(callbacks, name) is not stock.STOCK[name]
-        # Ours has methods of its own, which would pass by what other code has put into Keras's.
-        # A list finds that by itself.
+        # Our class would bypass methods that other code has replaced in Keras's.
+        # CallbackList handles this itself.
         and (name == "CallbackList" or stock.is_unmodified(stock.STOCK[name]))
     }
     planned: list[tuple[Any, str, Any]] = [(points.lookup, "CallbackList", TrainerList)]
-    # Keras leaves its own frames out of the traceback of a callback's error: ours go with them.
+    # Keras hides its own frames in the traceback of a callback's error: hide ours too.
     hides = points.tracebacks
     for trainer, method in points.methods:
         scoped = fit_scope.with_scope(vars(trainer)[method], method)

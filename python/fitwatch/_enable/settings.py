@@ -1,17 +1,17 @@
-"""What `fitwatch.enable()` and `fitwatch.distributed.configure()` set for what begins later."""
+"""Settings of `fitwatch.enable()` and `fitwatch.distributed.configure()`, for later runs."""
 
 DEFAULT_MAX_LAG = 16
 
-# Batches that a decision which depends on batch values may come late.
+# The most batches by which a decision that depends on batch values may be late.
 max_lag = DEFAULT_MAX_LAG
 
 # Whether the progress bar shows the validation inside a `fit()`.
 validation_progress = False
 
-# Seconds that a process waits for the others where they agree, and the batches between two
-# agreements inside an epoch.
+# Seconds that a process waits for the others to agree, and batches between two agreements inside an
+# epoch.
 deadline = 60.0
 agree_every = 100
 
-# Whether this process trains for itself, whatever others there are.
+# Whether this process trains alone, although there are others.
 alone = False

@@ -1,4 +1,4 @@
-"""What trainers find as `CallbackList` while `fitwatch.enable()` is in force."""
+"""The class that trainers find as `CallbackList` while `fitwatch.enable()` is in force."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from fitwatch.callbacks.callback_list import CallbackList
 
 
 class _Lookup(type):
-    """Makes fitwatch's lists, and knows Keras's own as lists too.
+    """Constructs fitwatch's lists, and accepts instances of Keras's.
 
-    A trainer asks `isinstance(callbacks, CallbackList)` and makes a list of what is none; one of
-    Keras's class, made by hand, is to be taken as it is.
+    A trainer wraps callbacks in a new list unless `isinstance(callbacks, CallbackList)`; a list of
+    Keras's class, made by the user, must be accepted too.
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -23,4 +23,4 @@ class _Lookup(type):
 
 
 class TrainerList(CallbackList, metaclass=_Lookup):
-    """Stands in Keras's private lookup alone: `keras.callbacks.CallbackList` is a plain class."""
+    """Used only in Keras's private lookup: `keras.callbacks.CallbackList` stays a plain class."""

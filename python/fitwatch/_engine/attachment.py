@@ -1,4 +1,4 @@
-"""What every callback of fitwatch has: its one private attribute, `callback._fitwatch`."""
+"""The attachment of a callback: its one private attribute, `callback._fitwatch`."""
 
 import copy
 from typing import Any, Self
@@ -9,10 +9,10 @@ from fitwatch._engine.nested import Nested
 
 
 class Part:
-    """Something that a callback does besides the hooks of its class.
+    """A component of a callback, called from the callback's hooks.
 
-    A part is handed the callback with each call and keeps no reference to it. Every method does
-    nothing by default.
+    Every method takes the callback, to which a part keeps no reference, and does nothing by
+    default.
     """
 
     def train_begin(self, callback: Any) -> None:
@@ -25,22 +25,22 @@ class Part:
         """Called when `fit()` ends, after the hook of Keras's class."""
 
     def flush(self, callback: Any) -> None:
-        """Called when an exception goes through a callback list: nothing may get lost."""
+        """Called when an exception passes through a callback list: writes buffered values."""
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
         """Called when a `fit()` ends without `on_train_end`, by Ctrl-C or another exception."""
 
 
 class Attachment(Part):
-    """Ties a callback to the run that it is in, and has its parts.
+    """Connects a callback to its run, and holds its parts.
 
-    It is a part itself, the last one: a callback that has more to do has a class derived from this.
+    It is itself the last part; callbacks derive their own attachments from it.
 
     Attributes:
-        recorder: What brings rows from the core, some batches late; None outside compiled lists.
+        recorder: Delivers rows from the core, some batches late; None outside compiled lists.
         scope: The run; None before the first one.
-        is_silent: Whether this process writes nothing, found out when the callback gets its model.
-        nested: The run around an evaluation inside it.
+        is_silent: Whether this process writes nothing; set when the callback gets its model.
+        nested: Restores the outer run after an evaluation inside it.
     """
 
     recorder: _core.Recorder | None = None
@@ -52,30 +52,30 @@ class Attachment(Part):
 
     @property
     def parts(self) -> list[Part]:
-        """What the callback does besides its own hooks: the attributes that are parts, in order."""
+        """The attributes that are parts, in order."""
         return [value for value in vars(self).values() if isinstance(value, Part)]
 
     def hooked(self) -> list[Part]:
-        """Whose methods are called with the callback's hooks: the parts, and this one at last."""
+        """The parts whose methods the hooks call: all parts, and this attachment last."""
         return [*self.parts, self]
 
     def attach(self, recorder: _core.Recorder) -> bool:
-        """Takes rows from a recorder; False if there is one already.
+        """Connects a recorder; False if another one is connected.
 
-        Rows of two callback lists would come in the wrong order.
+        Rows of two callback lists would arrive in the wrong order.
         """
         if self.recorder is None:
             self.recorder = recorder
         return self.recorder is recorder
 
     def detach(self) -> None:
-        """Takes no more rows."""
+        """Disconnects the recorder, after its last rows."""
         self.drain()
         self.recorder = None
 
     def drain(self) -> None:
-        """Brings everything up to date; called before a tracked attribute is read or written."""
-        recorder = self.recorder  # another thread may look while a fit ends
+        """Processes all pending rows; called before a tracked attribute is read or written."""
+        recorder = self.recorder  # a fit that ends in another thread may reset it
         if recorder is not None:
             recorder.settle()
 
@@ -85,11 +85,11 @@ class Attachment(Part):
 
     @property
     def callback_list(self) -> Any:
-        """The list that the callback is in; None outside of one."""
+        """The callback list of the run; None outside of one."""
         return None if self.scope is None else self.scope.callback_list
 
     def siblings(self) -> list[Any]:
-        """The callbacks of the list that the callback is in; itself too."""
+        """The callbacks in the same list, including this one."""
         callback_list = self.callback_list
         return [] if callback_list is None else list(callback_list.callbacks)
 
@@ -103,8 +103,8 @@ class Attachment(Part):
 
         Args:
             callback: The callback.
-            fit: Whether the run is a `fit()`, and no `evaluate()` or `predict()`.
-            interrupted: Whether Ctrl-C has ended it, and no other exception.
+            fit: Whether the run is a `fit()`, not an `evaluate()` or `predict()`.
+            interrupted: Whether Ctrl-C has ended it, not another exception.
         """
         self.detach()
         self.nested.abandon(callback, fit=fit)
@@ -121,7 +121,7 @@ class Attachment(Part):
         self.nested = Nested()
 
     def twin(self) -> Self:
-        """What a copy of the callback has: it shares nothing that changes."""
+        """The attachment of a copy of the callback, which shares no mutable state."""
         twin = copy.copy(self)
         for name, value in vars(twin).items():
             if isinstance(value, Part):
@@ -129,7 +129,7 @@ class Attachment(Part):
         return twin
 
     def announce_rate(self, batch: int, before: float | None, after: float | None) -> None:
-        """Tells the callbacks of the list that this one has changed the learning rate."""
+        """Tells the callbacks of the list that this one changed the learning rate."""
         for sibling in self.siblings():
             attachment = attachment_of(sibling)
             if attachment is not None:
@@ -138,11 +138,11 @@ class Attachment(Part):
     def rate_changed(
         self, callback: Any, batch: int, before: float | None, after: float | None
     ) -> None:
-        """Called when a callback of the list has changed the learning rate before a batch."""
+        """Called when a callback of the list changed the learning rate before a batch."""
 
 
 def set_state(instance: Any, state: Any) -> None:
-    """What `__setstate__` does by default, for a state of `object.__getstate__`."""
+    """Restores a state of `object.__getstate__`, as pickle does by default."""
     attributes, slots = state if isinstance(state, tuple) else (state, {})
     instance.__dict__.update(attributes or {})
     for name, value in slots.items():
@@ -150,9 +150,9 @@ def set_state(instance: Any, state: Any) -> None:
 
 
 def attachment_of(callback: Any) -> Attachment | None:
-    """The attachment of a callback of fitwatch's; None for any other.
+    """The attachment of a callback of fitwatch's; None for any other callback.
 
-    Found in the object itself: a mock has every attribute, and says that it is of any class.
+    Looked up in `__dict__`: a mock has every attribute, and passes any isinstance check.
     """
     found = getattr(callback, "__dict__", {}).get("_fitwatch")
     return found if issubclass(type(found), Attachment) else None

@@ -1,4 +1,4 @@
-"""Hooks that come before the first and after the last callback of a list."""
+"""Actions before the first and after the last callback of a list."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ Action = Callable[..., Any]
 
 
 class WrappedHook:
-    """A hook of a callback list, and what is to be done before and after it."""
+    """A hook of a callback list, with actions before and after it."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class WrappedHook:
         self._after = after
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Calls all three."""
+        """Calls the action before, the hook, and the action after."""
         try:
             if self._before is not None:
                 self._before(*args, **kwargs)
@@ -44,17 +44,17 @@ def wrap_hooks(
     after: dict[str, Action] | None = None,
     failed: Callable[[BaseException], None],
 ) -> None:
-    """Has actions done around the hooks of a list, whatever list it is.
+    """Adds actions before and after the hooks of any callback list.
 
-    A callback comes in the middle of the others. What has to find them all before an event, or all
-    behind it, cannot be a hook of a callback.
+    A callback runs between the others. An action that must run before all of them, or after all of
+    them, cannot be a hook of a callback.
 
     Args:
         callback_list: The list.
-        owner: The object that the actions belong to, which wraps a hook once.
-        before: What to do before a hook, by its name, with the same arguments.
-        after: The same for what comes after it.
-        failed: Called with an exception that comes out of a hook, or of what is done around it.
+        owner: The object that the actions belong to; it wraps each hook only once.
+        before: Actions to call before a hook, by its name, with the same arguments.
+        after: Actions to call after a hook, likewise.
+        failed: Called with an exception of a hook or of its actions.
     """
     first, then = before or {}, after or {}
     for name in {**first, **then}:
@@ -65,12 +65,12 @@ def wrap_hooks(
 
 
 def has_wrapped_hooks(callback_list: Any, owner: Any) -> bool:
-    """Whether an object has actions around a list."""
+    """Whether an object has wrapped the hooks of a list."""
     return _is_wrapped_by(getattr(callback_list, "on_epoch_end", None), owner)
 
 
 def unwrapped(hook: Any) -> Any:
-    """A hook without what was put around it."""
+    """The hook itself, without actions."""
     while isinstance(hook, WrappedHook):
         hook = hook.hook
     return hook

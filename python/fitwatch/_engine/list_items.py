@@ -1,4 +1,4 @@
-"""What may stand in a list of callbacks."""
+"""Checks of the items in a list of callbacks."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from fitwatch._keras import stock
 
 
 def require_callback(argument: str, item: Any) -> None:
-    """Sees to it that an item of a list of callbacks is one, by class or by its methods.
+    """Checks that an item of a list of callbacks is a callback, by its methods.
 
     Raises:
         TypeError: It is not; the message says what to write instead.

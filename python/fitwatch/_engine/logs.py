@@ -1,4 +1,4 @@
-"""The logs of a batch."""
+"""The logs of a batch, converted when they are read."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,17 +9,17 @@ _MISSING = object()
 
 
 class Logs(dict[str, Any]):
-    """A dict whose values are converted to Python floats when they are asked for.
+    """A dict that converts values to Python floats when they are read.
 
-    What lies in the dict beneath is what the training step returned, until somebody reads it. Every
-    way to read it that Python has goes through a method that is defined here: `dict(logs)` and
-    `**logs` take their short cut past `__getitem__` only where `__iter__` is dict's own.
+    The underlying dict holds what the train step returned, until a value is read. Python has no way
+    to read it without a method defined here: `dict(logs)` and `**logs` bypass `__getitem__` only if
+    `__iter__` is that of dict.
 
-    The compiled core fills it. `_writes` tells it how often somebody has written to it since.
+    The compiled core fills it, and learns from `_writes` how often it was modified since.
     """
 
     _writes = 0
-    # What a callback has put in stays as it is.
+    # Values that a callback has set are not converted.
     _written: frozenset[Any] = frozenset()
 
     def __getitem__(self, key: Any) -> Any:
@@ -45,7 +45,7 @@ class Logs(dict[str, Any]):
         return super().items()
 
     def copy(self) -> dict[str, Any]:
-        """The same as a plain dict."""
+        """All values, in a plain dict."""
         return dict(self.items())
 
     def __iter__(self) -> Iterator[str]:
@@ -73,7 +73,7 @@ class Logs(dict[str, Any]):
         return repr(self.copy())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # A copy is a plain dict: it outlives the batch, and may go where no fitwatch is.
+        # A copy is a plain dict: it outlives the batch, and may be loaded without fitwatch.
         return dict, (self.copy(),)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -85,19 +85,19 @@ class Logs(dict[str, Any]):
         self._write()
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """The value of `key`, which is set to `default` first if it is missing."""
+        """The value of `key`; first set to `default` if it is missing."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Takes all values of a mapping, of pairs, or of keywords."""
+        """Sets all values of a mapping, of pairs, or of keywords."""
         new: Mapping[Any, Any] = dict(*args, **kwargs)
         self._write(*new)
         super().update(new)
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:
-        """Removes `key`; its value, or `default`."""
+        """Removes `key`; returns its value, or `default`."""
         if key not in self and default is not _MISSING:
             return default
         value = self[key]
@@ -105,14 +105,14 @@ class Logs(dict[str, Any]):
         return value
 
     def popitem(self) -> tuple[str, Any]:
-        """Removes the last pair, and gives it back."""
+        """Removes and returns the last pair."""
         self._read_all()
         pair = super().popitem()
         self._write()
         return pair
 
     def clear(self) -> None:
-        """Removes all."""
+        """Removes all values."""
         super().clear()
         self._write()
 
@@ -126,7 +126,7 @@ class Logs(dict[str, Any]):
 
 
 def flatten(logs: Any) -> dict[Any, Any]:
-    """Logs in the order in which Keras hands them on: by name, nested dicts in their place."""
+    """Flattens nested logs, in Keras's order: by name, nested dicts in their place."""
     flat: dict[Any, Any] = {}
     for name, value in sorted((logs or {}).items()):
         if isinstance(value, dict):

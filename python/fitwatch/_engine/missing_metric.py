@@ -1,11 +1,11 @@
-"""What is said about a metric that is not there."""
+"""The message about a monitored metric that is missing."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def missing(callback: object, metric: str, available: Iterable[str]) -> str:
-    """A message that names the metrics there are, and the one that was perhaps meant."""
+    """A message that names the available metrics, and the one with the nearest name."""
     there = list(available)
     nearest = difflib.get_close_matches(metric, there, n=1, cutoff=0.0)
     hint = f" Nearest: {nearest[0]!r}." if nearest else ""

@@ -1,4 +1,4 @@
-"""Names for callbacks, by which they are found again."""
+"""Names that identify callbacks across runs and processes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def named(callbacks: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Names for callbacks by which they are found again, in another process too."""
+    """Pairs of name and callback: class, monitored metric and position among equals."""
     seen: Counter[str] = Counter()
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)

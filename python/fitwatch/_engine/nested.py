@@ -1,4 +1,4 @@
-"""An `evaluate()` inside a `fit()` that is handed the same callback."""
+"""An `evaluate()` inside a `fit()` with the same callback."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from fitwatch._keras.stock_state import model_and_params, set_model_and_params
 
 
 class Nested:
-    """Gives a callback the outer fit's model and params back after a nested run.
+    """Restores the outer fit's model and params after a nested run.
 
-    A hook may call `model.evaluate(..., callbacks=[this callback])` in the middle of a `fit()`.
-    Keras then sets the callback's `model` and `params` to those of the evaluation and leaves them
-    there. Here they come back when the evaluation ends.
+    A hook may call `model.evaluate(..., callbacks=[this callback])` inside a `fit()`. Keras then
+    sets the callback's `model` and `params` to those of the evaluation and leaves them there. Here
+    they are restored when the evaluation ends.
 
-    What has begun is known only at the next `on_*_begin`: a fit that ended in an exception leaves
-    no trace, so `set_model` may come from a nested evaluation or from the next fit. An evaluation
-    that follows a fit which ended in an exception counts as nested.
+    Only the next `on_*_begin` tells whether `set_model` came from a nested evaluation or from the
+    next fit: a fit that ended in an exception leaves no trace. An evaluation that follows such a
+    fit counts as nested.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Nested:
 
     def begin_test(self, callback: Any) -> None:
         """Called when an evaluation begins: the fit's own validation, or a nested one."""
-        # A callback list sets model and params; a loop that changes models sets the model alone.
+        # A callback list sets model and params; a loop that changes models sets only the model.
         if self._replaced is not None and callback.params is not self._replaced[1]:
             self._outer = self._replaced
         self._replaced = None

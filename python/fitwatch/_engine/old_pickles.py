@@ -1,9 +1,9 @@
-"""Attributes of callbacks that fitwatch 0.1.0 has pickled, before they had one attachment."""
+"""Attributes in pickles of fitwatch 0.1.0, whose callbacks had no attachment."""
 
 from operator import attrgetter
 from typing import Any
 
-# Where each of them is now, from the attachment on. What only a running fit needs is left out.
+# The place of each attribute now, relative to the attachment. Those of a running fit are dropped.
 _PLACES = {
     "_fitwatch_core": "core",
     "_foreign": "foreign",
@@ -21,7 +21,7 @@ _PLACES = {
     "_fitwatch_before": "batches.before",
     "_fitwatch_stop_reason": "reason",
     "_fitwatch_own_words": "own_words",
-    # ModelCheckpoint; of BackupAndRestore, the second one is another thing
+    # ModelCheckpoint; in BackupAndRestore the second name meant something else
     "_fitwatch_best_in_file": "best_in_file.is_wanted",
     "_fitwatch_due": "decisions.due",
     # BackupAndRestore
@@ -47,20 +47,20 @@ _PLACES = {
 
 
 def take(attachment: Any, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Takes such attributes into an attachment.
+    """Moves such attributes to an attachment.
 
     Args:
-        attachment: That of the callback.
-        attributes: Those of a pickled callback.
+        attachment: The attachment of the callback.
+        attributes: The attributes of a pickled callback.
 
     Returns:
-        The attributes that are left.
+        The remaining attributes.
     """
     for name in attributes.keys() & _PLACES.keys():
         owner, _, attribute = _PLACES[name].rpartition(".")
         try:
             of = attrgetter(owner)(attachment) if owner else attachment
-        except AttributeError:  # the same name was another thing in this class
+        except AttributeError:  # the name meant something else in this class
             continue
         setattr(of, attribute, attributes[name])
     gone = {*_PLACES, "_fitting", "_fields_checked", "_missing_reported", "_rate"}

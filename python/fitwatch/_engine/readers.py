@@ -1,4 +1,4 @@
-"""How each backend's values are read."""
+"""Readers of each backend's values."""
 
 from contextlib import suppress
 from functools import cache
@@ -11,13 +11,13 @@ from fitwatch import _core
 from fitwatch._keras.backend import to_number
 from fitwatch._keras.jax_arrays import is_deleted, is_ready, layout_keys
 
-# Values that one transfer from an accelerator brings, at most.
+# The most values in one transfer from an accelerator.
 BLOCK = 128
 
 
 @cache
 def reader() -> _core.Reader:
-    """What reads the values of this process's backend."""
+    """The reader of this process's backend."""
     backend = keras.config.backend()
     if backend == "jax":
         return jax_reader()
@@ -29,7 +29,7 @@ def reader() -> _core.Reader:
 
 
 def jax_reader() -> _core.Reader:
-    """JAX computes ahead of the program: an array may be asked whether its value is there."""
+    """The reader of JAX, which runs ahead of the program: arrays tell whether they are ready."""
     import jax
 
     return _core.Reader(
@@ -42,11 +42,11 @@ def jax_reader() -> _core.Reader:
 
 
 def jax_layout(array: Any) -> str:
-    """Where and as what the value of a JAX array lies, as `_core.Reader` names it."""
+    """Where and in which type a JAX array stores its value, in the terms of `_core.Reader`."""
     if array.ndim > 1:
         return "float asynchronous"
     if any(device.platform != "cpu" for device in array.devices()):
-        # On a mesh that spans processes, no other array of this process can join it in a stack.
+        # An array on a mesh that spans processes cannot be stacked with others of this process.
         scalar = array.is_fully_addressable and not array.ndim
         return "device" if scalar else "float asynchronous"
     if array.dtype not in (np.float32, np.float64):
@@ -58,7 +58,7 @@ def jax_layout(array: Any) -> str:
 
 
 class JaxTransfer:
-    """Brings many scalars from an accelerator at once, while the program goes on."""
+    """Transfers many scalars from an accelerator at once, while the program goes on."""
 
     def __init__(self) -> None:
         import jax
@@ -69,31 +69,31 @@ class JaxTransfer:
         self._stack = jax.jit(stack)
 
     def start(self, arrays: list[Any]) -> Any:
-        """Starts to copy; what comes back is asked for the values later."""
+        """Starts to copy; returns a handle for `ready` and `finish`."""
         alive = [None if is_deleted(array) else array.addressable_data(0) for array in arrays]
         there = [array for array in alive if array is not None]
         stacks = []
         for first in range(0, len(there), BLOCK):
             block = there[first : first + BLOCK]
-            # Always as many: another number would be compiled anew.
+            # Always the same number: another one would be compiled again.
             stacked = self._stack(block + block[-1:] * (BLOCK - len(block)))
             stacked.copy_to_host_async()
             stacks.append((stacked, len(block)))
         return [array is not None for array in alive], stacks
 
     def ready(self, handle: Any) -> bool:
-        """Whether the values are there."""
+        """Whether the values have arrived."""
         return all(is_ready(stacked) for stacked, _ in handle[1])
 
     def finish(self, handle: Any) -> list[float | None]:
-        """The values; None for an array that is gone."""
+        """The values; None for a deleted array."""
         alive, stacks = handle
         values = (x for stacked, count in stacks for x in np.asarray(stacked)[:count].tolist())
         return [next(values) if there else None for there in alive]
 
 
 def tensorflow_reader() -> _core.Reader:
-    """TensorFlow's eager tensors never change, and on the CPU their value is there."""
+    """The reader of TensorFlow, whose eager tensors never change and are ready on the CPU."""
     import tensorflow as tf
 
     on_cpu = not tf.config.list_logical_devices("GPU")
@@ -106,7 +106,7 @@ def tensorflow_reader() -> _core.Reader:
 
 
 class TensorFlowTransfer:
-    """Brings many scalars from a GPU at once."""
+    """Transfers many scalars from a GPU at once."""
 
     def start(self, arrays: list[Any]) -> Any:
         """Stacks the values on the device."""
@@ -117,18 +117,18 @@ class TensorFlowTransfer:
         return scalar, tf.stack(there) if there else None
 
     def ready(self, handle: Any) -> bool:
-        """TensorFlow cannot be asked."""
+        """Always true: TensorFlow does not tell."""
         return True
 
     def finish(self, handle: Any) -> list[float | None]:
-        """The values; None for what is no scalar."""
+        """The values; None for an array that is not a float scalar."""
         scalar, stacked = handle
         values = iter([] if stacked is None else stacked.numpy().tolist())
         return [next(values) if fine else None for fine in scalar]
 
 
 def torch_reader() -> _core.Reader:
-    """Reads torch, whose logs hold live parameters.
+    """The reader of torch, whose logs hold live parameters.
 
     A value is converted at once, or copied on its device.
     """
@@ -136,7 +136,7 @@ def torch_reader() -> _core.Reader:
 
     def number(value: Any) -> Any:
         if isinstance(value, torch.Tensor) and value.ndim == 0 and value.is_floating_point():
-            # Twenty times as fast as the way by NumPy. What has no value is left to Keras's rule.
+            # Twenty times as fast as through NumPy. Tensors without a value go to `to_number`.
             with suppress(Exception):
                 return value.item()
         return to_number(value)
@@ -153,10 +153,10 @@ def torch_reader() -> _core.Reader:
 
 
 class TorchTransfer:
-    """Brings many scalars from a GPU at once, while the program goes on."""
+    """Transfers many scalars from a GPU at once, while the program goes on."""
 
     def start(self, arrays: list[Any]) -> Any:
-        """Starts to copy; what comes back is asked for the values later."""
+        """Starts to copy; returns a handle for `ready` and `finish`."""
         import torch
 
         stacked = torch.stack([array.double() for array in arrays])
@@ -167,7 +167,7 @@ class TorchTransfer:
         return host, event
 
     def ready(self, handle: Any) -> bool:
-        """Whether the values are there."""
+        """Whether the values have arrived."""
         return bool(handle[1].query())
 
     def finish(self, handle: Any) -> list[float | None]:

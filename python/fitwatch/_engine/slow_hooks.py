@@ -1,4 +1,4 @@
-"""The report on callbacks that slow the training down."""
+"""Warnings about callbacks that slow the training down."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,22 +12,22 @@ def report(
     reported: list[Any],
     replacements: Mapping[type, str],
 ) -> None:
-    """Warns of callbacks whose batch hooks take long, and of those for which there is better.
+    """Warns about callbacks with slow batch hooks, and about those with a compiled replacement.
 
     Never raises.
 
     Args:
-        shares: For each callback whose hooks were called from Python: the callback, the part of the
-            time (0 to 1) that they took, and whether that is worth a warning.
-        reported: The callbacks of which nothing more is to be said; grows.
-        replacements: Keras's classes for which there is a compiled one, and its name.
+        shares: For each callback whose hooks were called from Python: the callback, the fraction of
+            the time that they took, and whether that deserves a warning.
+        reported: Callbacks that were reported already; extended here.
+        replacements: Keras's classes, each with the name of its compiled replacement.
     """
     for callback, share, slow in shares:
         if any(callback is one for one in reported):
             continue
         try:
             message = _message(type(callback), share, slow, replacements)
-        except Exception as error:  # of its metaclass
+        except Exception as error:  # raised by the metaclass
             message = f"the time of a callback's batch hooks cannot be reported: {error!r}"
         if message is not None:
             reported.append(callback)
@@ -35,7 +35,7 @@ def report(
 
 
 def _message(kind: type, share: float, slow: bool, replacements: Mapping[type, str]) -> str | None:
-    """What there is to say of a callback of a class."""
+    """The warning about a callback of this class; None for none."""
     if kind in replacements and is_unmodified(kind):
         return (
             f"{kind.__name__} is Keras's own and runs the slow way: Python calls its hooks in "
