@@ -331,7 +331,7 @@ def test_a_rule_of_ones_own_is_refused(options, hook):
     stopping = OwnRule("loss", **options)
     stopping.set_model(Model())
     stopping.on_train_begin()
-    with pytest.raises(ValueError, match=r"OwnRule: .* rule of its own: _is_improvement\(\)"):
+    with pytest.raises(ValueError, match=r"OwnRule: .* overridden rule: _is_improvement\(\)"):
         getattr(stopping, hook)(0, {"loss": 1.0})
 
 

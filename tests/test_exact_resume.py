@@ -221,7 +221,7 @@ def test_a_backup_of_keras_s_from_the_middle_is_refused(tmp_path):
 
 def test_another_initial_epoch_is_refused(tmp_path):
     crash(tmp_path, 5)
-    with pytest.raises(ValueError, match=r"begins at epoch 1.*the middle of epoch 0"):
+    with pytest.raises(ValueError, match=r"begins at epoch 1.*inside epoch 0"):
         crash(tmp_path, 0, initial_epoch=1)
 
 

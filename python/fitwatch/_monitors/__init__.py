@@ -1,1 +1,1 @@
-"""What callbacks with a monitored metric share."""
+"""Monitors: the private parts of callbacks that judge metrics."""

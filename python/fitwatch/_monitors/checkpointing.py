@@ -1,4 +1,4 @@
-"""What `ModelCheckpoint` decides, and when it saves."""
+"""The private part of `ModelCheckpoint`: when it saves, and what it decides."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from fitwatch._warn import warn
 
 
 class CheckpointState(RunState):
-    """The state of a checkpoint, which says what the best file is."""
+    """The state of a checkpoint, with the value of the best file."""
 
     fields: ClassVar = {
         "best": Field(optional_number),
@@ -31,12 +31,12 @@ class CheckpointState(RunState):
     }
 
     def mark(self, callback: Any) -> None:
-        """Called before a backup: the best file has to be there then."""
+        """Called before a backup: finishes the background save, so that the best file exists."""
         callback._fitwatch.saver.background.finish()
 
 
 class Checkpointing(MonitorAttachment):
-    """What `ModelCheckpoint` has besides its public attributes and Keras's."""
+    """The private part of `ModelCheckpoint`."""
 
     def __init__(self) -> None:
         super().__init__(_core.Checkpoint())
@@ -48,7 +48,7 @@ class Checkpointing(MonitorAttachment):
 
     @property
     def due_saves(self) -> dict[str, Any]:
-        """What is known about due saves, for the state."""
+        """The state of due saves."""
         return self.decisions.due.state()
 
     @due_saves.setter
@@ -56,17 +56,17 @@ class Checkpointing(MonitorAttachment):
         self.decisions.due.set_state(state)
 
     def monitored(self, callback: Any) -> list[str]:
-        """The name of the metric that saves are judged by."""
+        """The name of the metric that judges saves, in a list."""
         return self.decisions.judged(callback)
 
     def begin(self, callback: Any) -> None:
-        """The first thing when training begins."""
+        """Called first when training begins."""
         self.saver.begin()
         fit = fit_of(model_of(callback))
         self.decisions.due.begin(validates=None if fit is None else fit.validates)
 
     def begin_run(self, callback: Any) -> None:
-        """The last thing when training begins."""
+        """Called last when training begins."""
         self.decisions.begin(callback.save_interval_seconds)
         self.best_in_file.forget()
         if self.best_in_file.is_wanted and not self.saver.goes_on:
@@ -74,7 +74,7 @@ class Checkpointing(MonitorAttachment):
             self.best_in_file.begin(callback, is_own=is_own)
 
     def save_on_batch(self, callback: Any, batch: int, logs: Any) -> None:
-        """Saves after a batch, or puts that off to the end of the epoch."""
+        """Saves after a batch, or defers that to the end of the epoch."""
         decisions = self.decisions
         if decisions.is_deferred(callback, batch, logs or {}):
             decisions.due.is_put_off = True
@@ -89,12 +89,12 @@ class Checkpointing(MonitorAttachment):
         callback._save_model(epoch=callback._current_epoch, batch=batch, logs=logs)
 
     def end_epoch(self, callback: Any, epoch: int, logs: Any) -> None:
-        """Saves at the end of an epoch, if that is due."""
+        """Saves at the end of an epoch, if a save is due."""
         self.saver.background.finish(wait=False)
         decisions = self.decisions
         judged = decisions.judged(callback)
         if callback.monitor_op is None and (decisions.interval is None or judged):
-            callback._set_monitor_op()  # the metrics are built by now
+            callback._set_monitor_op()  # now that the metrics are built
         decisions.check_validation_fields(callback, epoch, logs or {})
         deferred = decisions.take_deferred(callback, epoch)
         every = callback.save_interval_epochs or 1
@@ -111,7 +111,7 @@ class Checkpointing(MonitorAttachment):
         decisions.due.last_batch = None
 
     def save(self, callback: Any, epoch: int, batch: int | None, logs: dict[str, Any]) -> None:
-        """Saves the model, if these logs are good enough."""
+        """Saves the model, if these logs ask for it."""
         self.saver.background.finish(wait=False)
         decisions = self.decisions
         to_come = decisions.fields_to_come(callback, batch, logs)
@@ -137,7 +137,7 @@ class Checkpointing(MonitorAttachment):
         decisions, due = self.decisions, self.decisions.due
         refused = decisions.is_refused(callback, logs)
         if refused and decisions.unknown_fields(callback, batch, logs):
-            return False  # no file has to be named
+            return False  # without a save the file needs no name
         filepath = callback._get_file_path(epoch, batch, logs)
         value = monitored_value(callback, logs)
         if not self.saver.admits(callback, filepath, epoch, value, logs):
@@ -156,9 +156,9 @@ class Checkpointing(MonitorAttachment):
         return True
 
     def may_save(self, callback: Any, logs: Any, filepath: str) -> bool:
-        """Whether nothing is against saving there, before Keras's own rule is asked.
+        """Whether the file may be saved, before Keras's rule is asked.
 
-        That one says that it saves, and takes the value as the best.
+        Keras's rule prints that it saves, and sets the value as the best.
         """
         unjudged = callback.save_best_only and (logs or {}).get(callback.monitor) is None
         if self.decisions.is_refused(callback, logs):
@@ -176,7 +176,7 @@ class Checkpointing(MonitorAttachment):
         self.saver.save_last(callback, _done(callback, epoch, last, lambda: None))
 
     def _follow(self, callback: Any, logs: dict[str, Any]) -> None:
-        """Knows what the best value is, where another process saves."""
+        """Tracks the best value, where another process saves."""
         value = logs.get(callback.monitor)
         if not callback.save_best_only or type(value) is not float:
             return
@@ -188,7 +188,7 @@ class Checkpointing(MonitorAttachment):
     # Warnings.
 
     def report_missing(self, callback: Any, logs: dict[str, Any], name: str | None = None) -> None:
-        """Warns, once in a fit, that there is nothing to judge by."""
+        """Warns, once in a fit, that the monitored metric is missing."""
         if self.decisions.is_refused(callback, logs):
             then = "Without it the model is not saved."
         elif self.decisions.due.has_judged:
@@ -201,11 +201,11 @@ class Checkpointing(MonitorAttachment):
         self._warn_once([name], f"{missing(callback, name, logs)} {then}")
 
     def _report_fields(self, callback: Any, names: list[str]) -> None:
-        """Warns, once in a fit, that a file cannot be named."""
+        """Warns, once in a fit, that the name of a file lacks metrics."""
         self._warn_once(
             names,
             f"{type(callback).__name__}: filepath {callback.filepath!r} needs {', '.join(names)}: "
-            "where that is missing, the model is not saved.",
+            "without them the model is not saved.",
         )
 
     def _warn_once(self, names: list[str], message: str) -> None:
@@ -218,7 +218,7 @@ class Checkpointing(MonitorAttachment):
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """What the core does in the place of `on_train_batch_end`."""
+    """The compiled form of `on_train_batch_end`."""
     own, decisions = callback._fitwatch, callback._fitwatch.decisions
     if own.is_overridden(callback, "_should_save_on_batch") or own.is_redefined(callback):
         return NotImplemented
@@ -242,7 +242,7 @@ def _improves(callback: Any, logs: Any) -> bool:
 
 
 def _done(callback: Any, epoch: int, filepath: str, undo: Callable[[], None]) -> Done:
-    """What is called when a file is safe, or with what has gone wrong."""
+    """Called once a file is on the disk, or with the error."""
 
     def done(error: BaseException | None) -> None:
         if error is not None:

@@ -1,4 +1,4 @@
-"""Attributes of a monitor whose values live in its compiled core."""
+"""Attributes of a monitor whose values are stored in its compiled core."""
 
 from typing import Any, Generic, TypeVar, overload
 
@@ -6,15 +6,15 @@ T = TypeVar("T")
 
 
 class CoreAttribute(Generic[T]):
-    """An attribute whose value lives in the callback's compiled core.
+    """An attribute whose value is stored in the callback's compiled core.
 
-    A value that the core cannot hold (a patience of 2.5, a best that is a tensor) is kept beside
-    it as it is, and Keras's own code decides as long as there is one.
+    A value that the core cannot hold (a patience of 2.5, a tensor as `best`) is foreign: it is
+    stored outside the core, and while there is one Keras's own code decides.
 
     Args:
-        core_name: Its name in the core, where that is another.
-        plain: Whether NumPy's scalars are foreign too, since they compare in their own precision.
-        as_given: Whether an int is read as one where the core has a float.
+        core_name: The name in the core, if it differs.
+        plain: Whether NumPy scalars are foreign too, since they compare in their own precision.
+        as_given: Whether an int stays an int although the core has a float.
     """
 
     def __init__(self, core_name: str = "", *, plain: bool = False, as_given: bool = False) -> None:
@@ -58,7 +58,7 @@ class CoreAttribute(Generic[T]):
         except (TypeError, OverflowError):
             if extended:
                 raise ValueError(
-                    f"{self.name} must be a number that the core can hold, where something is "
-                    f"asked for that Keras does not have; got {value!r}."
+                    f"{self.name} must be a number that the core can hold, with options that Keras "
+                    f"does not have; got {value!r}."
                 ) from None
             monitor.foreign[self.name] = value

@@ -1,4 +1,4 @@
-"""What callbacks with a monitored metric share."""
+"""The base of callbacks with a monitored metric."""
 
 import copy
 import inspect
@@ -17,21 +17,21 @@ from fitwatch._warn import warn
 
 
 class MonitorAttachment(Attachment, Voter):
-    """What a monitor has besides its public attributes.
+    """The private part of a monitor.
 
     Args:
-        core: The policy, which has the numbers and decides.
+        core: The policy, which stores the numbers and decides.
 
     Attributes:
-        foreign: Values that the core cannot hold, by the name of their attribute.
+        foreign: Values that the core cannot hold, by attribute name.
         given_as_int: The names of attributes that were given as an int, where the core has a float.
-        extended: Whether the rule is one that Keras does not have.
-        op: `monitor_op`.
-        core_compares: Whether the core knows how values compare.
-        missing_reported: Whether a warning of this fit has named a metric that is missing.
+        extended: Whether the callback has options that Keras does not have.
+        op: The value of `monitor_op`.
+        core_compares: Whether the core knows how to compare values.
+        missing_reported: Whether a missing metric was reported in this fit.
     """
 
-    # The methods that make up the rule; the core decides as long as none is overridden.
+    # The methods that define the rule; the core decides as long as none is overridden.
     rule: ClassVar[tuple[str, ...]] = ("_is_improvement",)
 
     extended = False
@@ -46,7 +46,7 @@ class MonitorAttachment(Attachment, Voter):
         self.given_as_int: frozenset[str] = frozenset()
 
     def core_decides(self, callback: Any) -> bool:
-        """Whether the core decides, and not Keras's own code."""
+        """Whether the core decides, rather than Keras's own code."""
         return (
             self.core_compares
             and not self.foreign
@@ -54,11 +54,11 @@ class MonitorAttachment(Attachment, Voter):
         )
 
     def is_overridden(self, callback: Any, method: str) -> bool:
-        """Whether a method of the callback is neither fitwatch's nor Keras's."""
+        """Whether other code than fitwatch's and Keras's defines a method of the callback."""
         return not stock.is_library_code(getattr(getattr(callback, method), "__func__", None))
 
     def is_redefined(self, callback: Any) -> bool:
-        """Whether a subclass has a field or property of its own where the core has the value."""
+        """Whether a subclass redefines an attribute whose value is stored in the core."""
         classes = [c for c in type(callback).__mro__ if c.__module__.startswith("fitwatch.")]
         return any(
             isinstance(attribute, CoreAttribute)
@@ -68,28 +68,28 @@ class MonitorAttachment(Attachment, Voter):
         )
 
     def require_core(self, callback: Any) -> None:
-        """Sees to it that the core decides, where Keras's own code could not.
+        """Checks that the core decides, for options that Keras's code does not have.
 
         Raises:
-            ValueError: A subclass has a rule of its own.
+            ValueError: A subclass has its own rule.
         """
         if not self.core_decides(callback):
             own = [f"{name}()" for name in self.rule if self.is_overridden(callback, name)]
             foreign = [f"{name} = {value!r}" for name, value in self.foreign.items()]
             raise ValueError(
-                f"{type(callback).__name__}: unit='batch', halflife and whatever else Keras does "
-                "not have cannot be joined with a rule of its own: "
+                f"{type(callback).__name__}: unit='batch', halflife and other options that Keras "
+                "does not have cannot be combined with an overridden rule: "
                 f"{', '.join([*own, *foreign]) or 'monitor_op'}."
             )
 
     def report_missing(self, callback: Any, logs: dict[str, Any], name: str | None = None) -> None:
-        """Warns, once in a fit, that a monitored metric is not among the logs."""
+        """Warns, once in a fit, that a monitored metric is not in the logs."""
         if not self.missing_reported:
             self.missing_reported = True
             warn(missing(callback, name or callback.monitor, logs))
 
     def twin(self) -> Self:
-        """What a copy of the callback has: a core of its own."""
+        """The attachment of a copy of the callback, with a copy of the core."""
         twin = super().twin()
         twin.core = copy.copy(self.core)
         twin.foreign = dict(self.foreign)
@@ -97,16 +97,16 @@ class MonitorAttachment(Attachment, Voter):
 
 
 class Monitor(FitwatchCallback):
-    """Stands in front of Keras's monitor callbacks: the core keeps the numbers and judges values.
+    """Precedes Keras's monitor callbacks in the bases: the core stores the numbers and decides.
 
-    The core decides where that gives Keras's own answer: the value is a Python float, as all logs
-    in `fit()` are, and no other code has replaced a part of the rule. A subclass that overrides
-    such a part, another `monitor_op` and values of other types are decided on by Keras's own code,
-    which finds the same attributes here.
+    The core decides where its answer is that of Keras: for Python floats, as all logs in `fit()`
+    are, and unless other code has replaced a part of the rule. For a subclass that overrides such a
+    part, for another `monitor_op` and for values of other types, Keras's code decides, with the
+    same attributes.
 
     Differs from Keras: NaN, and the infinity on the wrong side, never become `best`. In Keras a NaN
-    that comes first does, and then nothing ever improves on it. Arguments that are NumPy scalars
-    count as the Python numbers that they stand for.
+    that comes first does, and no later value improves on it. NumPy scalars as arguments count as
+    Python numbers.
     """
 
     _fitwatch: MonitorAttachment
@@ -125,7 +125,7 @@ class Monitor(FitwatchCallback):
         own.op = op
         own.core_compares = False
         if op is keras.ops.less or op is keras.ops.greater:
-            # What Keras does not have is compared exactly.
+            # Options that Keras does not have compare in double precision.
             comparison = (True, False) if own.extended else backend.comparison()
             if comparison is not None and not own.is_redefined(self):
                 own.core.compare(op is keras.ops.greater, *comparison)
@@ -150,7 +150,7 @@ class Monitor(FitwatchCallback):
 
 
 def _number(value: Any) -> float:
-    """A value as a float; NaN would be a wrong answer for an array, which has no single one."""
+    """A value as a float; 0 for an array of several values, which does not count as NaN."""
     array = keras.ops.convert_to_numpy(value)
     return float(array.item()) if array.size == 1 else 0.0
 

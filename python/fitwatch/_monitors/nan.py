@@ -1,4 +1,4 @@
-"""What `TerminateOnNaN` looks for."""
+"""The private part of `TerminateOnNaN`."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from fitwatch._warn import warn
 
 
 class NanWatch(Attachment, Voter):
-    """What `TerminateOnNaN` has besides its public attributes.
+    """The private part of `TerminateOnNaN`.
 
     Attributes:
         has_seen_nan: Whether a watched metric was not finite in this epoch.
     """
 
     has_seen_nan = False
-    # Watched metrics that no logs of this fit have had yet.
+    # Watched metrics that are not known to exist yet in this fit.
     _unseen: frozenset[str] = frozenset()
 
     def begin(self, callback: Any) -> None:
@@ -31,7 +31,7 @@ class NanWatch(Attachment, Voter):
         self._unseen = frozenset(callback.monitor) - {"loss"}
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Another epoch after a NaN: other code has decided to go on."""
+        """Called when an epoch begins; after a NaN, other code has decided to go on."""
         self.has_seen_nan = False
 
     def monitored(self, callback: Any) -> list[str]:
@@ -39,7 +39,7 @@ class NanWatch(Attachment, Voter):
         return list(callback.monitor)
 
     def decides_within_epoch(self, callback: Any) -> bool:
-        """Whether it may decide inside an epoch: always."""
+        """Whether the callback may decide inside an epoch: always."""
         return True
 
     def first_nonfinite(self, callback: Any, logs: Any) -> str | None:
@@ -51,7 +51,7 @@ class NanWatch(Attachment, Voter):
         """Ends the training if a watched metric is not finite.
 
         Raises:
-            RuntimeError: One is not, and the callback has `raise_error`.
+            RuntimeError: One is not finite, and the callback has `raise_error`.
         """
         name = self.first_nonfinite(callback, logs)
         if name is None:
@@ -69,14 +69,14 @@ class NanWatch(Attachment, Voter):
         rank_aware.stop_training(callback)
 
     def report_missing(self, callback: Any, logs: dict[str, Any]) -> None:
-        """Warns, once in a fit, of watched metrics that neither a batch nor an epoch has."""
+        """Warns, once in a fit, about watched metrics that neither batches nor epochs have."""
         unseen, self._unseen = self._unseen, frozenset()
         for name in unseen - set(logs):
             warn(missing(callback, name, logs))
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """The core passes finite numbers over; the hook itself judges the others."""
+    """The compiled form: the core skips finite numbers, and the hook judges the others."""
     if not callback._fitwatch.attach(recorder):
         return NotImplemented
     return _core.Finite(list(callback.monitor)), callback.on_batch_end

@@ -1,4 +1,4 @@
-"""What `ReduceLROnPlateau` decides, and does to the learning rate."""
+"""The private part of `ReduceLROnPlateau`: what its decisions do to the learning rate."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from fitwatch._monitors.batch_unit import BatchMonitor
 
 
 class PlateauState(RunState):
-    """The state of a plateau."""
+    """The state of `ReduceLROnPlateau`."""
 
     fields: ClassVar = {
         "wait": Field(integer),
@@ -22,15 +22,15 @@ class PlateauState(RunState):
     }
 
     def begin_inside(self, callback: Any, trained: int) -> None:
-        """Called before an epoch of which so many batches were trained already."""
+        """Called before an epoch of which this many batches are already trained."""
         callback._fitwatch.batches.begin_inside(trained)
 
 
 class Reducing(BatchMonitor):
-    """What `ReduceLROnPlateau` has besides its public attributes.
+    """The private part of `ReduceLROnPlateau`.
 
     Attributes:
-        where: The batch that has brought a reduction about, in words; empty for an epoch.
+        where: The batch that caused a reduction, for messages; empty for an epoch.
     """
 
     rule: ClassVar[tuple[str, ...]] = ("_is_improvement", "in_cooldown")
@@ -41,17 +41,17 @@ class Reducing(BatchMonitor):
         self.state = PlateauState()
 
     def is_needed(self, callback: Any) -> bool:
-        """Whether each process has to have it: always."""
+        """Whether every process must have the callback: always."""
         return True
 
     def metrics(self, callback: Any) -> list[str]:
-        """The name of the metric."""
+        """The name of the metric, in a list."""
         return [callback.monitor]
 
     def carry_out(self, callback: Any, decision: Decision, epoch: int) -> bool:
-        """Reduces the rate of every optimizer, if that is the decision; whether one was reduced."""
+        """Reduces the rate of every optimizer, if that is decided; returns whether one was."""
         reduced = [
-            # As Keras calls it: the name of a single optimizer is not passed.
+            # As in Keras, the name of a single optimizer is not passed.
             callback._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
             for optimizer, name in learning_rate.optimizers(callback.model.optimizer)
             if decision == Decision.REDUCE_RATE
@@ -61,7 +61,7 @@ class Reducing(BatchMonitor):
         return any(reduced)
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
-        """Carries out a decision that a batch has brought about."""
+        """Carries out a decision about a batch."""
         self.where = self.batches.where(batch)
         before = learning_rate.first_rate(callback.model)
         if self.carry_out(callback, decision, self.batches.epoch):
@@ -70,4 +70,4 @@ class Reducing(BatchMonitor):
             following = batch + 1 if losses is None else max(losses.trained, batch + 1)
             self.announce_rate(following, before, learning_rate.first_rate(callback.model))
         else:
-            self.core.wait = 0  # or else every batch would ask in vain
+            self.core.wait = 0  # otherwise every following batch would decide the same

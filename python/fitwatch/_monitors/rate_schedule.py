@@ -1,4 +1,4 @@
-"""What `LearningRateScheduler` does with its schedule."""
+"""The private part of `LearningRateScheduler`: calls the schedule and sets rates."""
 
 import inspect
 import math
@@ -16,21 +16,21 @@ from fitwatch._keras import backend, learning_rate, trainer
 
 
 class ScheduleState(RunState):
-    """How many batches were trained."""
+    """The state: the number of trained batches."""
 
     fields: ClassVar = {"step": Field(whole)}
 
 
 class Schedule(Attachment, Voter):
-    """What `LearningRateScheduler` has besides its public attributes.
+    """The private part of `LearningRateScheduler`.
 
     Attributes:
         step: Batches that this `fit()` has trained.
-        epoch_start: The same when the epoch began.
-        report_due: Whether a line is to be printed about the rate of the next batch.
+        epoch_start: The value of `step` when the epoch began.
+        report_due: Whether to print the rate of the next batch.
     """
 
-    # The schedule, and whether it takes the rate.
+    # The schedule, and whether it takes the rate as an argument.
     _form: tuple[Any, bool] | None = None
 
     def __init__(self) -> None:
@@ -42,11 +42,11 @@ class Schedule(Attachment, Voter):
         """Called when training begins."""
         self.step = self.epoch_start = 0
         self.report_due = False
-        # What each optimizer was given last, and what it holds since.
+        # The last rate set on each optimizer, and the rounded value that it holds.
         self._rates: dict[str, tuple[Any, float]] = {}
 
     def is_needed(self, callback: Any) -> bool:
-        """Whether each process has to have it: always."""
+        """Whether every process must have the callback: always."""
         return True
 
     def set_rate(self, callback: Any, batch: int) -> None:
@@ -58,9 +58,9 @@ class Schedule(Attachment, Voter):
             known = self._rates.get(name)
             held = known[1] if known and not readable else learning_rate.rate_of(optimizer)
             rate = self.ask(callback, self.step, held)
-            # The same again is no change: what it holds is what it was given, rounded.
+            # Setting the same rate again changes nothing: the held value is that rate, rounded.
             if rate != held and (rate, held) != known:
-                # Asking for `model` brings its variables up to date, where the trainer has them.
+                # On JAX, reading `model` copies the training state into its variables.
                 callback.model.optimizer  # noqa: B018
                 optimizer.learning_rate = rate
                 held = learning_rate.rate_of(optimizer)
@@ -70,10 +70,10 @@ class Schedule(Attachment, Voter):
         self.report_due = False
 
     def ask(self, callback: Any, step: int, rate: float) -> Any:
-        """What the schedule says: a float, of Python or NumPy as it came.
+        """Calls the schedule; returns a float, of Python or NumPy as it came.
 
         Raises:
-            ValueError: It is not a finite number of 0 or more.
+            ValueError: The result is not a finite number of 0 or more.
         """
         schedule = callback.schedule
         if self._form is None or self._form[0] is not schedule:
@@ -92,7 +92,7 @@ class Schedule(Attachment, Voter):
         return returned if isinstance(returned, np.floating) else value
 
     def report(self, callback: Any, where: str, name: str, rate: Any) -> None:
-        """Prints a rate that was set."""
+        """Prints the rate that was set."""
         if callback.verbose > 0:
             whose = f"{name} " if name else ""
             said = f"{where}: LearningRateScheduler setting {whose}learning rate to {rate}."
@@ -100,17 +100,17 @@ class Schedule(Attachment, Voter):
 
 
 def form(callback: Any, recorder: Any) -> Any:
-    """The hooks are called for a schedule of batches: the core does nothing in their place."""
+    """The compiled form: none, so that Python hooks are called for a schedule of batches."""
     return None if callback.unit == "epoch" else NotImplemented
 
 
 def _takes_rate(schedule: Callable[..., Any]) -> bool:
     """Whether a schedule takes the current rate besides the epoch."""
     try:
-        # As it is called: what a decorator wraps may take something else.
+        # The signature as it is called: a decorated function may have another one.
         inspect.signature(schedule, follow_wrapped=False).bind(0, 0.0)
     except TypeError:
         return False
-    except ValueError:  # a builtin that does not tell
+    except ValueError:  # a builtin without a signature
         return True
     return True

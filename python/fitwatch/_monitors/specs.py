@@ -1,4 +1,4 @@
-"""The metrics that early stopping watches."""
+"""The metrics that `EarlyStopping` watches, with their options."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from fitwatch import _check
 
 
 class Watched(NamedTuple):
-    """A metric, and what is asked of it."""
+    """A metric with its options."""
 
     name: str
     mode: str
@@ -19,11 +19,11 @@ class Watched(NamedTuple):
 def watched(
     monitor: Any, mode: Any, min_delta: Any, baseline: Any, divergence_threshold: Any
 ) -> list[Watched]:
-    """The metrics that arguments of `EarlyStopping` stand for.
+    """Converts arguments of `EarlyStopping` to one entry for each metric.
 
     Raises:
-        ValueError: A list has another length than that of the metrics, a metric is named twice, or
-            a value is not allowed.
+        ValueError: A list does not have one item for each metric, a metric is named twice, or a
+            value is not allowed.
         TypeError: A value has the wrong type.
     """
     if not isinstance(monitor, (list, tuple)):
@@ -64,13 +64,13 @@ def directions(callback: Any, metrics: list[Watched], find: Callable[[], None]) 
     Args:
         callback: A Keras monitor callback.
         metrics: The metrics.
-        find: Finds it out for the callback's own `monitor` and `mode`, as Keras does.
+        find: Keras's function that sets `monitor_op` for the current `monitor` and `mode`.
     """
     import keras
 
     found = []
     before = callback.monitor, callback.mode, callback.min_delta
-    for metric in metrics[::-1]:  # the first one last: it stays
+    for metric in metrics[::-1]:  # the first one last, whose `monitor_op` stays
         callback.monitor, callback.mode, callback.min_delta = metric.name, metric.mode, before[2]
         callback.monitor_op = None
         try:

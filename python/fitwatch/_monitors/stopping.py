@@ -1,4 +1,4 @@
-"""What `EarlyStopping` decides, does to the model, and says about it."""
+"""The private part of `EarlyStopping`: what its decisions do to the model, and its messages."""
 
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from fitwatch._monitors.specs import Watched, directions
 
 
 class StopState(RunState):
-    """The state of early stopping; its best weights belong to a backup too."""
+    """The state of `EarlyStopping`, with the best weights."""
 
     fields: ClassVar = {
         "wait": Field(integer),
@@ -36,11 +36,11 @@ class StopState(RunState):
         "_fitwatch_elapsed": Field(time, "_fitwatch.batches.elapsed"),
         "_fitwatch_progress": Field(progress, "_fitwatch.core.progress"),
     }
-    # Those of a backup, until the first epoch begins.
+    # The best weights of a backup, until the first epoch begins.
     weights: list[Any] | None = None
 
     def check(self, callback: Any, state: Any) -> dict[str, Any]:
-        """The values of a state, if it is one of this class and of as many metrics."""
+        """Converts the values of a state of this class and number of metrics."""
         values = super().check(callback, state)
         found, metrics = len(values["_fitwatch_progress"]), callback._fitwatch.metrics(callback)
         if found != len(metrics):
@@ -56,7 +56,7 @@ class StopState(RunState):
         super().load(callback, state)
 
     def put(self, callback: Any, values: dict[str, Any]) -> None:
-        """Sets values that were checked, and weights of the same backup."""
+        """Sets the result of `check`, and the weights of the same backup."""
         super().put(callback, values)
         if self.weights is not None:
             callback.best_weights = self.weights
@@ -66,11 +66,11 @@ class StopState(RunState):
         return list(callback.best_weights or [])
 
     def load_arrays(self, callback: Any, arrays: list[Any]) -> None:
-        """Takes them back."""
+        """Sets the best weights of a backup."""
         self.weights = arrays or None
 
     def begin_inside(self, callback: Any, trained: int) -> None:
-        """Called before an epoch of which so many batches were trained already."""
+        """Called before an epoch of which this many batches are already trained."""
         callback._fitwatch.batches.begin_inside(trained)
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
@@ -80,13 +80,13 @@ class StopState(RunState):
 
 
 class Stopping(BatchMonitor, Stopper):
-    """What `EarlyStopping` has besides its public attributes.
+    """The private part of `EarlyStopping`.
 
     Attributes:
         watched: The metrics, the first of which is `monitor`.
         relative: Whether `min_delta` is a fraction of the best value's size.
-        reason: Why training was stopped, as `stop_reason`, which a subclass may have for itself.
-        own_words: Whether Keras's words will not do: they know of one metric and of epochs.
+        reason: Why training was stopped, as `stop_reason`, a name that a subclass may use too.
+        own_words: Whether Keras's messages do not apply: they name one metric, and epochs.
     """
 
     rule: ClassVar[tuple[str, ...]] = ("_is_improvement", "get_monitor_value")
@@ -95,7 +95,7 @@ class Stopping(BatchMonitor, Stopper):
     relative = False
     reason: str | None = None
     own_words = False
-    # Where training was stopped, and where it was best, in words.
+    # Where training was stopped, and where it was best, for messages.
     _stopped_at = ""
     _best_at = ""
 
@@ -108,15 +108,15 @@ class Stopping(BatchMonitor, Stopper):
         return [metric.name for metric in self.watched]
 
     def is_needed(self, callback: Any) -> bool:
-        """Whether it sets the model's weights."""
+        """Whether every process must have the callback, since it sets weights."""
         return bool(callback.restore_best_weights)
 
     def judge(self, callback: Any, find: Any) -> None:
-        """Tells the core the rule of each metric, once their directions are known.
+        """Sets the rule of each metric in the core, once their directions are known.
 
         Args:
             callback: The callback.
-            find: Keras's `_set_monitor_op`, for the callback's own `monitor` and `mode`.
+            find: Keras's `_set_monitor_op`.
         """
         rules = [
             (
@@ -129,20 +129,18 @@ class Stopping(BatchMonitor, Stopper):
                 directions(callback, self.watched, find), self.watched, strict=True
             )
         ]
-        # The first one may have been assigned to since.
+        # The attributes of the first metric may have been assigned to since.
         larger, _, _, threshold = rules[0]
         rules[0] = (larger, callback.min_delta, callback.baseline, threshold)
         self.core.judge(rules, self.relative)
 
     def values(self, callback: Any, logs: dict[str, Any]) -> list[float | None]:
-        """The metrics in the logs of an epoch; one warning in a fit tells that one is missing."""
+        """The metrics in the logs of an epoch; warns, once in a fit, if one is missing."""
         numbers = {name: number(logs.get(name)) for name in self.metrics(callback)}
         for name, value in numbers.items():
             if value is None:
                 self.report_missing(callback, logs, name)
         return list(numbers.values())
-
-    # What decisions do.
 
     def carry_out(
         self, callback: Any, decision: Decision, epoch: int, batch: int | None = None
@@ -151,7 +149,7 @@ class Stopping(BatchMonitor, Stopper):
         if decision == Decision.IGNORE:
             return
         improved = decision in (Decision.IMPROVED, Decision.STOP_ON_BEST)
-        # As Keras has it, the first epoch that counts is better than none.
+        # As in Keras, the first epoch that counts is the best so far.
         first = callback.best_weights is None and batch is None
         if callback.restore_best_weights and (improved or first):
             callback.best_weights = callback.model.get_weights()
@@ -163,11 +161,11 @@ class Stopping(BatchMonitor, Stopper):
             self._stop(callback, where, self._why(callback))
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
-        """Carries out a decision that a batch has brought about."""
+        """Carries out a decision about a batch."""
         self.carry_out(callback, decision, self.batches.epoch, batch)
 
     def time_is_over(self, callback: Any, batch: int) -> None:
-        """Stops the training after a batch, which is counted from 0 in its epoch."""
+        """Stops the training after a batch, counted from 0 in its epoch."""
         if self.reason is not None:
             return
         epoch = self.batches.epoch
@@ -182,7 +180,7 @@ class Stopping(BatchMonitor, Stopper):
         self._stop(callback, where, f"{self.batches.max_time:g} seconds have passed")
 
     def is_timed_out(self) -> bool:
-        """Whether the epoch was cut short, and says nothing."""
+        """Whether `max_time` cut the epoch short, so that its values do not count."""
         return self.reason is not None and self.reason.endswith("have passed")
 
     def _stop(self, callback: Any, where: str, why: str) -> None:
@@ -196,7 +194,7 @@ class Stopping(BatchMonitor, Stopper):
         diverged = self.core.diverged()
         if diverged:
             return f"{metrics[diverged[0]]} has diverged"
-        # Where a subclass has a rule of its own, the core knows of none.
+        # The core lists no stalled metric where a subclass has overridden the rule.
         stalled = self.core.stalled() or [0]
         names = [metrics[number] for number in stalled]
         have = "has" if len(names) == 1 else "have"
@@ -206,16 +204,16 @@ class Stopping(BatchMonitor, Stopper):
     # The end of a fit.
 
     def end(self, callback: Any) -> None:
-        """Says why training was stopped, and restores the best weights, in words of its own."""
+        """Prints why training was stopped, and restores the best weights."""
         if self.reason is not None and callback.verbose > 0:
             print_message(f"{self._stopped_at}: early stopping, {self.reason}")
         self._restore(callback)
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
-        """Restores the best weights after Ctrl-C, which is a way to end the training.
+        """Restores the best weights after Ctrl-C, which is a usual way to end a training.
 
-        After another exception the weights are left as they are. One process alone cannot set
-        weights that are those of all.
+        After another exception the weights are unchanged, and so they are where several processes
+        train: one alone cannot set weights that all share.
         """
         if interrupted and rank_aware.coordinator_of(callback) is None:
             self._restore(callback)
@@ -230,12 +228,12 @@ class Stopping(BatchMonitor, Stopper):
             print_message(f"Restoring model weights from {best}")
         callback.model.set_weights(callback.best_weights)
 
-    # A training that was stopped, and is taken up again.
+    # A stopped training that is resumed.
 
     def still_stops(self, callback: Any) -> str | None:
-        """Why a training whose state was loaded would be stopped at once; None if it would not.
+        """Why the loaded state would stop the training again at once; None if it would not.
 
-        Judged by the arguments as they are now: there may be more patience.
+        Judged by the current arguments, such as a larger patience.
         """
         time = self.batches.max_time
         if time is not None and self.batches.elapsed >= time:
@@ -250,14 +248,14 @@ class Stopping(BatchMonitor, Stopper):
         return self._why(callback) if stops else None
 
     def had_stopped(self, callback: Any) -> bool:
-        """Whether it was this callback that has stopped the training whose state was loaded."""
+        """Whether this callback had stopped the training whose state was loaded."""
         stalled = bool(self.core.stalled())
         diverged = any(one[5] is not None for one in self.core.progress)
         stopped = callback.stopped_epoch > 0 or callback.stopped_batch is not None
         return stalled or diverged or stopped
 
     def forget_stop(self, callback: Any) -> None:
-        """Called when such a training goes on all the same."""
+        """Called when a training that the callback had stopped goes on."""
         progress = [(*one[:5], None) for one in self.core.progress]
         gone = {"stopped_epoch": 0, "stopped_batch": None, "_fitwatch_progress": progress}
         self.state.loaded = {**(self.state.loaded or {}), **gone}
