@@ -16,7 +16,7 @@ def test_a_torn_last_line_is_taken_out_and_shown(path):
     write(path, {"a": 1.0, "val_a": 2.0})
     with open(path, "ab") as file:
         file.write(b"1,0.12")
-    with pytest.warns(UserWarning, match=r"log\.csv' was cut short.*taken out: '1,0\.12'"):
+    with pytest.warns(UserWarning, match=r"log\.csv' was cut short.*removed: '1,0\.12'"):
         write(path, {"a": 0.5, "val_a": 1.0}, first=1, append=True)
     assert read(path) == [["epoch", "a", "val_a"], ["0", "1.0", "2.0"], ["1", "0.5", "1.0"]]
 
@@ -24,14 +24,14 @@ def test_a_torn_last_line_is_taken_out_and_shown(path):
 def test_half_a_number_is_not_taken_for_one(path):
     """What was 9.9999e-05."""
     path.write_text("epoch,a\n0,9.9999")
-    with pytest.warns(UserWarning, match=r"taken out: '0,9\.9999'"):
+    with pytest.warns(UserWarning, match=r"removed: '0,9\.9999'"):
         write(path, {"a": 0.5}, first=1, append=True)
     assert read(path) == [["epoch", "a"], ["1", "0.5"]]
 
 
 def test_half_a_line_end_is_completed(path):
     path.write_bytes(b"epoch,a\r\n0,1.0\r")
-    with pytest.warns(UserWarning, match="has its end again"):
+    with pytest.warns(UserWarning, match="was completed"):
         write(path, {"a": 0.5}, first=1, append=True)
     assert path.read_bytes() == b"epoch,a\r\n0,1.0\r\n1,0.5\r\n"
 

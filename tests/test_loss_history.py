@@ -279,7 +279,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
     with pytest.raises((ValueError, OSError), match=r"x\.npz|empty"):
         LossHistory.load(tmp_path / "x.npz")
     np.savez(tmp_path / "y.npz", losses=[1.0])
-    with pytest.raises(ValueError, match=r"y\.npz' is no file of LossHistory"):
+    with pytest.raises(ValueError, match=r"y\.npz' is not a file of LossHistory"):
         LossHistory.load(tmp_path / "y.npz")
     with pytest.raises(FileNotFoundError):
         LossHistory.load(tmp_path / "z.npz")

@@ -100,7 +100,7 @@ def test_a_column_that_came_after_the_backup(data, tmp_path):
 def test_a_log_that_is_gone_is_told_of(make_model, data, tmp_path):
     crash(make_model, data, tmp_path, 12)
     (tmp_path / "log.csv").unlink()
-    with pytest.warns(UserWarning, match="has 0 rows, and the backup knows of 2"):
+    with pytest.warns(UserWarning, match="has 0 rows, but the backup knows of 2"):
         fit(make_model, data, tmp_path)
     assert rows(tmp_path) == [("2", None), ("3", None)]
 

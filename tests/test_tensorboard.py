@@ -314,7 +314,7 @@ def test_a_value_that_is_no_scalar_is_left_out(make_model, data, tmp_path):
     adds = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: logs.update(confusion=np.ones((2, 2)), note="hello")
     )
-    with pytest.warns(UserWarning, match="is left out: no scalar") as caught:
+    with pytest.warns(UserWarning, match="is left out: it is not a scalar") as caught:
         make_model().fit(*data, epochs=3, verbose=0, callbacks=[adds, TensorBoard(tmp_path)])
     left_out = [str(w.message).split("'")[1] for w in caught if "left out" in str(w.message)]
     assert left_out == ["epoch_confusion", "epoch_note"]

@@ -122,7 +122,7 @@ def test_without_a_validation_folder_training_goes_on(make_model, data, tmp_path
             if not epoch:
                 (tmp_path / "validation").write_text("")
 
-    with pytest.warns(UserWarning, match="an event file cannot be made"):
+    with pytest.warns(UserWarning, match="an event file cannot be created"):
         make_model().fit(
             *data, epochs=2, verbose=0, validation_data=data,
             callbacks=[board(tmp_path), Occupies()],

@@ -89,7 +89,7 @@ def test_a_killed_process_leaves_whole_lines(tmp_path, target):
             cut(path)
             rows.pop()
             (warning,) = begin_again(path)
-            assert "was cut short, and was taken out" in warning
+            assert "was cut short, and was removed" in warning
         else:
             assert not begin_again(path)
         assert whole_rows(path) == rows

@@ -1,1 +1,1 @@
-"""Where values go: CSV files, event files, the progress bar, the record of losses."""
+"""Sinks of values: CSV files, event files, the progress bar, the record of losses."""

@@ -1,6 +1,6 @@
-"""Open files, which are flushed when the interpreter ends.
+"""Flushes open files when the interpreter ends.
 
-Closing a file is not enough: what a daemon thread or a leak still holds then is never freed.
+Destructors are not enough: objects held by a daemon thread or a leak are never freed.
 """
 
 import atexit
@@ -13,12 +13,12 @@ _files: weakref.WeakSet[_core.CsvFile | _core.EventFile] = weakref.WeakSet()
 
 
 def flush_at_exit(file: _core.CsvFile | _core.EventFile) -> None:
-    """Has a file flushed at the end, if it is still there."""
+    """Registers a file to be flushed at exit, if it still exists then."""
     _files.add(file)
 
 
 @atexit.register
 def _flush() -> None:
     for file in list(_files):
-        with suppress(OSError):  # the callback that writes to it has warned of it
+        with suppress(OSError):  # which the callback has already reported
             file.flush()

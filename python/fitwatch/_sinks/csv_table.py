@@ -13,24 +13,24 @@ from fitwatch._warn import warn
 
 
 class Table:
-    """A CSV file with a few fixed columns, and a column for every metric that turns up.
+    """A CSV file with a few fixed columns, and a column for every metric that appears.
 
-    A file that cannot be written is reported once: a log must not end the training.
+    A write error is reported once: a log must not end the training.
 
     Args:
-        path: Where it lies.
-        remote: The file there, if only Keras's own file layer can open it.
+        path: The path of the file.
+        remote: The remote file, if only Keras's file layer can open the path.
         separator: One character.
-        append: Whether to go on with a file that is there.
-        keep: How many of its rows to go on with; None for all, if it goes on.
-        fixed: The columns that are no metrics.
+        append: Whether to append to an existing file.
+        keep: The number of rows of an existing file to keep and append to; None for all.
+        fixed: The columns that are not metrics.
 
     Raises:
         OSError: The file cannot be opened.
         ValueError: With `append`, the file has no header with the first of the fixed columns.
 
     Attributes:
-        file: The core's part.
+        file: The core's file.
         metrics: The metrics to write, in order; None for all.
     """
 
@@ -47,7 +47,7 @@ class Table:
         self._path = path
         self._remote = remote
         self._fixed = fixed
-        # What was warned of.
+        # Subjects of warnings that were given.
         self._warned: set[str] = set()
         # Whether columns could not be added in this epoch.
         self._narrow = False
@@ -67,7 +67,7 @@ class Table:
         return [name for name in self.file.columns if name not in self._fixed]
 
     def write(self, row: dict[str, Any], logs: dict[Any, Any]) -> None:
-        """Adds a row, and columns where they are needed.
+        """Adds a row, and missing columns.
 
         Args:
             row: The values of fixed columns.
@@ -77,7 +77,7 @@ class Table:
         for name in values.keys() & set(self._fixed):
             self._warn_once(
                 "name",
-                f"the metric {name!r} is left out: a column of that name has the number of the "
+                f"the metric {name!r} is left out: the column of that name has the number of the "
                 f"{name}.",
             )
         columns = self.file.columns
@@ -85,7 +85,7 @@ class Table:
         if self.metrics is not None:
             metrics = [name for name in self.metrics if name not in self._fixed]
         elif not columns and not any(name.startswith("val_") for name in metrics):
-            # As Keras has it: there may be a validation later.
+            # As in Keras: there may be a validation later.
             metrics += [f"val_{name}" for name in metrics]
         self._add_columns([name for name in [*self._fixed, *metrics] if name not in columns])
         row = row | {name: values[name] for name in metrics if name in values}
@@ -95,7 +95,7 @@ class Table:
             self.report(error)
 
     def flush(self, *, publish: bool) -> None:
-        """Hands everything to the operating system; with `publish`, a remote file goes there."""
+        """Hands everything to the operating system; with `publish`, also writes a remote file."""
         self._narrow = self._narrow and not publish
         try:
             self.file.flush()
@@ -105,7 +105,7 @@ class Table:
             self.report(error)
 
     def sync(self) -> int:
-        """Writes everything to the disk, and gives the number of rows."""
+        """Writes everything to the disk; returns the number of rows."""
         try:
             self.file.sync()
         except OSError as error:
@@ -113,7 +113,7 @@ class Table:
         return self.file.rows
 
     def report(self, error: OSError) -> None:
-        """Says once that the file cannot be written."""
+        """Warns once that the file cannot be written."""
         self._warn_once("file", f"{self._path!r} cannot be written, and training goes on: {error}")
 
     def _local(self, *, keep: bool) -> str:
@@ -121,7 +121,7 @@ class Table:
             return self._remote.open(keep=keep)
         folder = os.path.dirname(self._path)
         _core.clean(folder or ".")
-        # One that is there may be one that nobody can write to: what counts is the file.
+        # An existing folder may be read-only while the file can be written.
         if not os.path.isdir(folder or "."):
             _files.ensure_writable_folder("filename", folder)
         return self._path
@@ -133,11 +133,11 @@ class Table:
         file, torn = _core.CsvFile.append(self._local(keep=True), separator, self._fixed[0], keep)
         if keep is not None and file.rows < keep:
             self._warn_once(
-                "rows", f"{self._path!r} has {file.rows} rows, and the backup knows of {keep}."
+                "rows", f"{self._path!r} has {file.rows} rows, but the backup knows of {keep}."
             )
         if torn is not None:
             text, kept = torn
-            what = "has its end again" if kept else "was taken out"
+            what = "was completed" if kept else "was removed"
             self._warn_once(
                 "torn", f"the last line of {self._path!r} was cut short, and {what}: {text!r}"
             )
@@ -149,7 +149,7 @@ class Table:
         try:
             self.file.add_columns(names)
         except OSError as error:
-            # It takes as much space again as the file has: not to be tried for every row.
+            # It rewrites the whole file, so it is not tried again for every row.
             self._narrow = True
             self.report(error)
 
@@ -160,7 +160,7 @@ class Table:
 
 
 def _text(value: Any) -> str:
-    """A value as Keras writes it in a field."""
+    """A value as Keras writes it into a field."""
     if value is None:
         return ""
     if getattr(value, "shape", None) == () and not isinstance(value, (np.ndarray, np.generic)):
@@ -172,5 +172,5 @@ def _text(value: Any) -> str:
         text = f'"[{", ".join(map(str, value))}]"'
     else:
         text = str(value)
-    # What is no valid Unicode (half a pair) cannot be in the file as it is.
+    # Lone surrogates cannot be encoded.
     return text.encode("utf-8", "backslashreplace").decode()

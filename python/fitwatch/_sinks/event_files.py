@@ -20,13 +20,13 @@ EventFile = _core.EventFile | ListenedFile
 
 
 class EventFiles:
-    """One event file in each sub-folder of `log_dir`, made when it is first written to.
+    """One event file in each subfolder of `log_dir`, created when it is first written to.
 
-    A file that cannot be made or written is reported once: a log must not end the training.
+    An error is reported once: a log must not end the training.
 
     Args:
         log_dir: The folder of the run.
-        run: A name for the run, which its files have in their names; None for none.
+        run: A name of the run, part of the names of its files; None for none.
         writes: False where another process writes: then there are no files.
     """
 
@@ -41,21 +41,21 @@ class EventFiles:
         self._has_reported = False
 
     def begin(self, folder: str) -> None:
-        """Makes the file in a sub-folder, if this process writes.
+        """Creates the file in a subfolder, if this process writes.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: The file cannot be created.
         """
         if self.writes:
             self.open(folder)
 
     def open(self, folder: str) -> EventFile:
-        """The open file in a sub-folder; a new one at first.
+        """The open file in a subfolder, created if necessary.
 
-        It is one that TensorFlow writes where a tool listens to TensorFlow's functions.
+        TensorFlow writes it if a tool listens to TensorFlow's summary functions.
 
         Raises:
-            OSError: It cannot be made.
+            OSError: The file cannot be created.
         """
         file = self._open.get(folder)
         if file is None:
@@ -69,7 +69,7 @@ class EventFiles:
         return file
 
     def summary_writer(self, folder: str) -> SummaryWriter:
-        """A writer of TensorFlow's, whose events go into the file in a sub-folder."""
+        """A TensorFlow writer whose events go to the file in a subfolder."""
         writer = self._writers.get(folder)
         if writer is None:
             writer = self._writers[folder] = SummaryWriter(
@@ -78,7 +78,7 @@ class EventFiles:
         return writer
 
     def add_scalar(self, folder: str, tag: str, value: Any, step: int) -> None:
-        """Adds a value; one that is no scalar is reported once for its tag and left out."""
+        """Adds a value; one that is not a scalar is left out and reported once for its tag."""
         file = self._file(folder)
         if file is None:
             return
@@ -87,7 +87,7 @@ class EventFiles:
         except (TypeError, ValueError, OverflowError, RuntimeError):  # whatever float() raises
             if tag not in self._not_scalar:
                 self._not_scalar.add(tag)
-                warn(f"TensorBoard: {tag!r} is left out: no scalar: {value!r}")
+                warn(f"TensorBoard: {tag!r} is left out: it is not a scalar: {value!r}")
 
     def add_event(self, folder: str, event: bytes) -> None:
         """Adds an encoded event."""
@@ -96,7 +96,7 @@ class EventFiles:
             file.add_event(event)
 
     def nudge(self) -> None:
-        """Has everything written now, and waits for nothing."""
+        """Starts to write everything, without waiting."""
         for writer in self._writers.values():
             writer.flush()
         for file in self._open.values():
@@ -119,16 +119,16 @@ class EventFiles:
         self._open.clear()
 
     def mark(self) -> dict[str, Any]:
-        """How far all files of the run have come, this process's and those before it."""
+        """The sizes of all files of the run, of this process and earlier ones."""
         self.flush()
         sizes = {name: os.path.getsize(os.path.join(self._log_dir, name)) for name in self._all()}
         return {"time": int(time.time()), "files": sizes}
 
     def cut(self, mark: dict[str, Any]) -> None:
-        """Takes out what was written since: of files of the run that no process has open.
+        """Removes what was written since a mark, from files of the run that are not open.
 
         Args:
-            mark: What `mark` gave in a process that is dead.
+            mark: The result of `mark` in an earlier process.
         """
         if not self.writes:
             return
@@ -144,7 +144,7 @@ class EventFiles:
                 elif size is None and _second(name) >= mark["time"]:
                     os.unlink(path)
             except OSError as error:
-                warn(f"TensorBoard: points that were written since the backup stay: {error}")
+                warn(f"TensorBoard: points written since the backup cannot be removed: {error}")
 
     def _all(self) -> list[str]:
         """The files of the run, relative to `log_dir`."""
@@ -154,16 +154,14 @@ class EventFiles:
         return sorted(glob.glob(pattern, root_dir=self._log_dir))
 
     def _file(self, folder: str) -> EventFile | None:
-        """The file in a sub-folder; None where it cannot be made, which is reported once."""
+        """The file in a subfolder; None if it cannot be created, which is reported once."""
         if not self.writes or folder in self._failed:
             return None
         try:
             return self.open(folder)
         except OSError as error:
             self._failed.add(folder)
-            warn(
-                f"TensorBoard: an event file cannot be made, and training goes on without: {error}"
-            )
+            warn(f"TensorBoard: an event file cannot be created; training goes on without: {error}")
             return None
 
     def _report_failure(self, error: Exception) -> None:
@@ -173,7 +171,7 @@ class EventFiles:
             warn(f"TensorBoard: tf.summary cannot be written: {error}")
 
     def is_listened_to(self, folder: str) -> bool:
-        """Whether the file in a sub-folder is one that TensorFlow writes."""
+        """Whether TensorFlow writes the file in a subfolder."""
         return isinstance(self._file(folder), ListenedFile)
 
 
@@ -182,18 +180,18 @@ def _shorten(path: str, size: int) -> None:
         if os.path.getsize(path) > size:
             os.truncate(path, size)
         return
-    # A fit of this process that has failed may not have written all yet: into the old file, then.
+    # A failed fit of this process may still write to the file: it keeps the old one.
     with _files.replacing(path) as temporary, open(path, "rb") as old, open(temporary, "xb") as new:
         new.write(old.read(size))
 
 
 def _second(name: str) -> int:
-    """When an event file was made, by its name."""
+    """The time of an event file's creation, by its name."""
     return int(os.path.basename(name).split(".")[3])
 
 
 def run_name(callbacks: list[Any]) -> str | None:
-    """A name of a run that can be taken up again, the same each time; None for any other run."""
+    """A constant name of a run that can be resumed; None for any other run."""
     for callback in callbacks:
         ours = attachment_of(callback) is not None
         if ours and issubclass(type(callback), STOCK["BackupAndRestore"]):

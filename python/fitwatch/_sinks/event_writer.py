@@ -10,42 +10,41 @@ from numpy.typing import NDArray
 from fitwatch import _check, _core
 from fitwatch._sinks.at_exit import flush_at_exit
 
-# Values of a series that are converted at a time.
+# Values of a series that are converted at once.
 _CHUNK = 1 << 16
 
 
 class EventFileWriter(_core.EventFile):
-    """Writes scalars for TensorBoard from a loop of your own, without TensorFlow.
+    """Writes scalars for TensorBoard from a custom loop, without TensorFlow.
 
-    Every writer makes a new event file. What is added is encoded at once, and a thread writes it
-    within a tenth of a second, whole records at a time; a process that is killed
-    loses no more than that. An error of the disk ends no training: one warning tells of it, with
-    the path, and the writer goes on trying.
+    Every writer creates a new event file. Values are encoded at once, and a thread writes them
+    within a tenth of a second, whole records at a time; a killed process loses no more than that. A
+    write error does not end the training: the writer warns once, with the path, and tries again.
 
-    Methods may be called from any thread. In a forked child nothing is written.
+    Methods may be called from any thread. A forked child process writes nothing.
 
     `add_scalar(tag, scalar_value, global_step=None, walltime=None)` adds one value. `tag` is the
     name of its series; `scalar_value` a number, or an array of shape `()`, which is written as
-    float32; `global_step` a whole number of 64 bits, None for 0; `walltime` its time, in seconds
-    since 1970, None for now. What is none of these is a TypeError, a number that is too large an
-    OverflowError, and a writer that is closed a ValueError. `flush()` waits until the operating
-    system has everything. `close()`, which the end of a `with` block calls, does so for good.
+    float32; `global_step` a 64-bit integer, None for 0; `walltime` the time in seconds since 1970,
+    None for now. It raises a TypeError for other types, an OverflowError for a number that is too
+    large, and a ValueError if the writer is closed. `flush()` waits until the operating system has
+    everything. `close()`, which the end of a `with` block calls, also closes the file.
 
     The file has TensorFlow's `TFRecord` format: for each event its length, a masked CRC-32C of
     that, an `Event` of TensorBoard's `event.proto`, and a masked CRC-32C of it. Scalars are the
     bytes that `tf.summary.scalar` writes.
 
     Args:
-        log_dir: The folder to write to, a string or a path: one run of TensorBoard. It is made if
-            it is missing.
+        log_dir: The folder to write to, a string or a path: one run of TensorBoard. It is created
+            if it is missing.
 
     Attributes:
         path: The file, a `pathlib.Path`.
 
     Raises:
-        TypeError: `log_dir` is no path.
+        TypeError: `log_dir` is not a path.
         ValueError: `log_dir` is empty, or on remote storage (`gs://...`).
-        OSError: The folder or the file cannot be made.
+        OSError: The folder or the file cannot be created.
 
     Example:
         >>> import tempfile
@@ -61,13 +60,12 @@ class EventFileWriter(_core.EventFile):
     __slots__ = ()
 
     def __new__(cls, log_dir: Any) -> Self:
-        """Makes a file."""
+        """Creates the file."""
         file = super().__new__(cls, _check.folder("log_dir", log_dir), socket.gethostname())
         flush_at_exit(file)
         return file
 
-    # `add_scalar(tag, scalar_value, global_step=None, walltime=None)` is the core's own: as cheap
-    # as a call can be.
+    # `add_scalar` is inherited from the core, so that a call is as cheap as possible.
 
     def add_series(self, tag: str, values: Any, steps: Any, walltime: float | None = None) -> None:
         """Adds many values under one tag.
@@ -75,12 +73,12 @@ class EventFileWriter(_core.EventFile):
         Args:
             tag: The name of the series.
             values: An array or a list of numbers, shape `(n,)`. They are written as float32.
-            steps: An array of whole numbers of 64 bits, shape `(n,)`, or a range.
-            walltime: The time of all of them, in seconds since 1970; None (default) for now.
+            steps: An array of 64-bit integers, shape `(n,)`, or a range.
+            walltime: The time of all values, in seconds since 1970; None (default) for now.
 
         Raises:
-            TypeError: `tag` is no string, `values` are no real numbers, `steps` no whole ones, or
-                `walltime` is no number.
+            TypeError: `tag` is not a string, `values` are not real numbers, `steps` are not
+                integers, or `walltime` is not a number.
             ValueError: An array has another shape, a step is too large, or the writer is closed.
 
         Example:
@@ -99,7 +97,7 @@ class EventFileWriter(_core.EventFile):
             )
         if steps.dtype.kind == "u" and steps.max(initial=0) > np.iinfo("int64").max:
             raise ValueError(f"steps must fit into 64 bits with a sign; got {steps.max()}.")
-        # One chunk at least: a tag that is none is an error, and so is a writer that is closed.
+        # At least one chunk, so that a wrong tag and a closed writer are errors.
         for first in range(0, len(values) or 1, _CHUNK):
             chunk = slice(first, first + _CHUNK)
             numbers = np.ascontiguousarray(values[chunk], "float32")
@@ -118,7 +116,7 @@ class EventFileWriter(_core.EventFile):
 
 
 def _require(name: str, array: NDArray[Any], what: str, kinds: str) -> None:
-    # An empty list is an array of floats for NumPy.
+    # NumPy makes an array of floats of an empty list.
     if array.size and array.dtype.kind not in kinds:
         raise TypeError(f"{name} must be {what}; got an array of {array.dtype}.")
     if array.ndim != 1:

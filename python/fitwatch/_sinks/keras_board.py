@@ -1,4 +1,4 @@
-"""Keras's TensorBoard callback, with event files of fitwatch's where Keras calls TensorFlow."""
+"""Keras's TensorBoard callback, writing to fitwatch's event files instead of TensorFlow's."""
 
 import sys
 from typing import Any
@@ -13,12 +13,12 @@ from fitwatch._warn import warn
 
 
 class KerasBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
-    """Replaces the methods that Keras's hooks call to write: the names are Keras's."""
+    """Overrides the methods with which Keras's hooks write; the names are Keras's."""
 
     _fitwatch: Board
     embeddings_metadata: Any
 
-    # The default writers of `tf.summary`, while the callback is at work.
+    # The default writers of `tf.summary` during a run.
 
     @property
     def _train_writer(self) -> SummaryWriter:
@@ -29,7 +29,7 @@ class KerasBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         return self._fitwatch.files.summary_writer("validation")
 
     def _push_writer(self, writer: SummaryWriter, step: int) -> None:
-        # Code that calls tf.summary has imported TensorFlow.
+        # User code that calls tf.summary has imported TensorFlow.
         if self.update_freq == "epoch" or sys.modules.get("tensorflow") is None:
             return
         own = self._fitwatch
@@ -51,7 +51,7 @@ class KerasBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         if not files.writes:
             return
         for event in summary_events.model_events(self._model):
-            files.open("train")  # where it cannot be made, that is an error here
+            files.open("train")  # raises if the file cannot be created
             files.add_event("train", event)
 
     def _log_weights(self, epoch: int) -> None:
@@ -77,7 +77,7 @@ class KerasBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
             return
         metadata = self.embeddings_metadata
         if isinstance(metadata, dict):
-            self.embeddings_metadata = dict(metadata)  # Keras takes out what it has used
+            self.embeddings_metadata = dict(metadata)  # Keras removes entries from it
         try:
             super()._configure_embeddings()
         finally:
@@ -95,7 +95,7 @@ class KerasBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
             warn(f"TensorBoard: embeddings cannot be written: {error}")
 
     def _start_trace(self) -> None:
-        # The trace of a graph is TensorFlow's own; without it there is a profile.
+        # Only TensorFlow traces graphs; other backends only profile.
         if keras.config.backend() == "tensorflow":
             super()._start_trace()
         else:
@@ -114,7 +114,7 @@ class KerasBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
             return
         files = self._fitwatch.files
         train = {name: value for name, value in logs.items() if not name.startswith("val_")}
-        if hasattr(self.model, "optimizer"):  # it has none before it is compiled
+        if hasattr(self.model, "optimizer"):  # a model has none before it is compiled
             train = self._collect_learning_rate(train)
         if self.write_steps_per_second:
             train["steps_per_second"] = self._compute_steps_per_second()

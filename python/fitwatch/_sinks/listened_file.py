@@ -8,12 +8,12 @@ from fitwatch._keras import summary_ops
 
 
 class ListenedFile:
-    """Stands in for `_core.EventFile`: the same methods, through TensorFlow's writer.
+    """Replaces `_core.EventFile`: has the same methods, and uses TensorFlow's writer.
 
     Args:
-        folder: Where to make it.
-        run: A name of the run, which becomes a part of the file's; None for none.
-        failed: Called with whatever TensorFlow or the disk raise: that ends no training.
+        folder: The folder of the file.
+        run: A name of the run, part of the file's name; None for none.
+        failed: Called with exceptions of TensorFlow and of the disk, which must not end a training.
     """
 
     def __init__(self, folder: str, run: str | None, failed: Callable[[Exception], None]) -> None:
@@ -31,7 +31,7 @@ class ListenedFile:
 
     def add_scalar(self, tag: str, value: Any, step: int) -> None:
         """Adds one value under `tag`."""
-        number = float(value)  # an array with dimensions is the caller's to report
+        number = float(value)  # raises for an array with dimensions, which the caller reports
         self._try(lambda: self._summary.scalar(tag, number, step=step))
 
     def add_event(self, event: bytes) -> None:
@@ -39,11 +39,11 @@ class ListenedFile:
         self._try(lambda: summary_ops.import_event(self.writer, event))
 
     def nudge(self) -> None:
-        """Has everything written now."""
+        """Writes everything now."""
         self.flush()
 
     def flush(self) -> None:
-        """Waits until everything is with the operating system."""
+        """Hands everything to the operating system."""
         self._try(self.writer.flush)
 
     def close(self) -> None:
@@ -52,8 +52,8 @@ class ListenedFile:
 
     def _try(self, action: Callable[[], Any]) -> None:
         try:
-            # Whether a user's own summaries are recorded now is none of these values' concern.
+            # Recorded whatever the user's own `record_if` says.
             with self.writer.as_default(), self._summary.record_if(True):
                 action()
-        except Exception as error:  # TensorFlow's are of its own kind
+        except Exception as error:  # TensorFlow has its own exception types
             self._failed(error)

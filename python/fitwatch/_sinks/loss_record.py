@@ -1,4 +1,4 @@
-"""What `LossHistory` records of a run."""
+"""The record of a run in `LossHistory`."""
 
 import base64
 import copy
@@ -17,17 +17,17 @@ FORMAT = 1
 
 
 class LossRecord:
-    """The losses of a run, and what happened between them.
+    """The losses of a run, with its epochs, validations and reductions of the learning rate.
 
     Batches are counted from 0 and across epochs.
 
     Args:
-        capacity: How many of the last losses are kept; None for all.
+        capacity: The number of most recent losses to keep; None for all.
     """
 
     def __init__(self, capacity: int | None) -> None:
         self.series = _core.Series(capacity)
-        # First batch and the batch behind the last (None while it runs), by epoch.
+        # The first batch and the batch after the last (None while it runs), by epoch.
         self.epochs: dict[int, tuple[int, int | None]] = {}
         # Batch and value of each validation.
         self.validation: list[tuple[int, float]] = []
@@ -36,12 +36,12 @@ class LossRecord:
         self.kind = "logs"
 
     def losses(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
-        """Those of the batches that are kept, as an array that cannot be written to."""
+        """The kept losses of a range of batches, as a read-only array."""
         end = len(self.series) if stop is None else stop
         return np.frombuffer(self.series.tobytes(start, end), dtype=np.float32)
 
     def span(self, epoch: int) -> tuple[int, int]:
-        """The first batch of an epoch, and the batch behind its last.
+        """The first batch of an epoch, and the batch after its last.
 
         Raises:
             IndexError: The epoch was not trained.
@@ -53,14 +53,14 @@ class LossRecord:
         return start, len(self.series) if stop is None else stop
 
     def end_epoch(self, epoch: int, validation: float | None) -> None:
-        """Notes that an epoch has ended, and what its validation gave."""
+        """Notes that an epoch has ended, and the value of its validation."""
         start, _ = self.epochs.get(epoch, (0, None))
         self.epochs[epoch] = (start, len(self.series))
         if validation is not None and len(self.series):
             self.validation.append((len(self.series) - 1, validation))
 
     def best(self) -> tuple[int, int, float] | None:
-        """The best epoch, its last batch and its value: the validation's, or else the mean loss."""
+        """The best epoch, its last batch and its value: validation, or else mean loss."""
         if self.validation:
             ends = {stop - 1: epoch for epoch, (_, stop) in self.epochs.items() if stop is not None}
             values = [(ends.get(batch), batch, value) for batch, value in self.validation]
@@ -77,11 +77,11 @@ class LossRecord:
 
     def _epoch_loss(self, start: int, stop: int) -> float:
         losses = self.losses(start, stop)
-        # A running mean ends with that of the whole epoch.
+        # The last running mean is that of the whole epoch.
         return float(losses.mean(dtype=np.float64) if self.kind == "batch" else losses[-1])
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame`."""
+        """The losses as a `pandas.DataFrame`."""
         if importlib.util.find_spec("pandas") is None:
             raise ImportError("to_pandas() needs pandas: pip install pandas")
         import pandas as pd
@@ -114,11 +114,11 @@ class LossRecord:
 
     @classmethod
     def load(cls, path: str) -> "LossRecord":
-        """Reads what `save` wrote.
+        """Reads a file of `save`.
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is none of `save`.
+            ValueError: The file was not written by `save`.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -129,7 +129,7 @@ class LossRecord:
         except OSError:
             raise
         except Exception as error:
-            raise ValueError(f"{path!r} is no file of LossHistory.save(): {error!r}.") from None
+            raise ValueError(f"{path!r} is not a file of LossHistory.save(): {error!r}.") from None
         raise ValueError(f"{path!r} has format {known!r}; this fitwatch knows format {FORMAT}.")
 
     @classmethod
@@ -150,7 +150,7 @@ class LossRecord:
         return record
 
     def state(self) -> dict[str, Any]:
-        """Everything, as values that JSON knows."""
+        """The whole record, as JSON."""
         losses = self.series.tobytes(self.series.first, len(self.series))
         return {
             "kind": self.kind,
@@ -162,7 +162,7 @@ class LossRecord:
         }
 
     def restore(self, values: dict[str, Any]) -> None:
-        """Sets what `READERS` have read of a state."""
+        """Sets the parts of a state, after `READERS` have converted them."""
         self.kind = values["kind"]
         self.series.__setstate__((values["first"], values["losses"]))
         self.epochs = dict(values["epochs"])
@@ -175,18 +175,18 @@ class LossRecord:
         return twin
 
 
-# What reads the parts of a state back.
+# Converters of the parts of a state from JSON.
 
 
 def _kind(value: Any) -> str:
-    """What is recorded."""
+    """The kind of the record."""
     if value not in ("batch", "running", "logs"):
         raise ValueError("'batch', 'running' or 'logs'")
     return str(value)
 
 
 def _losses(value: Any) -> bytes:
-    """Base64 of float32 values."""
+    """The bytes of float32 values, from base64."""
     try:
         losses = base64.b64decode(value, validate=True)
     except (TypeError, ValueError):
@@ -197,7 +197,7 @@ def _losses(value: Any) -> bytes:
 
 
 def _epochs(value: Any) -> dict[int, tuple[int, int | None]]:
-    """A list with an epoch, its first batch and the batch behind its last in each item."""
+    """Spans of epochs, from items of epoch, first batch and the batch after the last."""
     try:
         return {whole(epoch): (whole(start), optional_whole(stop)) for epoch, start, stop in value}
     except (TypeError, ValueError):
@@ -206,7 +206,7 @@ def _epochs(value: Any) -> dict[int, tuple[int, int | None]]:
 
 def _points(width: int) -> Any:
     def points(value: Any) -> list[tuple[Any, ...]]:
-        """A list with a batch and numbers in each item."""
+        """A list of tuples of a batch and numbers."""
         try:
             return [(whole(batch), *map(float, rest)) for batch, *rest in _sized(value, width)]
         except (TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""The graph of a model's layers, out of the JSON that Keras makes of it.
+"""The graph of a model's layers, from the model's JSON.
 
-TensorBoard makes such a graph of the same JSON, but not of every model of Keras 3, and does not
-show it before it is asked to; this one it shows at once.
+TensorBoard builds such a graph from the same JSON, but not for every Keras 3 model, and shows it
+only on demand; it shows this one at once.
 """
 
 from collections.abc import Iterator
@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 
 
 class Node(NamedTuple):
-    """A layer. The parts of its name before the last slash are the models that it is in."""
+    """A layer. Its name is prefixed with the enclosing models, separated by slashes."""
 
     name: str
     kind: str
-    """The name of its class."""
+    """The name of the layer's class."""
     inputs: list[str]
 
 
 def nodes(model: dict[str, Any]) -> list[Node]:
-    """All layers of a model, those of models in it too.
+    """All layers of a model, including those of nested models.
 
     Args:
-        model: What `model.to_json()` gives, parsed.
+        model: The parsed result of `model.to_json()`.
     """
     found: list[Node] = []
     _add(model, "", [], found)
@@ -29,13 +29,13 @@ def nodes(model: dict[str, Any]) -> list[Node]:
 
 
 def _add(model: dict[str, Any], scope: str, inputs: list[str], found: list[Node]) -> list[str]:
-    """Adds the layers of a model; the names of those that give its outputs.
+    """Adds the layers of a model; returns the names of its output layers.
 
     Args:
         model: A model's entry in the JSON.
-        scope: What comes before the names of its layers.
-        inputs: The names of the layers that give its inputs.
-        found: Where to.
+        scope: The prefix of the names of its layers.
+        inputs: The names of the layers that feed the model.
+        found: The list to add to.
     """
     config = model["config"]
     outputs: dict[str, list[str]] = {}
@@ -43,10 +43,10 @@ def _add(model: dict[str, Any], scope: str, inputs: list[str], found: list[Node]
     for layer in config["layers"]:
         name = layer["config"]["name"]
         if "inbound_nodes" in layer:
-            # One that is called on its own output is not there yet.
+            # A layer that is called on its own output is not in `outputs` yet.
             ends = _ends(layer["inbound_nodes"])
             sources = [source for end in ends for source in outputs.get(end, [])]
-        else:  # one after the other
+        else:  # a Sequential model
             sources = before
         if layer["class_name"] == "InputLayer":
             sources = inputs if len(inputs) < 2 else inputs[_inputs(config).index(name) :][:1]
@@ -67,7 +67,7 @@ def _inputs(config: dict[str, Any]) -> list[str]:
 
 
 def _ends(value: Any) -> Iterator[str]:
-    """The layers that are named in a structure, as `[name, node, tensor]`."""
+    """The names of layers in a structure of `[name, node, tensor]` entries."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):

@@ -12,15 +12,15 @@ from fitwatch import _core
 
 
 class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
-    """A `keras.utils.Progbar` whose text comes from the core; values are shown as they are.
+    """A `keras.utils.Progbar` whose text comes from the core; values are shown as given.
 
     Args:
         progress: The core's part, which also counts the batches of a compiled list.
-        target: How many steps there will be; None if that is not known.
+        target: The number of steps; None if it is not known.
         verbose: 0 shows nothing, 1 a bar, 2 one line at the end. Where the output is neither a
             terminal nor a notebook, 1 shows plain lines.
-        over: The core's part of a bar over whose line this one is drawn, until `end_over`; None for
-            a line of its own.
+        over: The core's part of a bar on whose line this one is drawn until `end_over`; None for a
+            separate line.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
 
     @property
     def target(self) -> int | None:
-        """How many steps there will be; None if that is not known."""
+        """The number of steps; None if it is not known."""
         return self.progress.target
 
     @target.setter
@@ -53,12 +53,12 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
         self.progress.target = None if target is None else int(target)
 
     def update(self, current: int, values: Any = None, finalize: bool | None = None) -> None:
-        """Shows that `current` steps are done, if it is time to.
+        """Shows that `current` steps are done, if a redraw is due.
 
         Args:
             current: Steps so far.
             values: Pairs of a name and a value.
-            finalize: Whether these are all; None finds out from `target`.
+            finalize: Whether these are all steps; None decides by `target`.
         """
         if finalize is None:
             finalize = self.target is not None and current >= self.target
@@ -71,17 +71,17 @@ class ProgressBar(keras.utils.Progbar):  # type: ignore[misc]
             self.progress.draw(int(current), now, finalize)
 
     def draw(self, current: int, values: Any) -> None:
-        """Shows that `current` steps are done, without asking whether it is time to."""
+        """Shows that `current` steps are done, at once."""
         self.take(values)
         self.progress.draw(int(current), time.time(), False)
 
     def end_over(self) -> None:
-        """Gives the line back to the bar that it belongs to."""
+        """Returns the line to the bar that it belongs to."""
         if self._over is not None:
             self._over.take_back(self.progress)
 
     def take(self, values: Any) -> None:
-        """Takes pairs of a name and a value, and draws nothing."""
+        """Sets values, given as pairs with their names, without drawing."""
         for name, value in values:
             self.progress.set(str(name), _number(value))
 
@@ -91,7 +91,7 @@ def _number(value: Any) -> float:
 
 
 def _is_live() -> bool:
-    """Whether what is printed can be overwritten: in a terminal, and in a notebook."""
+    """Whether printed lines can be overwritten: in a terminal, and in a notebook."""
     if not keras.config.is_interactive_logging_enabled():
         return False
     isatty = getattr(sys.stdout, "isatty", None)

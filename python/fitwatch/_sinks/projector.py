@@ -1,4 +1,4 @@
-"""Embedding layers, written for TensorBoard's Projector page.
+"""Writes embedding layers for TensorBoard's Projector page.
 
 The page reads a text file with one row of numbers for each token, and a `projector_config.pbtxt`
 that names it, both in the same folder. (Keras's callback names a TensorFlow checkpoint, which
@@ -18,12 +18,12 @@ CONFIG = "projector_config.pbtxt"
 
 
 def write(folder: str, model: Any, labels: dict[str, str]) -> None:
-    """Writes the embeddings that a model has now.
+    """Writes the current embeddings of a model.
 
     Args:
-        folder: Where to. It is there.
-        model: A model, of whose layers the embeddings are shown.
-        labels: Files with a label for each row, by the layer's name.
+        folder: The folder to write to, which exists.
+        model: The model.
+        labels: Files with a label for each row, by layer name.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -40,7 +40,7 @@ def write(folder: str, model: Any, labels: dict[str, str]) -> None:
             tensor_name=layer.name, tensor_path=f"{name}.tsv", tensor_shape=rows.shape
         )
         if layer.name in labels:
-            # The page reads no file from outside of its folder.
+            # The page reads files only from its folder.
             shown.metadata_path = f"{name}.labels.tsv"
             shutil.copyfile(labels[layer.name], os.path.join(folder, shown.metadata_path))
     text = text_format.MessageToString(config).encode()
@@ -48,11 +48,11 @@ def write(folder: str, model: Any, labels: dict[str, str]) -> None:
 
 
 def labels(model: Any, log_dir: str, metadata: Any) -> dict[str, str]:
-    """The files with labels that there are, by the names of the layers.
+    """The existing files of labels, by layer name.
 
     Args:
         model: A model.
-        log_dir: What their paths are relative to, as in Keras; else it is the working folder.
+        log_dir: The folder that paths are relative to, as in Keras; or else the working directory.
         metadata: A path for all layers, a dict of paths by layer name, or None.
     """
     named = metadata or {}

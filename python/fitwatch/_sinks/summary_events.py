@@ -1,7 +1,7 @@
-"""Events that are rare: the model's structure, histograms and images of its weights.
+"""Encodes rare events: the model's structure, histograms and images of its weights.
 
-They are encoded with the `tensorboard` package's own message classes, in the formats that its
-plugins document, and handed to the event-file writer as bytes. TensorFlow is not needed.
+It uses the message classes of the `tensorboard` package, in the formats that its plugins document,
+and returns bytes for the event-file writer. TensorFlow is not needed.
 """
 
 import contextlib
@@ -19,26 +19,26 @@ from fitwatch._keras import tensorboard
 from fitwatch._sinks import model_graph
 from fitwatch._warn import warn
 
-MAX_IMAGES = 3  # what `tf.summary.image` keeps of a batch
+MAX_IMAGES = 3  # as many as `tf.summary.image` keeps of a batch
 
 
 def require_tensorboard(argument: str) -> None:
-    """Checks that the `tensorboard` package is there, which `argument` needs.
+    """Checks that the `tensorboard` package is installed, which `argument` needs.
 
     Raises:
-        ImportError: It is not.
+        ImportError: It is not installed.
     """
     if find_spec("tensorboard") is None:
         raise ImportError(f"{argument} needs tensorboard: pip install fitwatch[tensorboard]")
 
 
 def model_events(model: Any) -> list[bytes]:
-    """The events that show `model` on the Graphs page; none where there is nothing to show.
+    """The events that show `model` on the Graphs page; none for a subclassed model.
 
-    The first has the model's JSON, as Keras's own callback writes it: a string tensor under the tag
-    `keras`, with plugin data `graph_keras_model`, version 1. TensorBoard shows it to those who
-    choose "Conceptual graph". The second has the graph of its layers as the graph of the run, which
-    is what the page shows at first.
+    The first has the model's JSON, as Keras's callback writes it: a string tensor under the tag
+    `keras`, with plugin data `graph_keras_model`, version 1. TensorBoard shows it as "Conceptual
+    graph". The second has the graph of the layers as the graph of the run, which the page shows
+    first.
     """
     if type(model).__name__ not in ("Functional", "Sequential"):
         return []
@@ -52,7 +52,7 @@ def model_events(model: Any) -> list[bytes]:
         return []
     try:
         description = tensorboard.model_json(model)
-    except Exception as error:  # whatever a user's layer raises: a log must not end the training
+    except Exception as error:  # a user's layer may raise anything; a log must not end the training
         warn(f"TensorBoard: the model has no JSON form: {error}")
         return []
     summary = Summary()
@@ -61,7 +61,7 @@ def model_events(model: Any) -> list[bytes]:
     value.metadata.plugin_data.content = b"1"
     _set_strings(value.tensor, [description.encode()], scalar=True)
     events = [_event(summary, step=0)]
-    # A layer may write what it likes into the JSON.
+    # A user's layer may write anything into the JSON.
     with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
         events.append(_graph_event(model_graph.nodes(json.loads(description))))
     return events
@@ -79,14 +79,14 @@ def _graph_event(nodes: list[model_graph.Node]) -> bytes:
 
 
 def histogram_event(tag: str, values: NDArray[Any], step: int) -> bytes:
-    """The event of a histogram of `values`, an array of any shape."""
+    """Encodes a histogram of `values`, an array of any shape."""
     from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 
     return _event(histogram_pb(tag, values), step)
 
 
 def image_event(tag: str, images: NDArray[Any], step: int) -> bytes:
-    """The event of images, shape `(n, height, width, channels)`, with values from 0 to 1."""
+    """Encodes images, shape `(n, height, width, channels)`, with values from 0 to 1."""
     from PIL import Image
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.image.metadata import create_summary_metadata
@@ -108,10 +108,10 @@ def image_event(tag: str, images: NDArray[Any], step: int) -> bytes:
 
 
 def weights_as_images(weights: NDArray[Any]) -> NDArray[Any] | None:
-    """Weights as a batch of images, laid out as Keras's callback does; None where they are none.
+    """Weights as a batch of images, in the layout of Keras's callback; None for other shapes.
 
-    A vector is one column; a matrix is one image, wider than high; of a kernel with three
-    dimensions each filter is an image.
+    A vector is one column; a matrix is one image, wider than high; each filter of a
+    three-dimensional kernel is an image.
     """
     images = weights.squeeze()
     if images.ndim == 1:

@@ -1,6 +1,6 @@
-"""TensorFlow's own summary writers, for what our TensorBoard callback does not write itself.
+"""TensorFlow's summary writers, for events that the TensorBoard callback does not write itself.
 
-That is graphs of traces, and the `tf.summary` calls in a user's own code.
+These are graphs of traces, and the `tf.summary` calls in user code.
 """
 
 import builtins
@@ -20,18 +20,18 @@ from fitwatch._sinks.listened_file import ListenedFile
 
 
 class SummaryWriter:
-    """One of TensorFlow's summary writers, made when it is first used.
+    """A TensorFlow summary writer, created when it is first used.
 
-    A reader of a live folder follows one file in it. So TensorFlow writes to a folder of its own,
-    out of the readers' sight, and our event file takes the events over while they come. Where
-    TensorFlow writes that file itself, this is its writer.
+    TensorBoard follows one event file in a live folder. So TensorFlow writes to a temporary folder,
+    and fitwatch's event file copies the events as they come. If TensorFlow writes the event file
+    itself, this is that writer.
 
-    Has the methods of TensorFlow's own that Keras's callback and subclasses of it call. Making one
-    imports TensorFlow.
+    It has the methods of TensorFlow's writer that Keras's callback and its subclasses call.
+    Creating the writer imports TensorFlow.
 
     Args:
-        file: Gives the event file that is to have the events.
-        failed: Called with whatever TensorFlow or the disk raise where that ends no training.
+        file: Returns the event file for the events.
+        failed: Called with exceptions of TensorFlow and of the disk that must not end the training.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SummaryWriter:
         self._following: _core.EventFile | None = None
 
     def open(self) -> Any:
-        """The writer itself."""
+        """TensorFlow's writer, created if necessary."""
         if self._writer is None:
             file = self._file()
             if isinstance(file, ListenedFile):
@@ -56,7 +56,7 @@ class SummaryWriter:
             self._folder = tempfile.TemporaryDirectory(
                 prefix="fitwatch-", ignore_cleanup_errors=True
             )
-            # Nothing is held back: nobody tells of the end of a process.
+            # Without a queue: TensorFlow is not told when the process ends.
             writer = tf.summary.create_file_writer(self._folder.name, max_queue=0)
             (name,) = os.listdir(self._folder.name)
             file.follow(os.path.join(self._folder.name, name))
@@ -64,16 +64,16 @@ class SummaryWriter:
         return self._writer
 
     def try_open(self) -> Any:
-        """The writer itself; None where it cannot be made, which is reported."""
+        """TensorFlow's writer; None if it cannot be created, which is reported."""
         self._try(self.open)
         return self._writer
 
     def as_default(self, step: int | None = None) -> Any:
-        """A context in which TensorFlow's summaries go to this writer."""
+        """A context in which `tf.summary` calls go to this writer."""
         return self.open().as_default(step)
 
     def flush(self) -> None:
-        """Hands everything to our event file."""
+        """Hands everything to the event file."""
         if self._writer is not None:
             self._try(self._writer.flush)
 
@@ -88,16 +88,15 @@ class SummaryWriter:
     def _try(self, action: Callable[[], Any]) -> None:
         try:
             action()
-        except Exception as error:  # TensorFlow's are of its own kind
+        except Exception as error:  # TensorFlow has its own exception types
             self._failed(error)
 
 
 class Step:
-    """The number of batches so far, as `tf.summary` and its users see it: it counts on by itself.
+    """The number of batches so far, as a live value that `tf.summary` uses for its step.
 
-    TensorFlow keeps a step for summaries that name none. It would have to be set for every batch,
-    whether a summary comes or not; an object that says how far it is when it is asked needs no
-    care.
+    TensorFlow keeps a default step for summaries. A plain number would have to be set for every
+    batch, whether there is a summary or not; this object reads the count when it is used.
     """
 
     def __init__(self, counter: _core.Counter) -> None:
@@ -134,7 +133,7 @@ def _operator(name: str, reflected: bool) -> Callable[..., Any]:
     return operate
 
 
-# What a script may do with a step, it may do with this one.
+# Supports the operators of an int.
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift")
 _LOGICAL = ("and_", "or_", "xor")
 for _name in ("eq", "ne", "lt", "le", "gt", "ge", "bool", "int", "float", "complex", "format"):
@@ -146,20 +145,20 @@ for _name in ("divmod", *_BINARY, *_LOGICAL):
 
 
 class UserSummaries:
-    """Makes one of TensorFlow's writers the default one.
+    """Makes a TensorFlow writer the default one.
 
-    Keras's callback enters and leaves two TensorFlow contexts for every batch; here they are
-    entered once. TensorFlow's contexts must be left in the reverse order, but callbacks end in the
-    order in which they began: one that ends too early is left when those above it have ended. (Two
-    of Keras's callbacks crash there.)
+    Keras's callback enters and exits two TensorFlow contexts for every batch; here they are entered
+    once. TensorFlow's contexts must be exited in reverse order, but callbacks end in the order in
+    which they began: a context that ends too early is exited after those above it. (With two of
+    Keras's callbacks this is an error.)
 
     Args:
         writer: TensorFlow's writer.
-        counter: Counts the batches; its count is the step of summaries that name none.
-        update_freq: Summaries are recorded in one batch of so many.
+        counter: Counts the batches; its count is the default step.
+        update_freq: Summaries are recorded in every batch whose number is a multiple of this.
     """
 
-    # TensorFlow has a stack for each thread.
+    # TensorFlow has a stack of contexts for each thread.
     _stacks: ClassVar[threading.local] = threading.local()
 
     def __init__(self, writer: Any, counter: _core.Counter, update_freq: int) -> None:
@@ -173,9 +172,9 @@ class UserSummaries:
         self._stack.append(self)
 
     def close(self) -> None:
-        """Puts back the writer and step that were the default before."""
+        """Restores the previous default writer and step."""
         self._ended = True
-        # From another thread it cannot be left; the next one in its own does that.
+        # Another thread cannot exit the context; the next one in the same thread does.
         stack = self._stacks.__dict__.get("entered")
         while self._stack is stack and stack and stack[-1]._ended:
             stack.pop()._contexts.close()
