@@ -294,7 +294,7 @@ def test_a_train_function_of_ones_own_is_called():
         return own(*args)
 
     model.train_function = wrapper
-    with pytest.warns(UserWarning, match="not one that Keras has made"):
+    with pytest.warns(UserWarning, match="was not made by Keras"):
         _, history = logged(model)
     assert len(called) == len(history.losses) == 20
     assert history.kind == "running"

@@ -121,7 +121,7 @@ def test_a_rate_that_cannot_be_set(on, optimizer, unit):
     name = type(callback).__name__
     with (
         on(),
-        pytest.warns(UserWarning, match=f"{name}: the optimizer was made with a Learn") as warned,
+        pytest.warns(UserWarning, match=f"{name}: the optimizer has a Learn") as warned,
         pytest.raises(TypeError, match="created with a `LearningRateSchedule`"),
     ):
         small_model(optimizer()).fit(**FIT, epochs=5, callbacks=[count, callback])

@@ -117,7 +117,7 @@ def test_a_rate_that_follows_a_schedule():
     model.compile(keras.optimizers.SGD(schedule), "mse")
     for module, warned in (
         (STOCK, no_warnings()),
-        (callbacks, pytest.warns(UserWarning, match="was made with a LearningRateSchedule")),
+        (callbacks, pytest.warns(UserWarning, match="has a LearningRateSchedule")),
     ):
         scheduler = module.LearningRateScheduler(lambda epoch, rate: rate / 2)
         scheduler.set_model(model)

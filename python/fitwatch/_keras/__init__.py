@@ -1,1 +1,1 @@
-"""What fitwatch takes from Keras and its backends by private names; `manifest` lists them all."""
+"""All uses of private names of Keras and its backends; `manifest` lists them."""

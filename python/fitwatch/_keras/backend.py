@@ -1,4 +1,4 @@
-"""What a backend's numbers are: how they compare, and how they become Python's."""
+"""Numbers of a backend: how they compare, and their conversion to Python."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ import keras
 def comparison() -> tuple[bool, bool] | None:
     """How this backend compares Python floats: `(in double precision, subnormals are zero)`.
 
-    Found out by asking it. None for a float type narrower than float32, which the core does not
-    know.
+    Determined by test comparisons. None for a float type narrower than float32, which the core does
+    not support.
     """
     double = _less(1.0, 1.0 + 1e-12)
     if not double and not _less(1.0, 1.0 + 1e-6):
@@ -19,9 +19,9 @@ def comparison() -> tuple[bool, bool] | None:
 
 
 def to_number(value: Any) -> Any:
-    """A value of the logs as a float; one that is none as a NumPy array, or else as it is.
+    """Converts a logged value to a float; or to a NumPy array, or returns it unchanged.
 
-    The rule of Keras's `pythonify_logs`, but for an interrupt, which passes.
+    The rule of Keras's `pythonify_logs`, except that a KeyboardInterrupt passes through.
     """
     try:
         if keras.ops.is_tensor(value):

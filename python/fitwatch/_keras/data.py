@@ -1,4 +1,4 @@
-"""How Keras's `fit()` reads its data: by epoch iterators and data adapters."""
+"""Keras's epoch iterators and data adapters, through which `fit()` reads its data."""
 
 import zlib
 from collections.abc import Callable
@@ -14,21 +14,21 @@ class Source(NamedTuple):
     kind: str
     """`"arrays"`, `"PyDataset"`, `"tf.data"`, or the name of Keras's adapter for anything else."""
     shuffle: Any
-    """Whether Keras shuffles it: True, False, or `"batch"` for samples within batches."""
+    """Whether Keras shuffles the data: True, False, or `"batch"` to shuffle within batches."""
     data: Any
-    """The dataset, where there is one."""
+    """The dataset, if there is one."""
     batches: int | None
-    """Batches of an epoch; None if that is not known."""
+    """The number of batches in an epoch; None if it is not known."""
     runs_on: bool
-    """Whether an epoch ends in the middle of the data, where the next one begins."""
+    """Whether an epoch ends inside the data, where the next one begins."""
     devices: int
-    """Devices that share the batches."""
+    """The number of devices that share the batches."""
     fingerprint: dict[str, Any]
-    """What tells these data from others, for JSON: sizes, and a checksum of some samples."""
+    """Identifies the data, as JSON: sizes, and a checksum of some samples."""
 
 
 def source(iterator: Any) -> Source:
-    """Where its batches come from."""
+    """The source of an epoch iterator's batches."""
     adapter = iterator.data_adapter
     kinds = {
         "ArrayDataAdapter": ("arrays", "_shuffle", ""),
@@ -57,13 +57,13 @@ def source(iterator: Any) -> Source:
 
 
 def checksum(arrays: Any) -> int:
-    """A checksum of the first and the last sample of arrays, as far as they can be read."""
+    """A checksum of the first and the last sample of arrays, if they can be read."""
     total = 0
     for array in keras.tree.flatten(arrays):
         try:
             for rows in (array[:1], array[-1:]):
                 total = zlib.crc32(np.asarray(rows).tobytes(), total)
-        except Exception:  # whatever they are, Keras can read them
+        except Exception:  # Keras can read them nevertheless
             continue
     return total
 
@@ -74,12 +74,12 @@ def dataset(iterator: Any) -> Any:
 
 
 def reroute(iterator: Any, reads: Callable[[Any], Any]) -> None:
-    """Puts something between an epoch iterator and `fit()`.
+    """Inserts a generator between an epoch iterator and `fit()`.
 
     Args:
         iterator: An epoch iterator.
-        reads: Called for each epoch with what enumerates it; enumerates it in its place. It gives
-            the first and the last batch of each call of the train function, and an iterator of
+        reads: Called for each epoch with Keras's enumeration of it; returns another one. Its items
+            are the first and the last batch of a call of the train function, and an iterator of
             batches.
     """
     original = iterator._enumerate_iterator
@@ -87,7 +87,7 @@ def reroute(iterator: Any, reads: Callable[[Any], Any]) -> None:
 
 
 def build_metrics(model: Any, iterator: Any) -> None:
-    """Makes the variables of the metrics, which TensorFlow's trainer makes in its first step."""
+    """Creates the variables of the metrics, as TensorFlow's trainer does in its first step."""
     if keras.config.backend() != "tensorflow":
         return
     parts = [getattr(model, name, None) for name in ("_compile_metrics", "_compile_loss")]

@@ -1,4 +1,4 @@
-"""Models that several processes hold together, on JAX."""
+"""Models that are distributed over processes, on JAX."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ import keras
 
 @contextmanager
 def undistributed() -> Iterator[None]:
-    """Hides the distribution from Keras, which puts what it makes on the devices of all processes.
+    """A block in which Keras creates arrays only on the devices of this process.
 
-    A process that saves alone would wait there for the others.
+    A process that saves alone would otherwise wait for the others.
     """
     distribution = keras.distribution.distribution()
     if distribution is None:
@@ -25,7 +25,7 @@ def undistributed() -> Iterator[None]:
 
 
 def is_sharded(model: Any) -> bool:
-    """Whether no process alone has all of the model's weights."""
+    """Whether the model's weights are sharded over processes."""
     if keras.config.backend() != "jax":
         return False
     values = [variable.value for variable in getattr(model, "variables", ())]

@@ -1,7 +1,7 @@
-"""Which method of Keras's trainer is running, by the frames of the call stack.
+"""Finds the running method of Keras's trainer in the call stack.
 
-No hook tells a callback which list it is in, or whether `fit()` is calling: the frames do, and the
-local variables of `fit()`.
+Keras does not tell a callback which list it is in, or whether `fit()` is calling. The frames of the
+call stack do, and the local variables of `fit()`.
 """
 
 import sys
@@ -18,15 +18,15 @@ class Fit(NamedTuple):
     frame: int
     """The identity of its frame."""
     owners: list[Any]
-    """What goes when it does: as a rule the first one, as soon as it ends."""
+    """Objects that die with the `fit()`, the first one usually as soon as it ends."""
     validates: bool
-    """Whether it has data to validate with; `validation_split` has given it some by now."""
+    """Whether it has validation data, also those of `validation_split`."""
     epoch_iterator: Any
-    """What gives it its batches."""
+    """The iterator of its batches."""
 
 
 def fit_of(model: Any) -> Fit | None:
-    """The `fit()` of this model that is calling; None in a loop that calls hooks by hand."""
+    """The running `fit()` of this model; None in a custom loop."""
     for frame in _outwards(sys._getframe(1)):
         if _trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
             local = frame.f_locals
@@ -40,14 +40,13 @@ def calling_list() -> tuple[Any, str | None]:
     """The callback list that is calling a callback's hook, and the trainer's method that runs it.
 
     Returns:
-        The list, None where there is none; and `"fit"`, `"evaluate"`, `"predict"`, or None for a
-        loop that calls hooks by hand. The list is run by the first frame that is neither a method
-        of the list nor code of fitwatch.
+        The list, or None; and `"fit"`, `"evaluate"`, `"predict"`, or None for a custom loop. The
+        first frame that is neither a method of the list nor code of fitwatch runs the list.
     """
     callback_list = None
     for frame in _outwards(sys._getframe(1)):
         owner = frame.f_locals.get("self")
-        # By its type: asking an object that stands for another may raise.
+        # By its type: isinstance() may raise for a proxy object.
         if callback_list is None and issubclass(type(owner), STOCK["CallbackList"]):
             callback_list = owner
         ours = owner is callback_list or frame.f_code.co_filename.startswith(OURS)

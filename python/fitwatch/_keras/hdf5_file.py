@@ -1,4 +1,4 @@
-"""A file for HDF5, which does not get over an error of the disk."""
+"""A file for HDF5, which does not handle write errors."""
 
 import io
 import os
@@ -6,18 +6,18 @@ from typing import Any
 
 
 class Hdf5File(io.BytesIO):
-    """A file on the disk that keeps the first error of a write to itself, until it is closed.
+    """A file on the disk that defers its first write error until it is closed.
 
-    HDF5 swallows errors of its writes, or ends the process when it closes a file that it could not
-    write. Here it finds none, and `close` raises what has happened.
+    HDF5 swallows write errors, or ends the process when it closes a file that it could not write.
+    Here its writes succeed, and `close` raises the error.
 
-    (Keras takes a `BytesIO` for a file, and no other object.)
+    (It is a `BytesIO` since Keras accepts no other object as a file.)
 
     Args:
-        path: Where to write; an old file is replaced.
+        path: The path of the file; an existing one is replaced.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The file cannot be created.
     """
 
     def __init__(self, path: str) -> None:
@@ -27,22 +27,22 @@ class Hdf5File(io.BytesIO):
         self._error: OSError | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to a place in the file."""
+        """Sets the position in the file."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The place in the file."""
+        """The position in the file."""
         return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
-        """Reads; what could not be written is 0."""
+        """Reads; bytes that could not be written are 0."""
         view = memoryview(buffer).cast("B")
         read = self._file.readinto(view) or 0
         view[read:] = bytes(len(view) - read)
         return len(view)
 
     def write(self, data: Any) -> int:
-        """Writes, as long as there was no error."""
+        """Writes, unless an earlier write failed."""
         view = memoryview(data).cast("B")
         written = 0
         try:
@@ -53,7 +53,7 @@ class Hdf5File(io.BytesIO):
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
-        """Sets the length."""
+        """Sets the size of the file."""
         try:
             return self._file.truncate(size)
         except OSError as error:
@@ -61,13 +61,13 @@ class Hdf5File(io.BytesIO):
             return size or 0
 
     def flush(self) -> None:
-        """There is no buffer."""
+        """Does nothing: there is no buffer."""
 
     def close(self) -> None:
         """Closes the file.
 
         Raises:
-            OSError: Something could not be written.
+            OSError: A write failed.
         """
         error, self._error = self._error, None
         self._file.close()

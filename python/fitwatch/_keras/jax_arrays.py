@@ -1,16 +1,15 @@
-"""What JAX's arrays tell without waiting for their values, by names that JAX does not document.
+"""Properties of JAX arrays that do not wait for their values, by undocumented names.
 
-The core reads arrays by these names too, and by `unsafe_buffer_pointer`, in
-rust/py/src/value/reader.rs.
+The core uses these names too, and `unsafe_buffer_pointer` (rust/py/src/value/reader.rs).
 """
 
 from typing import Any
 
 
 def layout_keys() -> list[str]:
-    """The attributes that tell apart arrays whose values lie otherwise, by their identity.
+    """The attributes whose identity determines the memory layout of an array.
 
-    Type and shape; and the places, if there can be more than one.
+    Type and shape; and the devices, if there can be more than one.
     """
     import jax
 
@@ -19,15 +18,15 @@ def layout_keys() -> list[str]:
 
 
 def is_ready(array: Any) -> bool:
-    """Whether the value was computed. A deleted array must not be asked: that ends the process."""
+    """Whether the value is computed. For a deleted array this call ends the process."""
     return bool(array.is_ready())
 
 
 def is_deleted(array: Any) -> bool:
-    """Whether the array's memory was given to another one."""
+    """Whether the array's memory was donated to another array."""
     return bool(array.is_deleted())
 
 
 def trace_of(value: Any) -> Any:
-    """The trace that a value is a part of; None for one that is a number already."""
+    """The trace that a value belongs to; None for a concrete value."""
     return getattr(value, "_trace", None)

@@ -10,9 +10,9 @@ from fitwatch._warn import warn
 
 
 def optimizers(optimizer: Any) -> list[tuple[Any, str]]:
-    """The optimizers that have a rate each, with the name that logs and messages carry for it.
+    """The optimizers that have a learning rate, each with its name in logs and messages.
 
-    Those inside a `MultiOptimizer` have names; a single one has none.
+    Those inside a `MultiOptimizer` have names; that of a single optimizer is empty.
     """
     if hasattr(optimizer, "optimizers"):
         return [(inner, inner.name) for inner in optimizer.optimizers]
@@ -20,12 +20,12 @@ def optimizers(optimizer: Any) -> list[tuple[Any, str]]:
 
 
 def rate_of(optimizer: Any) -> float:
-    """The learning rate."""
+    """The learning rate of an optimizer."""
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
 def first_rate(model: Any) -> float | None:
-    """The learning rate of a model's optimizer, or of the first of several; None without one."""
+    """The learning rate of a model's optimizer, or of the first of several; or None."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return None
@@ -41,8 +41,8 @@ def log_rates(logs: dict[str, Any], optimizer: Any) -> None:
 def prepare(callback: Any) -> None:
     """Called when training begins: warns if the rate of an optimizer cannot be set.
 
-    On some backends Keras makes the optimizers inside a `MultiOptimizer` with the first step only:
-    they are made now, so that the first epoch has its rate too.
+    On some backends Keras creates the optimizers inside a `MultiOptimizer` only in the first step;
+    they are created here, so that a rate can be set for the first epoch.
     """
     model = trainer.model_of(callback)
     optimizer = getattr(model, "optimizer", None)
@@ -52,6 +52,6 @@ def prepare(callback: Any) -> None:
         build_optimizer(model)
     if any(has_schedule(inner) for inner, _ in optimizers(optimizer)):
         warn(
-            f"{type(callback).__name__}: the optimizer was made with a LearningRateSchedule: its "
-            "learning rate cannot be set, and trying to will raise a TypeError."
+            f"{type(callback).__name__}: the optimizer has a LearningRateSchedule: its learning "
+            "rate cannot be set, and trying to set it will raise a TypeError."
         )

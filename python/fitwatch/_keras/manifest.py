@@ -1,18 +1,18 @@
 """Every private name of Keras, JAX, torch, TensorFlow and TensorBoard that fitwatch uses.
 
-Names that their package does not document may change with any version.
-`tests/test_manifest.py` looks for each of these, and `tests/check_private_names.py` finds uses of
-others. Neither Keras nor a backend is imported, so that the check is quick.
+Undocumented names may change with any version. `tests/test_manifest.py` checks that each of these
+exists, and `tests/check_private_names.py` finds uses of others. This module imports neither Keras
+nor a backend, so that the check is quick.
 """
 
 from typing import Literal, NamedTuple
 
 Kind = Literal[
     "attribute",  # an object has it, and fitwatch reads it
-    "local",  # a function has a local variable of this name, which fitwatch reads
+    "local",  # a function has such a local variable, which fitwatch reads
     "method",  # fitwatch calls it
     "name",  # a module has it: a function, class or constant that fitwatch uses
-    "overridden",  # Keras calls it, and fitwatch has its own in a subclass or on an instance
+    "overridden",  # Keras calls it, and fitwatch overrides it in a subclass or on an instance
     "setting",  # fitwatch sets it on an object, and Keras reads it
 ]
 
@@ -29,7 +29,7 @@ class Private(NamedTuple):
     backends: tuple[str, ...]
     """The backends where it is used; empty for all."""
     since: str | None
-    """The first version of Keras that has it; None if all have that fitwatch supports."""
+    """The first version of Keras that has it; None if all supported versions have it."""
     keywords: tuple[str, ...]
     """The arguments that fitwatch passes by keyword."""
 
@@ -40,12 +40,12 @@ class Private(NamedTuple):
 
     @property
     def inside(self) -> str:
-        """What has it in that module: a class or a method of one; empty for the module itself."""
+        """The class or method in that module that has it; empty for the module itself."""
         return self.owner.partition(":")[2]
 
     @property
     def is_confined(self) -> bool:
-        """Whether `fitwatch/_keras/` alone may use it, besides classes that inherit it."""
+        """Whether only `fitwatch/_keras/` may use it, and classes that inherit it."""
         private_owner = self.owner.startswith(("keras.src.", "jax._src."))
         return self.name.startswith("_") or (self.kind == "method" and private_owner)
 
@@ -57,7 +57,7 @@ def _of(
     since: str | None = None,
     keywords: tuple[str, ...] = (),
 ) -> list[Private]:
-    """Names of one owner, in groups that the same is lost without."""
+    """Names of one owner, grouped by what is lost without them."""
     return [
         Private(owner, name, kind, without, backends, since, keywords)
         for kind, names, without in groups

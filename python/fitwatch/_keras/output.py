@@ -4,7 +4,7 @@ from fitwatch._keras.version import unsupported
 
 
 def print_message(message: str, *, line_break: bool) -> None:
-    """Prints to stdout, or to the log where Keras logs instead."""
+    """Prints to stdout, or logs if Keras is configured to log instead."""
     try:
         from keras.src.utils.io_utils import print_msg
     except ImportError as error:

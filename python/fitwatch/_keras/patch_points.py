@@ -1,4 +1,4 @@
-"""Where Keras finds what `fitwatch.enable()` replaces."""
+"""The places in Keras where `fitwatch.enable()` replaces classes and methods."""
 
 import sys
 from typing import Any, NamedTuple
@@ -7,8 +7,8 @@ import keras
 
 from fitwatch._keras.version import unsupported
 
-# The public modules that hand callbacks on: Keras's, and what `tf.keras` and `tensorflow.keras` are
-# made of. Each has names of its own, and may be imported late.
+# The public modules that export callbacks: Keras's, and those behind `tf.keras` and
+# `tensorflow.keras`. Each has its own names, and may be imported later.
 NAMESPACES = (
     "keras.callbacks",
     "keras._tf_keras.keras.callbacks",
@@ -17,21 +17,21 @@ NAMESPACES = (
 
 
 class PatchPoints(NamedTuple):
-    """Where Keras finds what `fitwatch.enable()` replaces."""
+    """The places in Keras where `fitwatch.enable()` replaces classes and methods."""
 
     lookup: Any
     """The module in which trainers look up `CallbackList`."""
     methods: list[tuple[type, str]]
-    """The trainer's classes and methods that run hooks."""
+    """The trainer classes and their methods that run hooks."""
     tracebacks: Any
-    """The module that leaves Keras's frames out of tracebacks; None where it is another."""
+    """The module that removes Keras's frames from tracebacks; None if it is not as expected."""
 
 
 def find_patch_points() -> PatchPoints:
-    """Finds them, and sees to it that they are what they have to be.
+    """Finds the patch points, and checks that they are as expected.
 
     Raises:
-        RuntimeError: This version of Keras has something else there.
+        RuntimeError: This version of Keras is not supported.
     """
     lookup: Any = sys.modules.get("keras.src.callbacks")
     stock = getattr(lookup, "CallbackList", None)
@@ -43,7 +43,7 @@ def find_patch_points() -> PatchPoints:
         trainer = next((cls for cls in owners if _looks_up(cls, lookup)), None)
         if trainer is None:
             raise unsupported(f"a trainer that looks up keras.src.callbacks in its {method}()")
-        # Tools put methods of theirs in front of the trainer's (MLflow: into keras.Model).
+        # Tools may override the trainer's methods (MLflow does in keras.Model).
         methods += [(cls, method) for cls in owners[: owners.index(trainer) + 1]]
     tracebacks = sys.modules.get("keras.src.utils.traceback_utils")
     known = isinstance(getattr(tracebacks, "_EXCLUDED_PATHS", None), tuple)
@@ -51,7 +51,7 @@ def find_patch_points() -> PatchPoints:
 
 
 def hidden_from(tracebacks: Any, folder: str) -> tuple[Any, str, Any]:
-    """What to set, where, so that Keras leaves the frames of a folder out of tracebacks."""
+    """The attribute and value that make Keras remove the frames of a folder from tracebacks."""
     return tracebacks, "_EXCLUDED_PATHS", (*tracebacks._EXCLUDED_PATHS, folder)
 
 

@@ -1,4 +1,4 @@
-"""Where the processes of a training leave messages for each other: what JAX and torch keep.
+"""The stores of JAX and torch, through which processes exchange messages.
 
 Each is a `fitwatch._distributed.stores.Store`.
 """
@@ -8,9 +8,9 @@ from typing import Any
 
 
 class JaxStore:
-    """That of JAX's coordination service, which process 0 runs.
+    """The store of JAX's coordination service, which process 0 runs.
 
-    JAX has no public name for it; Orbax reaches it by this one too.
+    JAX has no public name for it; Orbax uses this one too.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class JaxStore:
         self._client: Any = distributed.global_state.client
 
     def set(self, key: str, text: str) -> None:
-        """Leaves a text."""
+        """Stores a text."""
         self._client.key_value_set(key, text, allow_overwrite=True)
 
     def get(self, key: str, seconds: float) -> str | None:
@@ -28,22 +28,22 @@ class JaxStore:
             if seconds <= 0:
                 return str(self._client.key_value_try_get(key))
             return str(self._client.blocking_key_value_get(key, max(1, round(seconds * 1000))))
-        except Exception as error:  # JAX has one type for whatever it is
+        except Exception as error:  # JAX has one type for all errors
             if any(reason in str(error) for reason in ("NOT_FOUND", "DEADLINE_EXCEEDED")):
                 return None
             raise
 
     def delete(self, key: str) -> None:
-        """Removes a text."""
+        """Deletes a text."""
         self._client.key_value_delete(key)
 
     def delete_folder(self, folder: str, keys: list[str]) -> None:
-        """Removes texts."""
+        """Deletes the texts of a folder."""
         self._client.key_value_delete(f"{folder}/")
 
 
 class TorchStore:
-    """That which torch.distributed was initialised with: in process 0, or with `torchrun`."""
+    """The store of torch.distributed, in process 0 or in `torchrun`."""
 
     def __init__(self) -> None:
         from torch.distributed import distributed_c10d
@@ -51,12 +51,12 @@ class TorchStore:
         self._store: Any = distributed_c10d._get_default_store()
 
     def set(self, key: str, text: str) -> None:
-        """Leaves a text."""
+        """Stores a text."""
         self._store.set(key, text)
 
     def get(self, key: str, seconds: float) -> str | None:
         """Waits for a text."""
-        # A wait of the store's own keeps all threads out, and prints a warning when it is over.
+        # The store's own wait blocks all threads, and prints a warning when it times out.
         end = time.monotonic() + seconds
         pause = 0.0001
         while not self._store.check([key]):
@@ -68,10 +68,10 @@ class TorchStore:
         return bytes(self._store.get(key)).decode()
 
     def delete(self, key: str) -> None:
-        """Removes a text."""
+        """Deletes a text."""
         self._store.delete_key(key)
 
     def delete_folder(self, folder: str, keys: list[str]) -> None:
-        """Removes texts."""
+        """Deletes the texts of a folder."""
         for key in keys:
             self._store.delete_key(key)

@@ -1,13 +1,13 @@
-"""Files at remote paths, which Keras opens by TensorFlow."""
+"""Files at remote paths, which Keras opens through TensorFlow."""
 
 from fitwatch._keras.version import unsupported
 
 
 def require_remote(path: str) -> None:
-    """Sees to it that Keras can open a remote path.
+    """Checks that Keras can open a remote path.
 
     Raises:
-        ValueError: TensorFlow is missing.
+        ValueError: TensorFlow is not installed.
     """
     try:
         from keras.src.utils.module_utils import gfile
@@ -18,7 +18,7 @@ def require_remote(path: str) -> None:
 
 
 def read_remote(path: str) -> bytes:
-    """What is in a remote file; nothing if there is none."""
+    """The content of a remote file; empty if it does not exist."""
     from keras.src.utils import file_utils
 
     if not file_utils.exists(path):
@@ -28,7 +28,7 @@ def read_remote(path: str) -> bytes:
 
 
 def write_remote(path: str, content: bytes) -> None:
-    """Makes a remote file, in the place of an old one."""
+    """Writes a remote file; replaces an existing one."""
     from keras.src.utils import file_utils
 
     with file_utils.File(path, "wb") as file:

@@ -1,4 +1,4 @@
-"""Saving as Keras does: at once, or of a snapshot that another thread writes."""
+"""Saving models in Keras's formats: directly, or as a snapshot that another thread writes."""
 
 import os
 import shutil
@@ -21,23 +21,23 @@ except ImportError as error:
     raise unsupported("keras.src.saving.saving_lib") from error
 
 
-# Puts something else into a file that is open for writing: an `h5py.File` or a `zipfile.ZipFile`.
+# Adds content to a file that is open for writing: an `h5py.File` or a `zipfile.ZipFile`.
 WriteExtra = Callable[[Any], None]
 
 
 class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
-    """What a model puts into its `.weights.h5` file, copied to the memory of the host.
+    """The content of a model's `.weights.h5` file, copied to host memory.
 
-    Keras's own store writes each value as it comes. This one keeps a copy of it, which later steps
-    of the training do not change, until `write` hands them all to Keras's store, in their order.
+    Keras's store writes each value at once. This one keeps copies, which later train steps do not
+    change, until `write` passes them to Keras's store in the same order.
 
     Args:
-        memory: One that is not needed any more: its memory is used again, since to get as much
-            anew takes longer than to copy the values.
+        memory: An unneeded snapshot whose memory is reused: allocating it anew takes longer than
+            copying the values.
     """
 
     def __init__(self, memory: "CapturedWeights | None" = None) -> None:
-        # Not Keras's: there is no file.
+        # Does not call Keras's constructor: there is no file.
         self.mode = "w"
         self.archive = None
         self._groups: list[tuple[str, dict[str, Any] | None, dict[str, Any]]] = []
@@ -72,11 +72,11 @@ class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
         return len(self._values)
 
     def keys(self) -> Any:
-        """The names of the group's values."""
+        """The names of the values in the group."""
         return self._values.keys()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
     @property
     def _values(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
         }
 
     def write(self, path: str, write_extra: WriteExtra | None = None) -> None:
-        """Writes the file that Keras's store would have written."""
+        """Writes the file as Keras's store would."""
         with weights_file(path) as store:
             for group, metadata, values in self._groups:
                 entry = store.make(group, metadata=metadata)
@@ -102,25 +102,25 @@ class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
 
 @contextmanager
 def weights_file(path: str) -> Iterator[Any]:
-    """Opens a new `.weights.h5` file as Keras does, and gives Keras's store of it.
+    """Opens a new `.weights.h5` file as Keras does; its value is Keras's store.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     with closing(Hdf5File(path)) as file, closing(saving_lib.H5IOStore(file, mode="w")) as store:
         yield store
 
 
 def save_weights(model: Any, path: str, write_extra: WriteExtra | None = None) -> None:
-    """Does what `model.save_weights(path)` does; a full disk is an error, and no more.
+    """Does what `model.save_weights(path)` does, but survives a full disk with an OSError.
 
     Args:
         model: A built model.
-        path: Where to: a `.weights.h5` file.
-        write_extra: Called with the `h5py.File`, to put something else into it.
+        path: A `.weights.h5` file.
+        write_extra: Called with the `h5py.File`, to add content.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     if overrides_save(model):
         import h5py
@@ -137,7 +137,7 @@ def save_weights(model: Any, path: str, write_extra: WriteExtra | None = None) -
 
 
 def overrides_save(model: Any) -> bool:
-    """Whether a model saves itself in a way of its own."""
+    """Whether a model overrides `save` or `save_weights`."""
     return any(
         name in vars(model) or getattr(type(model), name, None) is not getattr(keras.Model, name)
         for name in ("save", "save_weights")
@@ -145,11 +145,11 @@ def overrides_save(model: Any) -> bool:
 
 
 class WeightsSnapshot:
-    """A model's weights as they are now, to be saved by another thread.
+    """A copy of a model's weights, to be saved by another thread.
 
     Args:
         model: A built model.
-        memory: A snapshot that is not needed any more.
+        memory: An unneeded snapshot, whose memory is reused.
     """
 
     def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
@@ -161,15 +161,15 @@ class WeightsSnapshot:
         self.weights.write(path, write_extra)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
 
 class ModelSnapshot:
-    """A whole model as it is now, to be saved by another thread.
+    """A copy of a whole model, to be saved by another thread.
 
     Args:
         model: A built model.
-        memory: A snapshot that is not needed any more.
+        memory: An unneeded snapshot, whose memory is reused.
     """
 
     def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
@@ -189,7 +189,7 @@ class ModelSnapshot:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(saving_lib._METADATA_FILENAME, self._metadata)
             archive.writestr(saving_lib._CONFIG_FILENAME, self._config)
-            # In pieces: one would take the memory of all, and each waits for the interpreter.
+            # In chunks: a single one takes more memory, and holds up other threads.
             entry = zipfile.ZipInfo(saving_lib._VARS_FNAME_H5, time.localtime()[:6])
             entry.external_attr = 0o600 << 16
             entry.file_size = os.path.getsize(weights)
@@ -202,7 +202,7 @@ class ModelSnapshot:
                 write_extra(archive)
 
     def close(self) -> None:
-        """Removes what was kept on disk."""
+        """Deletes temporary files."""
         self._assets.close()
 
 
@@ -210,12 +210,12 @@ Snapshot = WeightsSnapshot | ModelSnapshot
 
 
 def _on_host(value: Any) -> Any:
-    """A value as a NumPy array, without copying it where that can be avoided."""
+    """A value as a NumPy array, without a copy where possible."""
     if keras.config.backend() == "tensorflow" and hasattr(value, "value"):
         try:
             return np.asarray(memoryview(value.value.read_value()))
         except (AttributeError, TypeError, ValueError, BufferError):
-            pass  # of a type that NumPy does not know, or not of this machine alone
+            pass  # a type that NumPy lacks, or a value on several machines
     return saving_lib.backend.convert_to_numpy(value)
 
 

@@ -1,4 +1,4 @@
-"""Keras's own callback classes, and whose code a function is."""
+"""Keras's own callback classes, and whether a function is code of Keras or fitwatch."""
 
 import os
 from types import FunctionType, MethodType
@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-# Keras's own classes by name, whatever takes their place in `keras.callbacks` later.
+# Keras's own classes by name, even after they are replaced in `keras.callbacks`.
 STOCK = {name: value for name, value in vars(keras.callbacks).items() if isinstance(value, type)}
 
 
@@ -17,30 +17,30 @@ def _folder(function: Any, levels: int) -> str:
     return folder + os.sep
 
 
-# Where the code of fitwatch and of Keras lies, as functions have it: programs that are packed into
-# one file have other paths there than modules have.
+# The folders of fitwatch's and Keras's code, by the paths in code objects: in programs packed into
+# one file these differ from the paths of modules.
 OURS = _folder(_folder, 2)
 KERAS = _folder(keras.callbacks.Callback.set_params, 3)
 
 
 def is_library_code(function: Any) -> bool:
-    """Whether a function was written in fitwatch or in Keras.
+    """Whether a function is code of fitwatch or Keras.
 
-    One that other code has put in its place is not, whatever `functools.wraps` has copied from the
-    original; nor is a mock.
+    A replacement by other code is not, even with attributes copied by `functools.wraps`; nor is a
+    mock.
     """
     return is_function_in(function, (OURS, KERAS))
 
 
 def is_function_in(function: Any, folders: tuple[str, ...]) -> bool:
-    """Whether it is a plain function whose code lies in one of the folders, each with its slash."""
+    """Whether this is a plain function with code in one of the folders, given with their slash."""
     return type(function) is FunctionType and function.__code__.co_filename.startswith(folders)
 
 
 def is_unmodified(cls: type) -> bool:
-    """Whether no other code has replaced a method of one of Keras's classes."""
+    """Whether all methods of a Keras class are still Keras's."""
     methods = (
-        getattr(value, "__func__", value)  # of static methods and the like
+        getattr(value, "__func__", value)  # unwraps static methods
         for value in vars(cls).values()
         if callable(value) and not isinstance(value, type)
     )

@@ -1,7 +1,7 @@
-"""The functions beneath `tf.summary`: those that other tools replace, and the one that takes bytes.
+"""The functions behind `tf.summary`: those that other tools replace, and one that imports bytes.
 
-Weights & Biases (`sync_tensorboard=True`), ClearML, Comet and Neptune replace some of them by their
-own, to be told of folders and values.
+Weights & Biases (`sync_tensorboard=True`), ClearML, Comet and Neptune replace some of them to learn
+about folders and values.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 from fitwatch._keras import stock
 
-# Where tools put functions of theirs, and which.
+# The modules and functions that tools replace.
 _GENERATED = "tensorflow.python.ops.gen_summary_ops"
 _PLACES = {
     _GENERATED: (
@@ -34,7 +34,7 @@ _PLACES = {
 
 
 def is_listened_to() -> bool:
-    """Whether other code has put a function of its own in the place of one of TensorFlow's."""
+    """Whether other code has replaced one of TensorFlow's summary functions."""
     if _GENERATED not in sys.modules:
         return False
     return not all(
@@ -47,16 +47,16 @@ def is_listened_to() -> bool:
 
 
 def import_event(writer: Any, event: bytes) -> None:
-    """Adds an encoded `Event` to the file of one of TensorFlow's summary writers."""
+    """Adds an encoded `Event` to the file of a TensorFlow summary writer."""
     from tensorflow.python.ops import gen_summary_ops
 
     gen_summary_ops.import_event(writer._resource, event)
 
 
 def _is_of_package(function: Any, package: str) -> bool:
-    """Whether a function's code lies in a package; `functools.wraps` copies everything else."""
+    """Whether a function's code is in a package; `functools.wraps` copies all other signs."""
     folders = getattr(sys.modules.get(package), "__path__", ())
     homes = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
     if not homes:
-        return True  # a stand-in for the package, of which nothing can be said
+        return True  # a stub in place of the package
     return stock.is_function_in(function, homes)

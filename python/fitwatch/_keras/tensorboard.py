@@ -1,4 +1,4 @@
-"""What Keras's TensorBoard callback takes from Keras's private modules."""
+"""Private functions of Keras that the TensorBoard callback uses."""
 
 import sys
 from typing import Any
@@ -7,10 +7,10 @@ from fitwatch._keras.version import unsupported
 
 
 def model_json(model: Any) -> str:
-    """The model's JSON, without importing TensorFlow where it is not loaded yet.
+    """The model's JSON, without importing TensorFlow.
 
-    Keras looks while it serialises whether a value is a TensorFlow one, and imports TensorFlow for
-    that if it is installed. Where it is not loaded yet, no value can be.
+    Keras imports TensorFlow, if installed, to check for TensorFlow values while it serialises. If
+    it is not loaded yet, there are none.
     """
     try:
         from keras.src.utils.module_utils import tensorflow
@@ -27,7 +27,7 @@ def model_json(model: Any) -> str:
 
 
 def stop_batch_trace(context: Any) -> None:
-    """Ends the profile of one batch, which Keras's TensorBoard callback began."""
+    """Ends the profile of one batch, begun by Keras's TensorBoard callback."""
     try:
         from keras.src.backend import tensorboard
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Another train step in the place of a model's, and the loss that a step hands on."""
+"""Replaces a model's train step, and finds the loss tracker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,31 +11,31 @@ from fitwatch._keras.version import unsupported
 
 
 def loss_tracker(model: Any) -> Any:
-    """The metric that a train step hands the loss of its batch to; None if there is none."""
+    """The metric that a train step updates with the loss of its batch; or None."""
     return getattr(model, "_loss_tracker", None)
 
 
 def is_own_function(function: Any) -> bool:
-    """Whether a train function is one that Keras has made."""
+    """Whether a train function was made by Keras."""
     return is_library_code(function) and function.__code__.co_filename.startswith(KERAS)
 
 
 def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
-    """A train function as `fit()` makes it for a model, but of another step; the model stays as is.
+    """A train function as `fit()` makes it, but with another step; the model is unchanged.
 
     Args:
         model: A compiled model.
-        train_step: Takes the place of `model.train_step`.
-        around: Wraps the function that carries out one step, which is compiled already where steps
-            are compiled one by one: JAX's, of state and data, and TensorFlow's, of data.
+        train_step: Replaces `model.train_step`.
+        around: Wraps the function of one step, which is already compiled where steps are compiled
+            one by one: on JAX a function of state and data, on TensorFlow of data.
     """
     if not is_own_function(model.train_function):
-        raise ValueError("its train function is not one that Keras has made")
+        raise ValueError("its train function was not made by Keras")
     name = "_make_function" if keras.config.backend() == "jax" else "_autoconvert_optionals"
     make = getattr(model, name, None)
     if make is None:
         raise unsupported(f"a trainer with {name}")
-    # TensorFlow's gives a function for a step; JAX's a function that takes steps.
+    # TensorFlow's `make` returns the function of a step; JAX's takes it.
     changed = (lambda f: make(around(f))) if name == "_make_function" else lambda f: around(make(f))
     before = model.train_function
     try:
@@ -48,7 +48,7 @@ def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
 
 @contextmanager
 def replaced(instance: Any, **attributes: Any) -> Iterator[None]:
-    """Gives an instance other attributes for a while, past whatever its class does about that."""
+    """A block in which an instance has other attributes; bypasses its class's `__setattr__`."""
     own = vars(instance)
     before = {name: own[name] for name in attributes if name in own}
     own.update(attributes)

@@ -1,4 +1,4 @@
-"""Which classes `keras.tree` and the backends take for a dict."""
+"""Registers dict classes with `keras.tree` and the backends."""
 
 import sys
 from functools import cache
@@ -9,7 +9,7 @@ import keras
 
 @cache
 def register_dict(cls: type[dict[Any, Any]]) -> None:
-    """Makes a class of dicts one for functions on trees too, where these know types one by one."""
+    """Has tree functions treat a subclass of dict as a dict, where they look up exact types."""
 
     def take_apart(mapping: Any) -> Any:
         return tuple(mapping.values()), tuple(mapping)
@@ -19,7 +19,7 @@ def register_dict(cls: type[dict[Any, Any]]) -> None:
 
     if "jax" in sys.modules:
         sys.modules["jax"].tree_util.register_pytree_node(cls, take_apart, put_together)
-    # What keras.tree is made of.
+    # The library that keras.tree uses.
     if keras.config.backend() == "torch":
         from torch.utils import _pytree
 

@@ -4,7 +4,7 @@ import keras
 
 
 def unsupported(what: str) -> RuntimeError:
-    """The error about a private name that this version of Keras lacks."""
+    """The error for a private name that this version of Keras lacks."""
     return RuntimeError(
         f"fitwatch needs {what}, which Keras {keras.__version__} does not have. "
         "fitwatch is tested with Keras 3.13 to 3.15."
