@@ -1,11 +1,11 @@
 """A metric monitor for Keras 3 with its core in Rust.
 
-`fitwatch.enable()` makes every `fit()` a fitwatch one, `fitwatch.enabled()` does so for a block,
-and `fitwatch.disable()` ends it. `fitwatch.callbacks` has drop-in replacements for the classes of
-`keras.callbacks`, to be used with or without it. `fitwatch.CallbackList` and
-`fitwatch.EventFileWriter` are for loops of your own, `fitwatch.resumable()` makes data whose order
-can be brought back, and `fitwatch.distributed` is about training in several processes. Importing
-`fitwatch` alone imports nothing heavy: Keras and NumPy come with what is used of it.
+`fitwatch.enable()` makes every later `fit()` use fitwatch, `fitwatch.enabled()` does so for a
+block, and `fitwatch.disable()` undoes it. `fitwatch.callbacks` has drop-in replacements for the
+classes of `keras.callbacks`, for use with or without `enable()`. `fitwatch.CallbackList` and
+`fitwatch.EventFileWriter` are for custom loops, `fitwatch.resumable()` makes data whose order can
+be restored, and `fitwatch.distributed` is about training in several processes. `import fitwatch`
+imports neither Keras nor NumPy; they are imported on first use.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what is heavy when it is first used: Keras and NumPy."""
+    """Imports modules that need Keras or NumPy on first use."""
     if name == "EventFileWriter":
         from fitwatch._sinks.event_writer import EventFileWriter
 

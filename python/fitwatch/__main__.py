@@ -10,7 +10,7 @@ NEEDED = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tensorboard": 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs a command; the exit status comes back."""
+    """Runs a command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m fitwatch", description="fitwatch")
     commands = parser.add_subparsers(dest="command", required=True)
     backend = os.environ.get("KERAS_BACKEND")
@@ -24,12 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--out", help="the folder to write (default: runs/demo-<time>)")
     demo.add_argument("--epochs", type=_positive, default=100, help="at most (default: 100)")
     demo.add_argument("--seed", type=_seed, default=1, help="of weights and shuffling (default: 1)")
-    script = commands.add_parser("run", help="run a script of yours with fitwatch enabled")
+    script = commands.add_parser("run", help="run an unchanged script with fitwatch enabled")
     script.add_argument("script", help="path of a Python script")
-    script.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script gets")
+    script.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["run"] and len(given) > 1 and not given[1].startswith("-"):
-        # Not by way of argparse, which has ideas of its own about the script's arguments.
+        # Without argparse, which would interpret options of the script.
         from fitwatch._cli.run_script import run as run_script
 
         return run_script(given[1], given[2:])
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         missing.append(options.backend)
     if missing:
         parser.error(f"the demo needs {', '.join(missing)}: pip install {' '.join(missing)}")
-    # Keras reads it once, when it is first imported: which is in the next line.
+    # Keras reads it on import, which happens in the next line.
     os.environ["KERAS_BACKEND"] = options.backend
     from fitwatch._cli.demo import run
 

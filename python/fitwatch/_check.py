@@ -1,6 +1,6 @@
-"""Checks of arguments: what comes back has the type that was asked for, or an error says why not.
+"""Checks of arguments: each function returns the converted value, or raises an error.
 
-Every error names the argument, what is allowed and what it got.
+Every error names the argument, the allowed values, and the value that was given.
 """
 
 import datetime
@@ -18,7 +18,7 @@ def _refuse(error: type[Exception], name: str, allowed: str, value: object) -> E
 
 
 def number(name: str, value: Any, allowed: str = "a number") -> float:
-    """A real number of any size, NaN excepted."""
+    """A real number, possibly infinite but not NaN, as a float."""
     if hasattr(value, "dtype"):  # a scalar of NumPy or of a backend
         is_number = value.shape == () and np.asarray(value).dtype.kind in "iuf"
     else:
@@ -35,7 +35,7 @@ def number(name: str, value: Any, allowed: str = "a number") -> float:
 
 
 def number_as_given(name: str, value: Any) -> float:
-    """The same, but an int stays one: tools write down arguments as text."""
+    """A real number, of which an int stays an int: tools record arguments as text."""
     as_float = number(name, value)
     return value if type(value) is int else as_float
 
@@ -55,9 +55,9 @@ def threshold(name: str, value: Any) -> float | str | None:
 def count(
     name: str, value: Any, minimum: int = 0, *, endless: bool = False, limit: int | None = 2**63
 ) -> Any:
-    """A whole number of at least `minimum` and less than `limit`; with `endless`, infinity too.
+    """A whole number of at least `minimum` and less than `limit`; with `endless`, also infinity.
 
-    A float that is whole (`epochs / 10` where it comes out even) is taken.
+    A float with an integral value is accepted, such as the result of a division.
     """
     allowed = f"a whole number of {minimum} or more" + (" (or inf: never)" if endless else "")
     whole = number(name, value, allowed)
@@ -75,7 +75,7 @@ def count(
 
 
 def flag(name: str, value: Any) -> bool:
-    """True or False; None, 0, 1 and NumPy's booleans pass as such."""
+    """True or False; also accepts None, 0, 1 and NumPy's booleans."""
     plain = value is None or isinstance(value, (bool, np.bool_, int, float, np.number))
     if not plain or value not in (None, 0, 1):
         raise _refuse(ValueError, name, "True or False", value)
@@ -83,14 +83,14 @@ def flag(name: str, value: Any) -> bool:
 
 
 def frequency(name: str, value: Any) -> int:
-    """How often something is done, in epochs; 0, None and False for never, True for always."""
+    """A number of epochs; 0, None and False stand for never, True for every epoch."""
     if value is None or isinstance(value, bool):
         return int(bool(value))
     return int(count(name, value))
 
 
 def choice(name: str, value: Any, *allowed: str) -> str:
-    """One of a few words."""
+    """One of the allowed strings."""
     if not isinstance(value, str) or value not in allowed:
         words = " or ".join(repr(word) for word in allowed)
         raise _refuse(ValueError if isinstance(value, str) else TypeError, name, words, value)
@@ -139,23 +139,23 @@ def update_frequency(name: str, value: Any) -> Any:
 
 
 def loss(value: Any, update_freq: Any) -> str:
-    """`"batch"` or `"running"`, for who writes values of batches."""
+    """`"batch"` or `"running"`, for callbacks that write batch values."""
     kind = choice("loss", value, "batch", "running")
     if kind == "batch" and update_freq == "epoch":
         raise ValueError(
-            "loss must be 'running' where no values of batches are written (update_freq='epoch'); "
+            "loss must be 'running' with update_freq='epoch', which writes no batch values; "
             f"got {value!r}."
         )
     return kind
 
 
 def verbosity(name: str, value: Any) -> Any:
-    """How much is printed: 0, 1, 2, or a bool."""
+    """A verbosity: a whole number, or a bool."""
     return value if isinstance(value, bool) else count(name, value)
 
 
 def text(name: str, value: Any, *, empty: bool = False) -> str:
-    """A string, by default one that is not empty."""
+    """A string, which must not be empty by default."""
     if not isinstance(value, str):
         raise _refuse(TypeError, name, "a string", value)
     if not value and not empty:
@@ -164,7 +164,7 @@ def text(name: str, value: Any, *, empty: bool = False) -> str:
 
 
 def names(name: str, value: Any) -> list[str]:
-    """One string, or several; none is empty."""
+    """A list of one or more strings that are not empty."""
     several = [value] if isinstance(value, str) else value
     allowed = "the name of a metric, or a list of names"
     if not isinstance(several, (list, tuple)) or not all(isinstance(one, str) for one in several):
@@ -175,14 +175,14 @@ def names(name: str, value: Any) -> list[str]:
 
 
 def path(name: str, value: Any) -> str:
-    """A path, as a string that is not empty."""
+    """A path, as a string; it must not be empty."""
     if not isinstance(value, (str, os.PathLike)):
         raise _refuse(TypeError, name, "a string or a path", value)
     return text(name, os.fspath(value))
 
 
 def folder(name: str, value: Any) -> str:
-    """The path of a folder on this machine."""
+    """The path of a local folder."""
     folder = path(name, value)
     if "://" in folder:
         raise _refuse(ValueError, name, "a local folder", folder)
@@ -190,7 +190,7 @@ def folder(name: str, value: Any) -> str:
 
 
 def batches(name: str, value: Any) -> Any:
-    """A batch number, or a pair of first and last; Keras takes the pair as a string too."""
+    """A batch number, or a pair of first and last batch, which may be a string as in Keras."""
     if value is False:
         return 0
     parts = value.split(",") if isinstance(value, str) else value

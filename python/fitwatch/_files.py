@@ -1,4 +1,4 @@
-"""Paths that callbacks write to: templates with `{fields}`, and folders that must be there."""
+"""Paths and files of callbacks: templates with `{fields}`, folders, atomic replacement."""
 
 import errno
 import glob
@@ -16,15 +16,15 @@ from fitwatch._keras import remote_files
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path is a URL (`gs://...`), which only Keras's own file layer can open."""
+    """Whether a path is a URL (`gs://...`), which only Keras's file layer can open."""
     return "://" in path
 
 
 def fields(argument: str, template: str) -> set[str]:
-    """The names that a path template wants filled in.
+    """The names of the fields of a path template.
 
     Raises:
-        ValueError: `template` is no format string, or has a field without a name.
+        ValueError: `template` is not a format string, or has a field without a name.
     """
     try:
         parsed = [field for _, field, _, _ in string.Formatter().parse(template)]
@@ -39,10 +39,10 @@ def fields(argument: str, template: str) -> set[str]:
 
 
 def ensure_writable(argument: str, path: str) -> None:
-    """Makes the folder of the file `path` (up to its first field), and proves it can be written.
+    """Makes the folder of the file `path` (up to its first field), and checks that it is writable.
 
     Raises:
-        OSError: The folder cannot be made or written, or `path` is a folder itself.
+        OSError: The folder cannot be made or written, or `path` is itself a folder.
     """
     if is_remote(path):
         return
@@ -56,9 +56,9 @@ def ensure_writable(argument: str, path: str) -> None:
 
 
 def ensure_writable_folder(argument: str, folder: str) -> None:
-    """Makes a folder if it is missing, and proves that a file can be made in it.
+    """Makes a folder if it is missing, and checks that a file can be created in it.
 
-    What dead processes have left of files that they were writing there is removed.
+    Removes temporary files of dead processes.
 
     Raises:
         OSError: The folder cannot be made or written.
@@ -74,10 +74,10 @@ def ensure_writable_folder(argument: str, folder: str) -> None:
 
 
 def ensure_writable_ancestor(argument: str, folder: str) -> None:
-    """Proves that a folder can be written, or made: makes nothing.
+    """Checks that a folder is writable, or can be made; does not make it.
 
     Raises:
-        OSError: It cannot.
+        OSError: The folder is not writable, and cannot be made.
     """
     folder = os.path.abspath(folder)
     while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
@@ -87,19 +87,19 @@ def ensure_writable_ancestor(argument: str, folder: str) -> None:
 
 @contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Gives a path to write a file to, which is put in the place of `path` at the end.
+    """A block that writes a file at a temporary path, which replaces `path` at the end.
 
-    What is at `path` is the whole old file or the whole new one, whatever happens: the new one is
-    written beside it, synced and renamed, and the folder is synced. An exception leaves the old one
-    as it was, and so does writing nothing. What a process that died has left of such a file is
-    removed by the next one.
+    Readers of `path` see either the old file or the new one, never a partial file: the new one is
+    written in the same folder, synced and renamed, and the folder is synced. After an exception, or
+    if nothing was written, the old file is unchanged. Temporary files of dead processes are
+    removed.
 
     Raises:
-        OSError: That failed.
+        OSError: The file cannot be written.
     """
     _core.clean(os.path.dirname(path) or ".")
     if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder, and no file", path)
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", path)
     new = _core.Replacement(path)
     try:
         yield str(new.path)
@@ -110,45 +110,45 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
-    """Puts a file in its place once it is written: there is never half of one.
+    """Writes a file atomically.
 
     Raises:
-        OSError: That failed; an old file is as it was.
+        OSError: The file cannot be written; an existing one is unchanged.
     """
     with replacing(path) as temporary, open(temporary, "xb") as file:
         write(file)
 
 
 def copy(path: str, name: str) -> None:
-    """Puts a copy of a file in the place of an old one, once it is whole.
+    """Copies a file atomically.
 
     Raises:
-        OSError: That failed; the old file is as it was.
+        OSError: The copy cannot be written; an existing file is unchanged.
     """
     with replacing(name) as temporary:
         shutil.copyfile(path, temporary)
 
 
 def link(path: str, name: str) -> None:
-    """Gives a file a second name that is free; copies it where the file system has no links.
+    """Links a file under a new name; copies it if the file system has no links.
 
-    For files that only fitwatch writes: writing to one name in place changes both.
+    Only for files that are replaced and never modified, since both names share the content.
     """
     try:
-        # Of a symbolic link it is the file that is meant: a relative one would lead elsewhere.
+        # Resolves symbolic links: a relative one would lead elsewhere.
         os.link(os.path.realpath(path), name)
     except OSError:
         shutil.copyfile(path, name)
 
 
 class RemoteFile:
-    """A file that only Keras's own file layer can open, and a local copy to work on.
+    """A file that only Keras's file layer can open, with a local working copy.
 
     Args:
-        path: Where it lies.
+        path: The remote path.
 
     Raises:
-        ValueError: Keras cannot open it: that takes TensorFlow.
+        ValueError: Keras cannot open the path, since TensorFlow is not installed.
     """
 
     def __init__(self, path: str) -> None:
@@ -158,7 +158,7 @@ class RemoteFile:
         remote_files.require_remote(path)
 
     def open(self, *, keep: bool) -> str:
-        """The path of the local copy: an empty file; or, with `keep`, what lies there."""
+        """Creates the local copy and returns its path: empty, or with `keep` the remote content."""
         self._folder = tempfile.TemporaryDirectory()
         with open(self._local(), "wb") as file:
             if keep:
@@ -166,10 +166,10 @@ class RemoteFile:
         return self._local()
 
     def publish(self) -> None:
-        """Puts the local copy there, if it has changed.
+        """Writes the local copy to the remote path, if it has changed.
 
         Raises:
-            OSError: That failed.
+            OSError: The remote file cannot be written.
         """
         with open(self._local(), "rb") as file:
             content = file.read()
@@ -177,7 +177,7 @@ class RemoteFile:
             return
         try:
             remote_files.write_remote(self._path, content)
-        except Exception as error:  # TensorFlow's are of its own kind
+        except Exception as error:  # TensorFlow has its own exception types
             raise OSError(f"{error}") from error
         self._published = content
 

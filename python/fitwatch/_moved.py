@@ -1,4 +1,4 @@
-"""Old names of modules, which pickles that earlier versions have made still hold."""
+"""Old names of modules, which pickles of earlier versions refer to."""
 
 import sys
 
@@ -7,7 +7,7 @@ from fitwatch._monitors import specs
 from fitwatch._sinks import loss_record
 
 # `fitwatch.callbacks` imports this module, and an import of `fitwatch.callbacks.X` imports that
-# package first: what it puts in here is found.
+# package first, so that these names are found.
 sys.modules.update(
     {
         "fitwatch.callbacks._backup_folder": backup_dir,

@@ -1,4 +1,4 @@
-"""Warnings of fitwatch: they name the user's line, and end no training."""
+"""Warnings of fitwatch, which name the user's line and never end a training."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def warn(message: str) -> None:
-    """Warns at the innermost line that is neither fitwatch's nor Keras's: as a rule, `fit()`'s.
+    """Warns at the innermost line outside fitwatch and Keras, usually the call of `fit()`.
 
     Where warnings are errors, the message goes to stderr instead: a warning must not end a training
     that has run for days.
@@ -20,13 +20,13 @@ def warn(message: str) -> None:
     """
     try:
         warnings.warn(message, UserWarning, stacklevel=_depth_of_the_user())
-    except Exception:  # the warning itself, or what a tool that shows warnings raises
-        with suppress(Exception):  # stderr is closed, perhaps
+    except Exception:  # the warning itself, or an error in a tool that shows warnings
+        with suppress(Exception):  # stderr may be closed
             print(f"UserWarning: {message}", file=sys.stderr)
 
 
 def _depth_of_the_user() -> int:
-    """How many frames out `warn`'s caller's caller is that a user knows; 2 where there is none."""
+    """The number of frames from `warn` out to the user's code; 2 if there is none."""
     keras = getattr(sys.modules.get("keras"), "__file__", None)
     skipped = (_OURS, os.path.dirname(keras) + os.sep) if keras else (_OURS,)
     depth = 1

@@ -1,13 +1,13 @@
-"""Training in several processes: who this one is, and how they come to one decision.
+"""Training in several processes: the rank of this one, and common decisions of all.
 
-Nothing has to be told: with a distribution of `keras.distribution` that spans processes on JAX, or
-torch.distributed at work on torch, the callbacks of fitwatch find it out by themselves. Rank 0
-writes the files and prints; the others write nothing. Whether to stop, when to reduce the learning
-rate, what was the best epoch and where to resume is the same on every rank.
+No setup is needed: fitwatch's callbacks detect a distribution of `keras.distribution` that spans
+processes on JAX, and an initialized torch.distributed on torch. Rank 0 writes the files and prints;
+the others write nothing. Decisions are the same on every rank: when to stop, when to reduce the
+learning rate, which epoch was the best, where to resume.
 
-Every process needs the same callbacks in the same order, as many epochs as the others, and on JAX
-as many batches, or `fit()` raises a ValueError when it begins. Where a process has died, has left,
-or does not come in time, it raises a `ProcessError` in the others: a RuntimeError that names it.
+Every process needs the same callbacks in the same order, the same number of epochs, and on JAX of
+batches; otherwise `fit()` raises a ValueError when it begins. If a process dies, leaves, or misses
+the deadline, `fit()` raises a `ProcessError` in the others: a RuntimeError that names the process.
 
 Example:
     >>> from fitwatch import distributed
@@ -30,7 +30,7 @@ def rank() -> int:
     """The number of this process among those that train together.
 
     Returns:
-        A number from 0 to `world_size() - 1`; 0 if it is alone, as it always is on TensorFlow.
+        A number from 0 to `world_size() - 1`; 0 if this process is alone, as always on TensorFlow.
 
     Example:
         >>> from fitwatch import distributed
@@ -41,10 +41,10 @@ def rank() -> int:
 
 
 def world_size() -> int:
-    """How many processes train together.
+    """The number of processes that train together.
 
     Returns:
-        A number of 1 or more; 1 if this process is alone, as it always is on TensorFlow.
+        A number of 1 or more; 1 if this process is alone, as always on TensorFlow.
 
     Example:
         >>> from fitwatch import distributed
@@ -55,16 +55,16 @@ def world_size() -> int:
 
 
 def configure(*, deadline: float | None = None, agree_every: int | None = None) -> None:
-    """Sets how processes agree, for every `fit()` that begins later. All need the same settings.
+    """Sets how processes agree, for every later `fit()`. All processes need the same settings.
 
     Args:
-        deadline: Seconds (more than 0), or a `timedelta`, that a process waits for the others where
-            they agree; then an error names those that have not come. One that is busy in its
-            callbacks, or with its validation, is waited for ten times as long. 60 at first; None
-            (default) leaves it as it is.
+        deadline: Seconds (more than 0), or a `timedelta`, that a process waits for the others to
+            agree; then an error names those that have not come. It waits ten times as long for a
+            process that is busy in its callbacks or its validation. Initially 60; None (default)
+            does not change it.
         agree_every: Batches (1 or more) between two agreements inside an epoch, where any process
-            has a callback that counts in batches or may stop there. A decision comes so many
-            batches late at most. 100 at first; None (default) leaves it as it is.
+            has a callback that counts in batches or may stop there. A decision is late by that many
+            batches at most. Initially 100; None (default) does not change it.
 
     Raises:
         ValueError: An argument has a value that is not allowed.
@@ -72,12 +72,12 @@ def configure(*, deadline: float | None = None, agree_every: int | None = None) 
 
     Example:
         >>> from fitwatch import distributed
-        >>> distributed.configure(deadline=60, agree_every=100)  # as it is at first
+        >>> distributed.configure(deadline=60, agree_every=100)  # the initial values
     """
     seconds = _check.seconds("deadline", deadline)
     if seconds is None:
         seconds = settings.deadline
-    elif seconds > 366 * 86400:  # no clock of the system's takes just any number
+    elif seconds > 366 * 86400:  # the system's clocks have a limit
         raise ValueError(f"deadline must be a year at most; got {deadline!r}.")
     if agree_every is not None:
         settings.agree_every = _check.count("agree_every", agree_every, minimum=1)
@@ -86,13 +86,13 @@ def configure(*, deadline: float | None = None, agree_every: int | None = None) 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """A block in which this process trains for itself: a model of its own, that nobody shares.
+    """A block in which this process trains alone, with a model that it does not share.
 
-    For a `fit()` that not all processes run, or one model for each of them, as in a search. It
-    writes its own files.
+    For a `fit()` that not all processes run, or for a separate model in each process, as in a
+    hyperparameter search. The process writes its own files.
 
     Returns:
-        A context manager, which gives None.
+        A context manager whose value is None.
 
     Example:
         >>> from fitwatch import distributed

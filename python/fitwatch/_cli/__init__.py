@@ -1,1 +1,1 @@
-"""`python -m fitwatch`: the demo, and scripts that run with `enable()`."""
+"""The commands of `python -m fitwatch`: the demo, and `run` for scripts."""

@@ -1,4 +1,4 @@
-"""The demo: real handwritten digits, with every callback of fitwatch on."""
+"""The demo: trains on real handwritten digits, with all monitors on."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ PATIENCE = 6
 
 
 def run(out: str | None, epochs: int, seed: int) -> int:
-    """Trains, writes everything into the folder `out`, and prints what came of it."""
+    """Trains, writes everything into the folder `out`, and prints a summary."""
     folder = Path(out or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
     keras.utils.set_random_seed(seed)
     images, digits = load_digits(return_X_y=True)
@@ -30,7 +30,7 @@ def run(out: str | None, epochs: int, seed: int) -> int:
     print(
         f"fitwatch demo: {len(digits):,} handwritten digits, Keras {keras.__version__}, {backend}"
     )
-    print(f"{len(x):,} to train and validate with, {len(x_held_out):,} held out\n")
+    print(f"{len(x):,} for training and validation, {len(x_held_out):,} held out\n")
 
     model = _classifier()
     watching = _monitors(folder)
@@ -114,6 +114,6 @@ def _report(
 
 
 def _rates(rates: list[float]) -> str:
-    """Each rate with the epoch (from 1) that it was first used in."""
+    """Each rate with the first epoch (from 1) that used it."""
     changes = [(i, r) for i, r in enumerate(rates) if i == 0 or r != rates[i - 1]]
     return ", ".join(f"{rate:.3g}" + (f" from epoch {i + 1}" if i else "") for i, rate in changes)

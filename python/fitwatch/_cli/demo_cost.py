@@ -1,4 +1,4 @@
-"""What monitoring costs: the hooks of the demo's callbacks, fitwatch's and stock Keras's."""
+"""The cost of monitoring: the hooks of the demo's callbacks, of fitwatch and of stock Keras."""
 
 import statistics
 import tempfile
@@ -17,7 +17,7 @@ ROUNDS = 15
 
 
 class Microseconds(NamedTuple):
-    """The same thing done by fitwatch and by stock Keras."""
+    """The times of the same work with fitwatch and with stock Keras."""
 
     ours: float
     stock: float
@@ -33,7 +33,7 @@ class Cost:
 
 
 class _StockLossHistory(keras.callbacks.Callback):  # type: ignore[misc]
-    """What people write by hand, since Keras has none."""
+    """The usual hand-written callback, since Keras has none."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.losses: list[float] = []
@@ -43,11 +43,10 @@ class _StockLossHistory(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def measure(model: Any) -> Cost:
-    """Calls the hooks as `fit()` does, without training, for both in turn; medians.
+    """Calls the hooks as `fit()` does, without training, in turn for both; returns medians.
 
-    Each has a callback list of its own kind, as in `fit()` with and without `fitwatch.enable()`. A
-    checkpoint is decided on but not saved, and nothing is plotted: both cost the same with and
-    without fitwatch.
+    Both use their own callback list, as `fit()` does with and without `fitwatch.enable()`. Nothing
+    is saved or plotted, since that costs the same with and without fitwatch.
     """
     with_tensorboard = find_spec("tensorflow") is not None
     batch: tuple[list[float], list[float]] = ([], [])
@@ -84,13 +83,13 @@ def _set(module: Any, loss_history: Any, folder: str, with_tensorboard: bool) ->
 
 
 def _second_epoch(hooks: Any) -> tuple[float, float]:
-    """Microseconds per batch, and for the end of the epoch; the first epoch sets things up."""
+    """Microseconds per batch and for the end of the epoch; the first epoch is a warm-up."""
     one = keras.ops.convert_to_tensor(1.0)
     values = dict.fromkeys(("accuracy", "loss", "val_accuracy", "val_loss"), 0.5)
     hooks.on_train_begin()
     for epoch in range(2):
         hooks.on_epoch_begin(epoch)
-        # Fresh scalars, as a training step returns them.
+        # New scalars, as a train step returns them.
         logs = [{"accuracy": one * 0.5, "loss": one * 0.4} for _ in range(BATCHES)]
         begin = time.perf_counter()
         for batch in range(BATCHES):

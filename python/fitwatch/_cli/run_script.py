@@ -1,4 +1,4 @@
-"""`python -m fitwatch run`: somebody else's script, with fitwatch enabled."""
+"""`python -m fitwatch run`: runs an unchanged script with fitwatch enabled."""
 
 import builtins
 import os
@@ -13,14 +13,14 @@ import fitwatch
 def run(path: str, arguments: list[str]) -> int:
     """Runs a script as `python script.py` does, after `fitwatch.enable()`.
 
-    `sys.argv`, `sys.path`, `__main__`, the exit status and tracebacks are the script's own.
+    `sys.argv`, `sys.path`, `__main__`, the exit status and tracebacks are as without fitwatch.
 
     Args:
         path: The script.
-        arguments: What it finds in `sys.argv[1:]`.
+        arguments: The script's `sys.argv[1:]`.
 
     Returns:
-        The exit status of a script that ends by itself: 0. `sys.exit()` in it goes through.
+        The exit status: 0, or 2 if the script cannot be read. `sys.exit()` passes through.
     """
     try:
         with open(path, "rb") as file:
@@ -32,12 +32,12 @@ def run(path: str, arguments: list[str]) -> int:
     main.__file__ = os.path.abspath(path)
     main.__loader__ = SourceFileLoader("__main__", main.__file__)
     names: dict[str, Any] = {"__builtins__": builtins, "__cached__": None, "__annotations__": {}}
-    # Newer versions of Python leave some of them out.
+    # Newer versions of Python lack some of these names.
     vars(main).update({name: names[name] for name in names.keys() & vars(sys.modules["__main__"])})
     sys.modules["__main__"] = main
     sys.argv = [path, *arguments]
     if not sys.flags.safe_path:
-        # `python -m` has put the current folder there; a script has its own.
+        # `python -m` puts the working directory there; a script expects its own folder.
         sys.path[0] = os.path.dirname(os.path.realpath(path))
     fitwatch.enable()
     try:
@@ -49,7 +49,7 @@ def run(path: str, arguments: list[str]) -> int:
 
 
 def _show_only_the_script(path: str) -> None:
-    """Leaves the frames before the script out of the traceback that ends the process."""
+    """Removes the frames before the script from the traceback that ends the process."""
     hook = sys.excepthook
 
     def without_us(kind: type[BaseException], error: BaseException, traceback: Any) -> None:

@@ -1,1 +1,1 @@
-"""Looking at what was recorded: downsampling and plots."""
+"""Views of recorded runs: downsampling and plots."""

@@ -1,4 +1,4 @@
-"""What a picture of a run shows."""
+"""The content of a picture of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from fitwatch._sinks.loss_record import LossRecord
 
 @dataclass(frozen=True)
 class Curve:
-    """What is drawn."""
+    """The data that are drawn."""
 
     losses: NDArray[np.float32]  # one for each batch
-    first: int = 0  # number of the first of them, where older ones were forgotten
-    epochs: Sequence[tuple[int, int]] = ()  # numbers of each epoch and its first batch, ascending
-    validation: Sequence[tuple[int, float]] = ()  # the batch where it was measured, and the value
+    first: int = 0  # number of the first batch; older ones may have been dropped
+    epochs: Sequence[tuple[int, int]] = ()  # each epoch and its first batch, ascending
+    validation: Sequence[tuple[int, float]] = ()  # the batch at which it ran, and the value
     rate_drops: Sequence[tuple[int, float, float]] = ()  # batch, learning rate before and after
     best: tuple[int, int, float] | None = None  # the best epoch, its batch and value
     running: bool = False  # whether the losses are means over the epoch so far
@@ -26,7 +26,7 @@ def curve_of(record: LossRecord, epoch: int | None) -> Curve:
     """The curve of an epoch, or of the whole run.
 
     Raises:
-        IndexError: The epoch was not trained, or its losses are forgotten.
+        IndexError: The epoch was not trained, or `capacity` has dropped its losses.
     """
     if epoch is None:
         return Curve(
@@ -40,8 +40,8 @@ def curve_of(record: LossRecord, epoch: int | None) -> Curve:
         )
     start, stop = record.span(epoch)
     if start < stop <= record.series.first:
-        raise IndexError(f"the losses of epoch {epoch} are forgotten: see capacity.")
-    within = range(start + 1, stop)  # a rate that came down before the epoch is none of it
+        raise IndexError(f"the losses of epoch {epoch} were dropped: see capacity.")
+    within = range(start + 1, stop)  # without a reduction right before the epoch
     return Curve(
         record.losses(start, stop),
         running=record.kind == "running",

@@ -1,4 +1,4 @@
-"""Samples of a run that lose no spike, for pictures."""
+"""Downsampling of losses for pictures, which keeps every spike."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 2000  # about two for each pixel of a picture's width
-CHUNK = 2**18  # so many losses are sampled at a time: a few megabytes, whatever the run's length
+CHUNK = 2**18  # losses that are sampled at once: a few megabytes, whatever the run's length
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Bins:
 
 
 def sample(losses: NDArray[np.float32], first: int = 0) -> Bins:
-    """Puts losses into at most `BINS` bins: one loss into each where there are no more."""
+    """Puts losses into at most `BINS` bins; one into each if there are no more than that."""
     size = max(1, -(-len(losses) // BINS))
     starts = np.arange(0, len(losses), size)
     ends = np.minimum(starts + size, len(losses))
@@ -44,9 +44,9 @@ def sample(losses: NDArray[np.float32], first: int = 0) -> Bins:
 def smooth(bins: Bins) -> NDArray[np.float64]:
     """The exponentially weighted mean of all finite losses up to each bin; NaN in an empty bin.
 
-    It goes over the bins, not over single losses. The weight of a loss halves with every 1% of the
-    shown range that it is older, with every five bins at least. The weights add up to one from the
-    beginning (bias correction): the line starts at the mean of the first bin, not at zero.
+    It is computed over bins, not over single losses. The weight of a loss halves with every 1% of
+    the shown range, or every five bins if that is more. With bias correction the line starts at the
+    mean of the first bin, not at zero.
     """
     decay = 0.5 ** (1 / max(5.0, len(bins.counts) / 100))
     smoothed = np.full(len(bins.counts), np.nan)

@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 from fitwatch._view.curve import Curve
 from fitwatch._view.downsample import BINS, Bins, sample, smooth
 
-SMOOTHED_FROM = 50  # fewer losses than that are seen well enough as they are
+SMOOTHED_FROM = 50  # with fewer losses no smoothed line is drawn
 BORDERS = 25  # epoch borders at most
 
-# Told apart by the colour-blind; in grey, markers tell them apart.
+# Distinguishable for the colour-blind; in grey, by markers.
 BLUE, VERMILION, YELLOW, GREY = "#0072B2", "#D55E00", "#F0E442", "#808080"
 
 
 def save_curve(path: str, curve: Curve, *, title: str, xlabel: str, ylabel: str) -> None:
-    """Saves a picture of a run; a path without a suffix that matplotlib knows gets `.png`."""
+    """Saves a picture of a run; adds `.png` to a path without a suffix that matplotlib knows."""
     figure = draw(curve, title=title, xlabel=xlabel, ylabel=ylabel)
     known = os.path.splitext(path)[1][1:].lower() in FigureCanvasAgg.get_supported_filetypes()
     figure.savefig(path if known else f"{path}.png")
 
 
 def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Figure:
-    """Draws the losses of a run, the smoothed loss, and what happened on the way.
+    """Draws the losses of a run, the smoothed loss, validations and learning-rate reductions.
 
-    Many losses are drawn as a band from the least to the greatest in each bin, so that no spike is
+    Many losses are drawn as a band from the lowest to the highest in each bin, so that no spike is
     lost. The line over it is that of `smooth`.
 
-    Uses no `pyplot`: the user's own figures, style and display stay untouched. Texts are taken as
-    they are, whatever their script; a dollar sign starts no formula.
+    `pyplot` is not used, so that the user's figures, style and display do not change. Texts are
+    shown literally: a dollar sign does not start a formula.
     """
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
@@ -72,7 +72,7 @@ def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Figure:
 
 
 def short(number: float) -> str:
-    """Three digits, or a whole number of thousands; no zeros that only fill up an exponent."""
+    """Formats a number with three digits, or with thousands separators; shortens exponents."""
     if 1000 <= abs(number) < 10**6:
         return f"{number:,.0f}"
     return f"{number:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
@@ -92,10 +92,10 @@ def _scale_batches(axes: Any, first: int, last: int) -> None:
 
 
 def _scale_losses(axes: Any, bins: Bins, smoothed: NDArray[Any], points: NDArray[Any]) -> None:
-    """A logarithmic axis where all is positive and the smoothed loss spans two decades.
+    """Sets a logarithmic axis if all values are positive and the smoothed loss spans two decades.
 
-    On a linear one, a few far spikes do not set the scale: they leave the picture, and marks at its
-    edge show where, and how far the farthest goes.
+    On a linear axis, a few far spikes do not set the scale: they leave the picture, and marks at
+    its edge show where, and the value of the farthest.
     """
     smoothed, points = smoothed[np.isfinite(smoothed)], points[np.isfinite(points)]
     if not len(smoothed):
@@ -109,7 +109,7 @@ def _scale_losses(axes: Any, bins: Bins, smoothed: NDArray[Any], points: NDArray
     top = max(top, -np.sort(-bins.high)[few])
     reach = 4 * (top - bottom)
     below, above = bins.low < bottom - reach, bins.high > top + reach
-    # Losses that are all but equal stay flat: there is nothing to look at closely.
+    # Nearly equal losses are not magnified.
     if reach < 0.01 * abs(top) or not (below.any() or above.any()):
         return
     bottom, top = min(bottom, np.nanmin(bins.low[~below])), max(top, np.nanmax(bins.high[~above]))
@@ -133,13 +133,13 @@ def _mark_spikes(axes: Any, batches: NDArray[Any], values: NDArray[Any], edge: i
 def _draw_losses(axes: Any, bins: Bins, smoothed: NDArray[Any], curve: Curve) -> list[Any]:
     count = len(curve.losses)
     what, one = ("running means", "running mean") if curve.running else ("batches", "each batch")
-    # Mixed with the background instead of transparent: a single spike is as clear as the rest.
+    # Mixed with the background, not transparent, so that a single spike is as clear as the rest.
     light = 0.35 * np.array(to_rgb(BLUE)) + 0.65 * np.array(to_rgb(rcParams["axes.facecolor"]))
     known = bins.counts > 0
     if not known.any():
         return []
     if count > BINS:
-        # The edge has a width, so that what has none is seen: a spike, losses that are all equal.
+        # The edge has a width, so that a single spike and equal losses are visible.
         style = {
             "color": light,
             "linewidth": 0.8,
@@ -147,7 +147,7 @@ def _draw_losses(axes: Any, bins: Bins, smoothed: NDArray[Any], curve: Curve) ->
         }
         handles = [axes.fill_between(bins.batches, bins.low, bins.high, **style)]
     else:
-        # A point between gaps has no line: it gets a marker, as all points do where they are few.
+        # A point between gaps has no line, so it gets a marker; few points all get one.
         beside = np.r_[False, known[:-1]] | np.r_[known[1:], False]
         style = {"linewidth": 1.2, "markersize": 3.5, "label": one}
         style["color"] = light if count >= SMOOTHED_FROM else BLUE
@@ -165,7 +165,7 @@ def _draw_validation(axes: Any, validation: Sequence[tuple[int, float]]) -> Any:
     values[~np.isfinite(values)] = np.nan
     style = {"color": VERMILION, "linewidth": 1.0, "zorder": 4, "label": "validation"}
     style |= {"marker": "o", "markersize": 4.5, "markeredgecolor": rcParams["axes.facecolor"]}
-    # Of many points only some have a marker, so that the line stays visible.
+    # Only some of many points have a marker, so that the line stays visible.
     every = 1 if len(batches) <= 50 else len(batches) // 20
     return axes.plot(batches, values, markevery=every, **style)[0]
 
@@ -177,7 +177,7 @@ def _draw_best(axes: Any, epoch: int, batch: int, value: float) -> Any:
 
 
 def _draw_borders(axes: Any, epochs: Sequence[tuple[int, int]]) -> None:
-    """Lines where epochs begin and their numbers along the top; of many, only round numbers."""
+    """Draws lines where epochs begin, with numbers along the top; if many, only round numbers."""
     steps = (base * 10**power for power in itertools.count() for base in (1, 2, 5))
     step = next(step for step in steps if len(epochs) <= BORDERS * step)
     left, right = axes.get_xlim()
@@ -199,7 +199,7 @@ def _draw_borders(axes: Any, epochs: Sequence[tuple[int, int]]) -> None:
 
 
 def _draw_rates(axes: Any, drops: Sequence[tuple[int, float, float]]) -> None:
-    """Vertical marks with labels; drops near each other share a label and a whole line."""
+    """Draws vertical marks with labels; drops near each other share a label and a full line."""
     left, right = axes.get_xlim()
     near = (right - left) / (30 if len(drops) <= 8 else 10)
     groups: list[list[tuple[int, float, float]]] = []
@@ -219,7 +219,7 @@ def _draw_rates(axes: Any, drops: Sequence[tuple[int, float, float]]) -> None:
 
 
 def _write(axes: Any, batch: float, height: float, text: str, rotation: int = 0) -> None:
-    """A small text beside a batch, on the side where there is room."""
+    """Writes a small text beside a batch, on the side that has room."""
     left, right = axes.get_xlim()
     at_right = batch < left + (0.97 if rotation else 0.8) * (right - left)
     style = {"rotation": rotation, "fontsize": "small", "zorder": 7}
