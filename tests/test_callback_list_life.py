@@ -311,7 +311,7 @@ def test_batches_leave_nothing_behind(tmp_path):
             callback_list.on_train_batch_end(batch, {"loss": 1.0, "mae": [1.0]})
         callback_list._recorder.drain()
 
-    with pytest.warns(UserWarning, match="no scalar"):
+    with pytest.warns(UserWarning, match="not a scalar"):
         batches(2000)
     tracemalloc.start()
     batches(20_000)

@@ -84,7 +84,7 @@ def test_a_path_that_is_a_folder_is_known_before_training(make_model, data, tmp_
 
 def test_a_field_that_nothing_fills_in_is_an_error_in_the_first_epoch(make_model, data, tmp_path):
     checkpoint = ModelCheckpoint(tmp_path / "{epoch}-{val_acc}.keras", "loss", save_best_only=True)
-    with pytest.raises(KeyError, match=r"val_acc.*There are: epoch, accuracy, loss"):
+    with pytest.raises(KeyError, match=r"val_acc.*Available: epoch, accuracy, loss"):
         make_model().fit(*data, epochs=3, verbose=0, callbacks=[checkpoint])
 
 
@@ -94,7 +94,7 @@ def test_with_an_integer_save_freq_after_the_first_batch(make_model, data, tmp_p
     watch = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append(batch)
     )
-    with pytest.raises(KeyError, match=r"val_loss.*There are: epoch, batch, accuracy, loss"):
+    with pytest.raises(KeyError, match=r"val_loss.*Available: epoch, batch, accuracy, loss"):
         make_model().fit(*data, verbose=0, callbacks=[watch, checkpoint])
     assert seen == [0]
 

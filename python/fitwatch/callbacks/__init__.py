@@ -1,9 +1,8 @@
 """Drop-in replacements for `keras.callbacks`, over a compiled core.
 
-`from fitwatch import callbacks` where a script has `from keras import callbacks` is all it takes.
-Those that have something to do with batches, or numbers to track, are fitwatch's own (each is a
-subclass of Keras's class); LossHistory is new; LambdaCallback, OrbaxCheckpoint, RemoteMonitor and
-SwapEMAWeights are Keras's, handed on.
+To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
+that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
+LossHistory is new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress

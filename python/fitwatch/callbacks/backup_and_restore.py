@@ -11,65 +11,64 @@ from fitwatch._engine.plan import compiled
 
 
 class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # type: ignore[misc]
-    """Backs the training up, and takes it up again where it was interrupted.
+    """Backs up the training, and resumes it where it was interrupted.
 
     Same arguments, files and messages as `keras.callbacks.BackupAndRestore`. A backup is one file,
-    which is replaced as a whole: the weights, the optimizer, the epoch, the seeds of random layers,
-    and the states of all fitwatch callbacks in the list and of all others that have
-    `state_dict()` and `load_state_dict()`, wherever in the list they are. So a resumed run takes
-    the decisions and has the learning rates of one that was never interrupted; rows of a CSVLogger
-    and points of a TensorBoard that were written since the backup are taken out, and written anew.
+    replaced atomically: the weights, the optimizer, the epoch, the seeds of random layers, and the
+    states of all fitwatch callbacks in the list and of all others with `state_dict()` and
+    `load_state_dict()`, at any position. A resumed run therefore takes the same decisions, with the
+    same learning rates, as one that was never interrupted. Rows of a CSVLogger and points of a
+    TensorBoard that were written after the backup are removed, and written again.
 
-    The file is one of Keras's weights (HDF5), with the rest in a group `__fitwatch__` of its own;
-    behind it stand a mark, its length and a CRC-32, by which damage is found out.
+    The file is a Keras weights file (HDF5), with the rest in a group `__fitwatch__`. A mark, the
+    length and a CRC-32 follow the HDF5 data, so that damage is detected.
 
     Args:
-        backup_dir: The folder of the backup, a string or a path, for this callback alone. Run the
-            script again with the same one, and `fit()` goes on.
-        save_freq: `"epoch"` (default); or a number of batches (1 or more) after which to back up,
-            counted across epochs; or False for never.
-        double_checkpoint: Whether to keep the backup before the last one too. If the last one is
-            damaged, which its checksum tells, that one is used, with a warning. Default False.
-        delete_checkpoint: Whether to delete the backup when training has ended well. Default True.
-        exact: Whether to go on inside an epoch that was interrupted, where `save_freq` counts
-            batches: each batch is trained once, the metrics of the epoch are those of all its
-            batches, and `History` has the epochs before, too. Without, such an epoch begins anew
-            with the weights from its middle, as in Keras. The order of the data must be one that
-            can be brought back: arrays; what `fitwatch.resumable()` gives; on TensorFlow a
-            `tf.data` pipeline without Python code. Anything else is refused when `fit()` begins.
-            Default False.
+        backup_dir: The folder of the backup, a string or a path, used by this callback only. To
+            resume, run the script again with the same folder.
+        save_freq: `"epoch"` (default); or a number of batches (1 or more) between backups, counted
+            across epochs; or False for never.
+        double_checkpoint: Whether to keep the previous backup too. It is used, with a warning, if
+            the checksum shows that the last one is damaged. Default False.
+        delete_checkpoint: Whether to delete the backup after a complete training. Default True.
+        exact: Whether to resume inside an interrupted epoch, with a `save_freq` in batches: each
+            batch is trained once, the metrics of the epoch cover all its batches, and `History`
+            has the earlier epochs too. If False, such an epoch is trained from its beginning, with
+            the weights from its middle, as in Keras. The order of the data must be restorable:
+            arrays; data of `fitwatch.resumable()`; on TensorFlow a `tf.data` pipeline without
+            Python code. Other data are refused when `fit()` begins. Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins: the
-            backup is one of another model, of other data or of another version of fitwatch, the
-            model is not built or its weights are divided among processes, the order of the data
-            cannot be brought back, or the callback is in its list twice. Nothing is changed then.
-        TypeError: `backup_dir` is no path; or a state of somebody's own callback is no JSON.
-        OSError: The backup is damaged, and there is none before it; or it cannot be written.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+            backup is of another model, other data or another version of fitwatch, the model is not
+            built or its weights are sharded over processes, the order of the data cannot be
+            restored, or the callback is in its list twice. Nothing has been changed.
+        TypeError: `backup_dir` is not a path; or the state of a user's callback is not
+            JSON-serializable.
+        OSError: The backup is damaged, and there is no previous one; or it cannot be written.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
-        - `latest.weights.h5` has everything; `training_metadata.json` is for Keras's class, which
-          can go on from a backup of this one, and the other way round.
-        - The backup is made after all callbacks that have a state have seen the end of the epoch or
-          batch. Keras makes it in the middle of them.
-        - When training was over already, and the process died before it could end it, nothing is
-          trained any more. Keras trains one more epoch.
-        - A run that `EarlyStopping` has ended trains nothing more when it is started again, with a
-          warning, unless it would not stop by its arguments as they are now. In Keras it begins to
-          wait anew.
-        - Where `SwapEMAWeights` has put the averages in the model, the backup has the trained
+        - `latest.weights.h5` has everything; `training_metadata.json` is for Keras's class. Each
+          class can resume from a backup of the other.
+        - The backup is made after all callbacks with a state have seen the end of the epoch or
+          batch. Keras makes it between them.
+        - If the process died after the last epoch, before training could end, a restart trains
+          nothing. Keras trains one more epoch.
+        - A restart of a run that `EarlyStopping` has stopped trains nothing, with a warning, if the
+          current arguments would stop it again at once. In Keras the wait starts over.
+        - While `SwapEMAWeights` has put the averages into the model, the backup has the trained
           weights. In Keras it has the averages.
-        - What `OrbaxCheckpoint` has counted, and its best value, are in the backup too.
-        - The next `fit()` begins at its own `initial_epoch`. In Keras it begins where the one
-          before was taken up.
-        - With `steps_per_execution=N` batches are counted by the batch. Keras counts the first call
-          as one batch less.
-        - `delete_checkpoint` deletes the files of the backup, and the folder if nothing else is in
-          it. Keras deletes the folder with all that is in it.
-        - With a `TerminateOnNaN` in the same list the last good backup is neither replaced nor
+        - The counts and the best value of `OrbaxCheckpoint` are in the backup too.
+        - The next `fit()` begins at its own `initial_epoch`. In Keras it begins at the epoch at
+          which the previous one resumed.
+        - With `steps_per_execution=N`, `save_freq` counts single batches. Keras counts the first
+          call as one batch less.
+        - `delete_checkpoint` deletes the files of the backup, and the folder if it is then empty.
+          Keras deletes the folder with all its content.
+        - With a `TerminateOnNaN` in the same list, the last good backup is neither replaced nor
           deleted once a metric or a weight is not finite.
-        - Several processes that train together go on from one backup, which rank 0 writes: see
+        - Several processes that train together resume from one backup, which rank 0 writes: see
           `fitwatch.distributed`.
 
     Example:
@@ -124,7 +123,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
         self._fitwatch.wrap_list_hooks(self)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Takes up the training that was interrupted, if there is one."""
+        """Resumes an interrupted training, if there is one."""
         self._fitwatch.begin_training(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -134,21 +133,21 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
         super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Backs up, if `save_freq` is `"epoch"`."""
+        """Makes a backup, if `save_freq` is `"epoch"`."""
         self._fitwatch.end_epoch(self, epoch, logs)
 
     @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Backs up, if `save_freq` counts batches and enough have passed."""
+        """Makes a backup, if `save_freq` is a number of batches and as many have passed."""
         if self._should_save_on_batch(batch):
             self._fitwatch.note(self, batch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Deletes the backup, if that is wanted and the training has ended well."""
+        """Deletes the backup, if `delete_checkpoint` asks for it."""
         if self._fitwatch.end_training(self, logs):
             super().on_train_end()
 
-    # What Keras's hooks call; a subclass may have its own.
+    # Called by Keras's hooks; a subclass may override them.
 
     def _should_save_on_batch(self, batch: int) -> bool:
         if self.save_freq == "epoch" or self.save_freq is False:

@@ -32,38 +32,38 @@ _HOOKS = tuple(
 class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     """A container of callbacks whose batch hooks are compiled.
 
-    Same arguments, attributes, order and form of calls as `keras.callbacks.CallbackList`. Hand it
-    to `fit(callbacks=...)`, call its hooks from a loop of your own, or let `fitwatch.enable()` make
+    Same arguments, attributes, order and form of calls as `keras.callbacks.CallbackList`. Pass it
+    to `fit(callbacks=...)`, call its hooks from a custom loop, or let `fitwatch.enable()` make
     every `fit()` build one.
 
     A batch hook that no callback overrides is never called, and a value that no callback reads is
     never converted. A callback that overrides a batch hook is called for every batch, in order,
-    with a dict of logs that converts a value when it is read. fitwatch's own callbacks get their
-    values from the core, some batches later; reading one of their attributes brings them up to
-    date first, and so does the end of an epoch.
+    with a dict of logs that converts values when they are read. fitwatch's own callbacks get their
+    values from the core, some batches later; reading one of their attributes processes pending
+    values first, and so does the end of an epoch.
 
     Args:
         callbacks: A list of callbacks, or one callback; None (default) for none.
         add_history: Whether to add a `History`, if there is none. Default False.
         add_progbar: Whether to add a `ProgbarLogger`, if there is none. Default False.
         model: The model that the callbacks watch; None (default) if `set_model` is called later.
-        max_lag: Batches (0 or more) that a decision which depends on batch values may come late
-            where the device runs ahead of the program: JAX, and GPUs. 0 waits for every batch, as
-            Keras does. Where values are there at once nothing comes late. None (default) stands for
-            the value of `fitwatch.enable()`, or 16.
-        **params: Handed to the callbacks' `set_params`.
+        max_lag: The most batches (0 or more) by which a decision that depends on batch values may
+            be late, where the device runs ahead of the program: on JAX, and on GPUs. 0 waits for
+            every batch, as Keras does. Where values are ready at once, no decision is late. None
+            (default) stands for the value of `fitwatch.enable()`, or 16.
+        **params: Passed to the callbacks' `set_params`.
 
     Raises:
-        ValueError: `max_lag` is negative, or not whole; or, when there is a model, one of
-            fitwatch's callbacks is in the list twice.
-        TypeError: `max_lag` is no number, or an item of `callbacks` is not a callback: a class, for
-            example, and not an instance of it.
-        RuntimeError: Another `fit()` that is still going on has one of fitwatch's callbacks.
+        ValueError: `max_lag` is negative or not whole; or, with a model, one of fitwatch's
+            callbacks is in the list twice.
+        TypeError: `max_lag` is not a number, or an item of `callbacks` is not a callback, such as a
+            class in place of an instance.
+        RuntimeError: Another running `fit()` uses one of fitwatch's callbacks.
 
     Differs from Keras:
-        - Everything runs on the thread that calls the hooks. On JAX and torch, Keras hands the
-          hooks of some lists to a pool of threads.
-        - Which callbacks override a batch hook is found out when training, an epoch, an evaluation
+        - All hooks run on the calling thread. On JAX and torch, Keras runs the hooks of some lists
+          on a pool of threads.
+        - Which callbacks override a batch hook is determined when training, an epoch, an evaluation
           or a prediction begins, and when the list of callbacks changes.
 
     Example:
@@ -102,10 +102,10 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self._take_hooks()
 
     def _take_hooks(self) -> None:
-        """Has the recorder's builtin hooks called, where no other code has one of its own.
+        """Calls the recorder's builtin hooks directly, unless other code has replaced a hook.
 
-        A subclass may have one, and a tool that traces may have put one into this class or into
-        Keras's: there the method of the class is called.
+        For a hook that a subclass overrides, or that a tool has replaced in this class or in
+        Keras's, the method of the class is called.
         """
         for hook in _HOOKS:
             builtin = getattr(self._recorder, hook)
@@ -116,7 +116,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     @property
     def callbacks(self) -> Any:
-        """The callbacks, in the order in which they are called: a list that may be changed."""
+        """The callbacks, in the order of their calls, as a mutable list."""
         return self._recorder.callbacks
 
     @callbacks.setter
@@ -127,24 +127,24 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     @property
     def max_lag(self) -> int:
-        """Batches that a decision which depends on batch values may come late."""
+        """The most batches by which a decision that depends on batch values may be late."""
         return self._recorder.max_lag
 
     def set_model(self, model: Any) -> None:
-        """Takes the model, and hands it to the callbacks."""
+        """Sets the model, also on the callbacks."""
         if model is not None:
             join(self, model)
         super().set_model(model)
 
     def append(self, callback: Any) -> None:
-        """Adds a callback at the end. As in Keras, it is told neither the model nor the params.
+        """Adds a callback at the end. As in Keras, its model and params are not set.
 
         Args:
             callback: A callback.
 
         Raises:
-            ValueError: It is one of fitwatch's, and in the list already.
-            TypeError: It is not a callback.
+            ValueError: The callback is one of fitwatch's, and already in the list.
+            TypeError: `callback` is not a callback.
 
         Example:
             >>> from fitwatch import callbacks
@@ -158,7 +158,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self.callbacks.append(callback)
 
     def _configure_async_dispatch(self, callbacks: Any) -> None:
-        """No hook goes to another thread."""
+        """Does nothing: no hook runs on another thread."""
 
     def _add_default_callbacks(self, add_history: bool, add_progbar: bool) -> None:
         super()._add_default_callbacks(add_history=False, add_progbar=False)
@@ -231,14 +231,14 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
-        """Whatever goes wrong in a callback, the others' files are flushed."""
+        """A block after whose exceptions the files of all callbacks are flushed."""
         try:
             yield
         except BaseException:
             self._failed()
             raise
 
-    # What the core asks for.
+    # Called by the core.
 
     def _plan(self, hook: str) -> Any:
         planned = plan.plan(self.callbacks, hook, self._recorder)
@@ -253,7 +253,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         return readers.reader()
 
     def _failed(self) -> None:
-        """An exception goes through: what has been seen so far must reach its files."""
+        """Called when an exception passes through: processes and flushes pending values."""
         _try(partial(self._recorder.settle, last=True))
         for callback, attachment in self._attachments():
             _try(partial(attachment.flush_all, callback))
@@ -263,17 +263,17 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             coordinator.leave(error)
 
     def _interrupted(self) -> None:
-        """Ctrl-C was pressed, and the batch that was running then has ended."""
+        """Called when the batch during which Ctrl-C was pressed has ended."""
         self._recorder.interrupted = False
         self._failed()
         raise KeyboardInterrupt
 
     def _report(self) -> None:
-        """Names the callbacks that slow the training down, each of them once."""
+        """Warns about callbacks that slow the training down, once for each."""
         slow_hooks.report(self._recorder.shares(), self._reported, replacements())
 
     def _abandon(self, *, fit: bool, interrupted: bool) -> None:
-        """A run ends without its `on_*_end`. Never raises."""
+        """Called when a run ends without its `on_*_end`. Never raises."""
         self._failed()
         self._in_begin_end_block_count = 0
         for callback, attachment in self._attachments():
@@ -285,7 +285,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         return [(callback, attachment) for callback, attachment in found if attachment is not None]
 
     def __getstate__(self) -> Any:
-        # Neither the recorder nor its hooks, nor what is around them: a copy shares nothing.
+        # Without the recorder and its hooks, and without wrapped hooks: a copy shares nothing.
         bare = {name: unwrapped(value) for name, value in self.__dict__.items()}
         state = {
             name: value
@@ -302,13 +302,13 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
 
 def _default(cls: type) -> Any:
-    """One of fitwatch's; one of Keras's where other code has changed that class."""
+    """Constructs fitwatch's callback; Keras's if other code has modified that class."""
     theirs = stock.STOCK[cls.__name__]
     return cls() if stock.is_unmodified(theirs) else theirs()
 
 
 def _try(action: Callable[[], None]) -> None:
-    """Does one of several things that have to be done whatever becomes of the others."""
+    """Runs one of several independent cleanup actions; warns about its exception."""
     try:
         action()
     except BaseException as error:
@@ -316,15 +316,15 @@ def _try(action: Callable[[], None]) -> None:
 
 
 def _is_keras_own(hook: str) -> bool:
-    """Whether the hook of Keras's list is the one that Keras has written."""
+    """Whether the hook of Keras's list is still Keras's."""
     return stock.is_library_code(vars(stock.STOCK["CallbackList"])[hook])
 
 
 def _method(hook: str) -> Callable[..., None]:
-    """The hook as a method of the class, for a method that other code puts in front of it.
+    """The hook as a method of the class, for subclasses and tools that wrap it.
 
-    Where other code has replaced that of Keras's list, that one is called. As a rule it calls
-    Keras's in its turn, which for the end of a batch calls the hook with an underscore before it.
+    If other code has replaced the hook of Keras's list, that one is called. It usually calls
+    Keras's, which at the end of a batch calls the hook with a leading underscore.
     """
 
     def method(self: CallbackList, batch: Any, logs: Any = None) -> None:

@@ -12,58 +12,55 @@ from fitwatch._sinks.csv_rows import CsvRows, form
 
 
 class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[misc]
-    r"""Writes the logs of every epoch to a CSV file, and of batches where asked.
+    r"""Writes the logs of every epoch to a CSV file, and optionally those of batches.
 
     Same arguments, columns and text as `keras.callbacks.CSVLogger`: `epoch`, then the metrics by
     name; without validation, a `val_` column with `NA` for each. Lines end in `\r\n`, as Python's
     `csv` writes them, and the file is UTF-8: read it with `newline=""` and `encoding="utf-8"`.
 
     Args:
-        filename: Where to write, a string or a path. A missing folder is made. A file of its own
-            for each logger.
+        filename: The path of the file, a string or a path, which no other logger may use. A missing
+            folder is made.
         separator: The character between two fields. Default `","`.
-        append: Whether to go on with a file that is there, instead of replacing it. Default False.
+        append: Whether to append to an existing file, instead of replacing it. Default False.
         update_freq: `"epoch"` (default); `"batch"` for a row after every batch; or a number of
             batches (1 or more), counted in each epoch. Rows of batches have a column `batch`,
-            counted from 0; the row of an epoch has `NA` in it. They reach the file within a tenth
-            of a second while batches go on, and when the epoch ends.
-        loss: What `loss` is in the rows of batches: Keras's `"running"` (default) mean over the
-            epoch so far; or with `"batch"` the loss that each batch really had (see `LossHistory`).
-            Then every batch has its row, also where `steps_per_execution=N` trains N of them in one
-            call; the other metrics are in the last row of the call, and `NA` in those before.
+            counted from 0, which is `NA` in the row of an epoch. They reach the file within a tenth
+            of a second during training, and when the epoch ends.
+        loss: The `loss` in the rows of batches: `"running"` (default) is Keras's mean over the
+            epoch so far, `"batch"` the per-batch loss (see `LossHistory`). With `"batch"`, every
+            batch has its row even if `steps_per_execution=N` trains N of them in one call; the
+            other metrics are in the last row of the call, and `NA` in those before.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
-            callback is in its list twice; or, with `append=True`, the file is no CSV file with this
-            separator and a column `epoch`.
+            callback is in its list twice; or, with `append=True`, the file is not a CSV file with
+            this separator and a column `epoch`.
         TypeError: An argument has the wrong type.
         OSError: The file cannot be opened; raised when training begins.
-        RuntimeError: An epoch ends before training begins; or another `fit()` that is still going
-            on has this callback.
+        RuntimeError: An epoch ends before training begins; or another running `fit()` uses this
+            callback.
 
     Differs from Keras:
-        - A metric that turns up late gets a column of its own at the end, with `NA` in the rows
-          before. Keras drops it.
-        - Appending to a file with other columns adds those that are missing, and fills in each row
-          by name; a file with a row that is longer than its header is refused. Keras writes the
-          values under the wrong names.
-        - Appending after a last line without an end, as a crash leaves it, takes that line out and
-          shows it in a warning: its last number may be cut short. Keras writes the next row behind
-          it.
-        - Where a `BackupAndRestore` in the same list takes a run up again, the file goes on behind
-          the rows that the backup knows of, whatever `append` is. Keras begins it anew, or has rows
+        - A metric that first appears later gets a new column at the end, with `NA` in earlier rows.
+          Keras drops it.
+        - Appending to a file with other columns adds the missing ones, and fills in rows by name; a
+          file with a row that is longer than its header is refused. Keras writes the values under
+          the wrong names.
+        - Appending after an unterminated last line, as a crash leaves it, removes that line with a
+          warning that shows it: its last number may be incomplete. Keras appends the next row to
+          that line.
+        - When a `BackupAndRestore` in the same list resumes a run, the file continues after the
+          rows that the backup knows of, whatever `append` is. Keras replaces the file, or has rows
           twice.
-        - A file that cannot be written any more is reported once, and training goes on; what is
-          kept back (1 MiB at most) is written when there is space again. In Keras it ends the
-          training.
-        - `keys` are the metrics that have columns; once set, while training goes on, they are the
-          metrics that are written, and those without a column get one. `writer` and `csv_file` stay
-          None.
-        - A remote file (`gs://...`) is written anew, as a whole, at the end of every epoch, through
-          TensorFlow as Keras does it; where that is not installed, it is refused at once. With
-          Keras's class the training ends in an error.
-        - Of several processes that train together, rank 0 alone writes: see
-          `fitwatch.distributed`.
+        - A write error is reported once, and training goes on; buffered rows (1 MiB at most) are
+          written when there is space again. In Keras it ends the training.
+        - `keys` are the metrics that have columns; set during training, they are the metrics to
+          write, and those without a column get one. `writer` and `csv_file` stay None.
+        - A remote file (`gs://...`) is rewritten at the end of every epoch, through TensorFlow as
+          in Keras; without TensorFlow it is refused at once. With Keras's class the training ends
+          with an error.
+        - Of several processes that train together, only rank 0 writes: see `fitwatch.distributed`.
 
     Example:
         >>> import tempfile
@@ -103,7 +100,7 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
     def keys(self) -> list[str] | None:
         """The names of the metrics that have columns; None before the first row.
 
-        Once set, while training goes on, those alone are written.
+        Set during training, only these metrics are written.
         """
         return self._fitwatch.keys
 

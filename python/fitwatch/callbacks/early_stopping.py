@@ -24,68 +24,68 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
     Same arguments, decisions, attributes and messages as `keras.callbacks.EarlyStopping`.
 
     Args:
-        monitor: Name of the metric to watch; or a list of names, the first of which is the one that
-            `best` and the restored weights refer to. Default `"val_loss"`.
+        monitor: Name of the metric to watch; or a list of names, where `best` and the restored
+            weights refer to the first one. Default `"val_loss"`.
         min_delta: How much better a value must be to count as an improvement; its sign is ignored.
             One number for all metrics, or a list with one for each. Default 0.
         patience: Units (epochs) without improvement after which training stops. `inf` never stops
-            it, which is of use with `restore_best_weights`. Default 0.
+            it, which is useful with `restore_best_weights`. Default 0.
         verbose: 1 prints a line when training is stopped and when weights are restored. Default 0.
-        mode: `"min"`, `"max"`, or `"auto"` (default): found out from the model's metrics. Anything
+        mode: `"min"`, `"max"`, or `"auto"` (default), which looks at the model's metrics. Anything
             else warns and counts as `"auto"`; with several metrics it is refused. One for all
             metrics, or a list.
-        baseline: A number that must be beaten, besides the best so far, before the wait starts
-            over. For several metrics a list, with None where there is none. Default None.
+        baseline: A number that a value must beat, besides the best so far, for the wait to start
+            over. For several metrics a list, with None for none. Default None.
         restore_best_weights: Whether to end with the weights of the best epoch. With
-            `unit="batch"` those after the call of the train step that had the best batch: they are
-            copied at every improvement, and JAX waits for every batch. Where several processes
-            train together they are those of the batch at which all agree on it. Default False.
+            `unit="batch"` these are the weights after the train call with the best batch: they are
+            copied at every improvement, and JAX waits for every batch. If several processes train
+            together, they are those at the batch where all agree on it. Default False.
         start_from_epoch: Units (from 0) before this one do not count. Default 0.
-        unit: What is counted: `"epoch"` (default), or `"batch"` for each batch, across epochs.
-            Batches are judged by the loss that each of them really had, and by the other training
-            metrics as Keras logs them, means over the epoch so far. With `steps_per_execution=N`
-            such a metric is known once in N batches, and counts for N.
-        halflife: Smooths the values by a bias-corrected exponential mean before they are judged:
-            in units (more than 0), as `pandas.Series.ewm(halflife=...)` has it: a value that is `n`
-            units old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left
-            out. None (default) for no smoothing.
+        unit: The unit of counts: `"epoch"` (default), or `"batch"` for each batch, across epochs.
+            Batches are judged by the per-batch loss, and by other training metrics as Keras logs
+            them: means over the epoch so far. With `steps_per_execution=N` such a metric is known
+            once in N batches, and counts for N.
+        halflife: Smooths values by a bias-corrected exponential mean before they are judged, in
+            units (more than 0), like `pandas.Series.ewm(halflife=...)`: a value that is `n` units
+            old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left out.
+            None (default) for no smoothing.
         min_delta_mode: `"abs"` (default), or `"rel"`: `min_delta` is a fraction of the best value's
             size.
         combine: With several metrics, whether `"all"` (default) have to stop improving or `"any"`.
-        max_time: Time after which training stops, in seconds (more than 0) or as a `timedelta`:
-            checked after every batch, with a hundredth of a second or 64 batches to spare. None
-            (default) for no end.
+        max_time: Time after which training stops, in seconds (more than 0) or as a `timedelta`. It
+            is checked after every batch, to within a hundredth of a second or 64 batches. None
+            (default) for no limit.
         divergence_threshold: Stops at once when the (smoothed) value is worse than this number, or
-            a value is not finite. For several metrics a list, with None where there is none.
-            Default None.
+            a value is not finite. For several metrics a list, with None for none. Default None.
 
     Attributes:
         best: The best value so far, smoothed if values are; None before there is one.
-        wait: Units without an improvement so far.
+        wait: Units since the last improvement.
         best_epoch: The epoch of the best value, from 0.
         best_weights: Its weights, a list of arrays, with `restore_best_weights`; or else None.
         stopped_epoch: The epoch that stopped the training, from 0; 0 if none has.
         best_batch: With `unit="batch"`, the batch of the best value, from 0 and across epochs.
-        stopped_batch: The same for the batch that stopped the training; None if none has.
+        stopped_batch: The batch that stopped the training, likewise; None if none has.
         stop_reason: Why training was stopped, in words; None if it was not.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
-            callback is in its list twice, or weights to restore are divided among processes; or, at
+            callback is in its list twice, or weights to restore are sharded over processes; or, at
             the end of the first epoch or batch, `mode="auto"` and the metric's direction is not
-            known, or a subclass has a rule of its own besides what only fitwatch has.
+            known, or a subclass overrides the rule while options that Keras lacks are in use.
         TypeError: An argument has the wrong type.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
         - NaN and the infinity on the wrong side never become the best value. In Keras a NaN in the
-          first epoch does, and then no epoch ever improves on it.
+          first epoch does, and no later epoch improves on it.
         - Arguments that make no sense (a negative patience, a NaN) are refused at once.
-        - A metric that is missing is reported once in a fit, with the nearest name there is.
-        - What only fitwatch has is compared in double precision, and cannot be joined with a rule
-          of a subclass's own. It is set when the callback is made, and not by attributes.
+        - A missing metric is reported once in a fit, with the nearest available name.
+        - Options that Keras lacks compare in double precision, and cannot be combined with an
+          overridden rule. They are set by the constructor, not by attributes.
         - With `unit="batch"`, there are no best weights to restore before the first improvement.
-        - Several processes that train together take one decision: see `fitwatch.distributed`.
+        - Several processes that train together take the same decisions: see
+          `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import EarlyStopping
@@ -155,7 +155,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         )
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts over."""
+        """Starts a new run."""
         own = self._fitwatch
         if own.reason is not None:
             self.stop_reason = own.reason = None
@@ -168,12 +168,12 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
 
     @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Lets the core decide on the values of the batch, and does what it says."""
+        """Carries out the core's decision about the values of the batch."""
         super().on_train_batch_end(batch, logs)
         self._fitwatch.batches.see(self, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Lets the core decide on the epoch's values, and does what it says."""
+        """Carries out the core's decision about the values of the epoch."""
         own = self._fitwatch
         if own.batches.unit == "batch" or own.is_timed_out():
             return
@@ -197,7 +197,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         own.carry_out(self, own.core.update(int(epoch), values), epoch)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Says why training was stopped, and restores the best weights."""
+        """Prints why training was stopped, and restores the best weights."""
         if self._fitwatch.own_words:
             self._fitwatch.end(self)
             end_fit(self)
@@ -206,13 +206,13 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             super().on_train_end(logs)
 
     def get_monitor_value(self, logs: Any) -> Any:
-        """The monitored value in `logs`; one warning in a fit tells that it is missing.
+        """The monitored value in `logs`; warns, once in a fit, if it is missing.
 
         Args:
             logs: The logs of an epoch, a dict, or None.
 
         Returns:
-            The value as it is there; None where it is missing.
+            The value, unconverted; None if it is missing.
 
         Example:
             >>> from fitwatch.callbacks import EarlyStopping

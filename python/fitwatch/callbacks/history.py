@@ -13,21 +13,21 @@ from fitwatch._keras import trainer
 class History(FitwatchCallback, keras.callbacks.History):  # type: ignore[misc]
     """Keeps the logs of every epoch; `fit()` returns one.
 
-    Same attributes as `keras.callbacks.History`. In a second `fit()` it goes on with `history` and
-    starts `epoch` anew, as Keras's does.
+    Same attributes as `keras.callbacks.History`. A second `fit()` extends `history` and resets
+    `epoch`, as in Keras.
 
     Attributes:
         history: A dict with a list of values for each metric, one for each epoch that had it.
-        epoch: The list of the epochs, from 0.
+        epoch: A list of the epochs, from 0.
 
     Raises:
         ValueError: The callback is in its list twice; raised when training begins.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
-        - It can be called without a model, and has `epoch` before training begins, an empty list.
-        - `BackupAndRestore(exact=True)` in the same list keeps it, and a resumed run has the epochs
-          before, too.
+        - It can be called without a model, and before training begins `epoch` is an empty list.
+        - With `BackupAndRestore(exact=True)` in the same list, a resumed run has the earlier epochs
+          too.
 
     Example:
         >>> from fitwatch.callbacks import History
@@ -44,7 +44,7 @@ class History(FitwatchCallback, keras.callbacks.History):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        # Keras has it from the beginning of the training only.
+        # Keras sets it only when training begins.
         self.epoch: list[int] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

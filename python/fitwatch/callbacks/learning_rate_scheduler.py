@@ -22,8 +22,8 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
 
     Args:
         schedule: A function of the epoch (counted from 0) and the current learning rate (a float),
-            or of the epoch alone, that returns the new rate. With `unit="batch"`, the number of
-            batches that this `fit()` has trained takes the place of the epoch.
+            or of the epoch alone, that returns the new rate. With `unit="batch"`, it gets the
+            number of batches that this `fit()` has trained, instead of the epoch.
         verbose: 1 prints a line whenever an epoch begins. Default 0.
         unit: `"epoch"` (default), or `"batch"` to set the rate before every batch: for a warm-up,
             or a cosine over all steps. With `steps_per_execution=n`, once for every n batches.
@@ -33,18 +33,20 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
             callback is in its list twice; or, while training, the optimizer has no learning rate,
             or `schedule` returned something other than a finite number of 0 or more.
         TypeError: An argument has the wrong type; or, when the first rate is to be set, the
-            optimizer has a learning-rate schedule, which a warning announces when training begins.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+            optimizer has a learning-rate schedule, about which a warning is given when training
+            begins.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
-        - Every kind of finite number is taken from `schedule`, an integer and a scalar tensor too,
-          but no NaN, infinity or negative one. Keras takes floats only, and those as well.
-        - The optimizers inside a `MultiOptimizer` have the rate of the first epoch too. On
-          TensorFlow and torch, Keras's class finds none of them before the first step.
-        - A TypeError inside a `schedule` of two arguments is not hidden by another call with one.
-        - With `unit="batch"` the rate that `schedule` is given is read once an epoch on JAX, and
-          whenever another callback may have changed it, since reading it waits for the device.
-        - Several processes that train together take one decision: see `fitwatch.distributed`.
+        - `schedule` may return any finite number of 0 or more, also an integer or a scalar tensor.
+          Keras accepts only floats, but also NaN, infinity and negative ones.
+        - The rate of the first epoch is also set on the optimizers inside a `MultiOptimizer`. On
+          TensorFlow and torch, Keras's class does not find them before the first step.
+        - A TypeError inside a `schedule` of two arguments is raised. Keras calls the function again
+          with one argument.
+        - With `unit="batch"` on JAX, the rate that `schedule` gets is read once in an epoch, and
+          when another callback may have changed it, since reading it waits for the device.
+        - Several processes that train together set the same rates: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import LearningRateScheduler
@@ -79,7 +81,7 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
         self._fitwatch.step = self._fitwatch.epoch_start = int(step)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts over."""
+        """Starts a new run."""
         self._fitwatch.start_over()
         learning_rate.prepare(self)
         super().on_train_begin(logs)
@@ -106,7 +108,7 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches."""
         super().on_train_batch_end(batch, logs)
-        # With several steps in one call, Keras counts a last call that has fewer as a whole one.
+        # With several steps in one call, Keras counts a shorter last call as a full one.
         steps = (self.params or {}).get("steps") or batch + 1
         self._fitwatch.step = self._fitwatch.epoch_start + min(batch + 1, steps)
 

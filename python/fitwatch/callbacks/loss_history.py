@@ -16,36 +16,34 @@ from fitwatch._sinks.loss_recorder import Recording, form
 
 
 class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the loss that every batch really had, and plots it.
+    """Records the per-batch loss, and plots it.
 
-    The loss is the one that the train step hands to Keras's loss tracker: all outputs, added losses
-    and regularisation, before loss scaling, the mean over devices, with sample weights. It is kept
-    as float32, 4 bytes a batch, for every batch that `steps_per_execution` trains in one call.
-    `logs["loss"]` in Keras's hooks is the mean over the epoch so far.
+    The loss is the one that the train step passes to Keras's loss tracker: of all outputs, with
+    added losses, regularization and sample weights, before loss scaling, as the mean over devices.
+    It is stored as float32, 4 bytes a batch, for every batch that `steps_per_execution` trains in
+    one call. `logs["loss"]` in Keras's hooks is the mean over the epoch so far.
 
-    Where it cannot be taken (a `train_step` of your own that never updates the loss tracker, two
-    losses in one step, a train function that is not Keras's), one warning says so, and from then on
-    the running mean is kept. `kind` tells what it is. In a loop of your own, `logs["loss"]` is kept
-    as you hand it over.
+    If the loss cannot be taken (a custom `train_step` that does not update the loss tracker, two
+    losses in one step, a custom train function), fitwatch warns once, and records the running mean
+    from then on. `kind` tells which of them is recorded. In a custom loop, `logs["loss"]` is
+    recorded as given.
 
-    `fit()` compiles the train step once more for this, as it is now: what Python code in it has
-    found when Keras compiled it before (a `trainable` that was set without a new `compile()`) may
-    be another thing today.
+    `fit()` compiles the train step once more for this, in its current state: Python values that it
+    depends on may have changed since Keras compiled it (a `trainable` that was set without a new
+    `compile()`).
 
     Args:
-        plot: Path of a picture, or None (default) for none. With `{epoch}` in it, one of each
-            epoch's batches when that ends; the field is filled in and counts from 0, as
-            `on_epoch_end` has it. Without, one of the whole run when training ends. Without a
-            suffix that matplotlib knows, `.png` is added. A missing folder is made. Needs
-            matplotlib.
-        capacity: Keep only that many of the last losses (batches, 1 or more); None (default) keeps
-            all.
-        title: Title of the picture; `{epoch}` is filled in. None (default) for one that says what
-            it shows.
-        xlabel: What the horizontal axis shows. Default `"Batch"`.
-        ylabel: What the vertical axis shows. Default `"Loss"`.
-        loss: `"batch"` (default); or `"running"` for what Keras logs, once in a call of the train
-            step.
+        plot: Path of a picture, or None (default) for none. With `{epoch}` in it, each epoch is
+            plotted when it ends; the field counts from 0, as in `on_epoch_end`. Without, the whole
+            run is plotted when training ends. `.png` is added if there is no suffix that matplotlib
+            knows. A missing folder is made. Needs matplotlib.
+        capacity: The number of most recent losses to keep (batches, 1 or more); None (default)
+            keeps all.
+        title: Title of the picture; `{epoch}` is filled in. None (default) for a descriptive one.
+        xlabel: Label of the horizontal axis. Default `"Batch"`.
+        ylabel: Label of the vertical axis. Default `"Loss"`.
+        loss: `"batch"` (default); or `"running"` for the mean that Keras logs, once in a call of
+            the train step.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or the callback is in its list
@@ -53,7 +51,7 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
         TypeError: An argument has the wrong type.
         ImportError: `plot` is given and matplotlib is not installed.
         OSError: The folder of `plot` cannot be made or written; raised when training begins.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Example:
         >>> from fitwatch.callbacks import LossHistory
@@ -90,11 +88,13 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
             if _files.is_remote(plot):
                 raise ValueError(f"plot must be a local path; got {plot!r}.")
             if _files.fields("plot", plot) - {"epoch"}:
-                raise ValueError(f"plot must have no field but {{epoch}}; got {plot!r}.")
+                raise ValueError(f"plot must have no field other than {{epoch}}; got {plot!r}.")
             try:
                 plot.format(epoch=0)
             except (ValueError, TypeError, AttributeError) as error:
-                raise ValueError(f"plot is no valid format string: {plot!r} ({error}).") from None
+                raise ValueError(
+                    f"plot is not a valid format string: {plot!r} ({error})."
+                ) from None
         self.plot = plot
         self.capacity = None if capacity is None else _check.count("capacity", capacity, minimum=1)
         self.title = None if title is None else _check.text("title", title, empty=True)
@@ -105,13 +105,13 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
 
     @property
     def losses(self) -> NDArray[np.float32]:
-        """The losses that are kept, in order: a read-only copy, shape `(batches,)`."""
+        """The recorded losses, in order: a read-only copy, shape `(batches,)`."""
         self._fitwatch.drain()
         return self._fitwatch.record.losses()
 
     @property
     def kind(self) -> str:
-        """What is kept: losses of a `"batch"` each, `"running"` means, or a loop's own `"logs"`."""
+        """The kind of losses: per `"batch"`, `"running"` means, or `"logs"` of a custom loop."""
         self._fitwatch.note_kind(self)
         return self._fitwatch.record.kind
 
@@ -119,11 +119,11 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
         """The losses of one epoch.
 
         Args:
-            epoch: Its number, from 0.
+            epoch: The epoch, from 0.
 
         Returns:
             A read-only float32 array of shape `(batches,)`, without those that `capacity` has
-            forgotten.
+            dropped.
 
         Raises:
             IndexError: The epoch was not trained.
@@ -135,8 +135,8 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
         """The losses as a table. Needs pandas.
 
         Returns:
-            A `pandas.DataFrame` with columns `epoch` (int32; -1 for batches of none) and `loss`
-            (float32), by the number of the batch, from 0 and across epochs.
+            A `pandas.DataFrame` with columns `epoch` (int32; -1 for batches outside epochs) and
+            `loss` (float32), indexed by batch, from 0 and across epochs.
 
         Raises:
             ImportError: pandas is not installed.
@@ -150,21 +150,22 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
         return self._fitwatch.record.to_pandas()
 
     def save(self, path: Any) -> None:
-        """Writes what was recorded into a file of NumPy's format `.npz`, whole or not at all.
+        """Writes the record to a file in NumPy's `.npz` format, atomically.
 
-        `numpy.load` reads it: `losses`, float32 of shape `(batches,)`; the number `first` of the
-        oldest one; `epochs`, int64 of shape `(epochs, 3)` (epoch, first batch, batch behind the
+        `numpy.load` reads it: `losses`, float32 of shape `(batches,)`; `first`, the batch of the
+        oldest loss; `epochs`, int64 of shape `(epochs, 3)` (epoch, first batch, batch after the
         last, or -1 while it runs); `validation`, float64 of shape `(n, 2)` (batch, value);
         `rate_drops`, float64 of shape `(n, 3)` (batch, rate before, rate after); `kind`; `capacity`
-        (-1 for None); and the `format`, which is 1.
+        (-1 for None); and `format`, which is 1.
 
         Args:
-            path: Where to, a string or a path. A missing folder is made; no suffix is added.
+            path: The path of the file, a string or a path. A missing folder is made; no suffix is
+                added.
 
         Raises:
-            OSError: It cannot be written; an old file is as it was.
+            OSError: The file cannot be written; an existing one is unchanged.
             ValueError: `path` is empty or remote (`gs://...`).
-            TypeError: `path` is no path.
+            TypeError: `path` is not a path.
 
         Example:
             >>> import tempfile
@@ -183,18 +184,18 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
 
     @classmethod
     def load(cls, path: Any) -> "LossHistory":
-        """Makes a `LossHistory` of what `save()` has written.
+        """Makes a `LossHistory` from a file of `save()`.
 
         Args:
             path: The file, a string or a path.
 
         Returns:
-            A `LossHistory` with the record and its `capacity`; the rest has its defaults.
+            A `LossHistory` with the record and its `capacity`; other arguments have their defaults.
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is none of `save()`, or of another format.
-            TypeError: `path` is no path.
+            ValueError: The file was not written by `save()`, or has another format.
+            TypeError: `path` is not a path.
         """
         record = LossRecord.load(_check.path("path", path))
         history = cls(capacity=record.series.capacity)
@@ -204,22 +205,22 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
     def save_plot(self, path: Any, *, epoch: int | None = None) -> None:
         """Saves a picture of one epoch, or of the whole run.
 
-        Every spike is in it, however many batches there are: the light band reaches from the lowest
-        to the highest loss. The line is the smoothed loss, a bias-corrected exponential mean: the
-        weight of a loss halves with every 1% of the shown batches that it is older, and every five
-        at least.
+        The picture shows every spike, however many batches there are: a light band reaches from the
+        lowest to the highest loss. The line is the smoothed loss, a bias-corrected exponential
+        mean: the weight of a loss halves with every 1% of the shown batches, or every five if that
+        is more.
 
         Args:
-            path: Where to, a string or a path. The folder must be there. Without a suffix that
-                matplotlib knows, `.png` is added.
+            path: The path of the file, a string or a path. Its folder must exist. `.png` is added
+                if there is no suffix that matplotlib knows.
             epoch: The epoch, from 0; None (default) for the whole run.
 
         Raises:
             ImportError: matplotlib is not installed.
-            IndexError: The epoch was not trained, or `capacity` has forgotten it.
+            IndexError: The epoch was not trained, or `capacity` has dropped it.
             OSError: The file cannot be written.
             ValueError: `path` is empty.
-            TypeError: `path` is no path.
+            TypeError: `path` is not a path.
 
         Example:
             >>> import tempfile
@@ -243,7 +244,7 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
         )
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts over."""
+        """Starts a new record."""
         self._fitwatch.begin(self)
         super().on_train_begin(logs)
         if self.plot is not None and not self._fitwatch.is_silent:
@@ -251,16 +252,16 @@ class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[m
 
     @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Keeps the losses of the batches that were trained."""
+        """Records the losses of the trained batches."""
         super().on_train_batch_end(batch, logs)
         self._fitwatch.see(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Notes where the epoch ends, and plots it if a picture of each is asked for."""
+        """Notes the end of the epoch, and plots it if `plot` has a field `{epoch}`."""
         self._fitwatch.end_epoch(self, epoch, logs or {})
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Plots the run, if one picture of it is asked for."""
+        """Plots the run, if `plot` has no field."""
         self._fitwatch.note_kind(self)
         super().on_train_end(logs)
         self._fitwatch.plot_run(self)

@@ -18,95 +18,93 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
     """Saves the model, or its weights, every epoch or every few batches.
 
     Same arguments, decisions, attributes, messages and files as `keras.callbacks.ModelCheckpoint`.
-    A file is written beside its target, synced and renamed: whatever happens (the process is
-    killed, the power fails, the disk is full), `filepath` has the whole old or the whole new file.
+    A file is written in the same folder, synced and renamed: even if the process is killed, the
+    power fails or the disk is full, `filepath` has either the old file or the new one.
 
     Args:
-        filepath: Where to save, a string or a path. `{epoch}` (from 1), `{batch}` (from 1, where
-            batches or seconds count) and `{name}` of any logged metric are filled in, with a format
-            if you like: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
+        filepath: The path of the files, a string or a path. `{epoch}` (from 1), `{batch}` (from 1,
+            for saves by batches or by time) and `{name}` of any logged metric are filled in, with
+            an optional format: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
             `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder is made.
-        monitor: Name of the metric to watch; None for none, with `max_to_keep` and without
+        monitor: Name of the metric to watch; None is allowed with `max_to_keep` and without
             `save_best_only`. Default `"val_loss"`.
         verbose: 1 prints a line for every decision and every save. Default 0.
         save_best_only: Whether to save only when the metric is the best so far. Default False.
-        save_weights_only: Whether to save the weights alone, instead of the whole model. Default
+        save_weights_only: Whether to save only the weights, instead of the whole model. Default
             False.
-        mode: `"min"`, `"max"`, or `"auto"` (default): found out from the model's metrics. Anything
+        mode: `"min"`, `"max"`, or `"auto"` (default), which looks at the model's metrics. Anything
             else warns and counts as `"auto"`.
-        save_freq: `"epoch"` (default), or a number of batches (1 or more) after which to save,
-            counted across epochs.
-        initial_value_threshold: A number that the first checkpoint must beat already; or `"file"`:
-            the best value of the file that is at `filepath` when training begins, if there is one.
-            The value is then kept in the file, with its metric and mode, where Keras does not look:
-            `keras.models.load_model` and `load_weights` load such files. A run that is resumed has
-            its own best value instead. `"file"` needs `save_best_only=True`, and a `filepath` on
-            this machine without fields. Default None.
-        save_interval_seconds: Seconds (more than 0, or a `timedelta`) between two saves, in the
-            place of `save_freq`: the model is saved after the first batch that ends that long after
-            the last save, or after training began. Default None.
+        save_freq: `"epoch"` (default), or a number of batches (1 or more) between saves, counted
+            across epochs.
+        initial_value_threshold: A number that the first checkpoint must beat; or `"file"` for the
+            best value stored in the file at `filepath` when training begins, if there is one. Every
+            saved file then stores its value, metric and mode, where Keras ignores them:
+            `keras.models.load_model` and `load_weights` load such files. A resumed run uses its own
+            best value instead. `"file"` needs `save_best_only=True`, and a local `filepath` without
+            fields. Default None.
+        save_interval_seconds: Seconds (more than 0, or a `timedelta`) between two saves, instead of
+            `save_freq`: the model is saved after the first batch that ends this long after the last
+            save, or after the beginning of the training. Default None.
         save_interval_epochs: A number N of epochs (1 or more): a save is due at the end of epochs
             N, 2N, and so on, counted from 1 across `initial_epoch` and resumed runs. With
-            `save_interval_seconds`, saves are due by time too, and the time begins anew at the end
-            of such an epoch. Not with an integer `save_freq`. Default None: every epoch, or only by
-            time.
-        max_to_keep: How many files to keep (1 or more): those with the best values of `monitor`; or
-            with `monitor=None`, or where it is not logged, the last ones. One that would not be
-            among them is not saved. With more than one, `filepath` needs a field. An index in the
-            folder (`<filepath>.index.json`) has their names and values, and a run that is resumed
-            goes on with it; only files that are in it are ever deleted. None (default) keeps all.
-        save_last: Whether to save a model each time a save is due under a second name, for resuming
-            from the newest one: `last` with the ending of `filepath`, in the folder of `filepath`
-            up to its first field. It is saved where `save_best_only` or `max_to_keep` decide
-            against the best file too, and also after a batch whose save is decided at the end of
-            the epoch. Where the model is saved under `filepath` as well, the second file is a copy
-            of the first. `max_to_keep` does not count it. Default False.
-        save_on_background: Whether to copy the weights to the host's memory only, and to have a
-            thread write them while training goes on. One save is under way at a time, the next one
-            waits; `fit()` returns when the last one is safe, and raises what has gone wrong at the
-            next save or the end of the epoch. The memory is kept for the next save. Files are
-            `.keras` or `.weights.h5`, the same as without, on this machine. Default False.
+            `save_interval_seconds`, saves are also due by time, and the clock restarts at the end
+            of such an epoch. Not allowed with an integer `save_freq`. Default None: every epoch, or
+            only by time.
+        max_to_keep: The number of files to keep (1 or more): those with the best values of
+            `monitor`, or the last ones if `monitor` is None or not logged. A model that would not
+            be among them is not saved. With more than one, `filepath` needs a field. An index in
+            the folder (`<filepath>.index.json`) lists their names and values, and a resumed run
+            continues with it; only files in the index are ever deleted. None (default) keeps all.
+        save_last: Whether each due save also writes the model under a second name, to resume from
+            the newest one: `last` with the suffix of `filepath`, in the folder of `filepath` up to
+            its first field. It is also written if `save_best_only` or `max_to_keep` decide against
+            the model, and after a batch whose save is deferred to the end of the epoch. If the
+            model is saved under `filepath` too, the second file is a copy of the first.
+            `max_to_keep` does not count it. Default False.
+        save_on_background: Whether to only copy the weights to host memory, and write them in a
+            thread while training goes on. There is one save at a time, for which the next one
+            waits; `fit()` returns when the last one is on the disk, and raises errors at the next
+            save or the end of the epoch. The memory is reused for the next save. Only for local
+            `.keras` and `.weights.h5` files, which are the same as without. Default False.
 
     Attributes:
         best: The best value so far, with `save_best_only`; or else `initial_value_threshold`.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
-            callback is in its list twice, the model's weights are divided among processes, the
-            index of `max_to_keep` is damaged, or the file of `initial_value_threshold="file"` has
-            no value, one of another metric, or one of the other mode; or, at the first decision,
-            `mode="auto"` and the metric's direction is not known; or the model has a `save()` of
-            its own, which `save_on_background` would pass by.
+            callback is in its list twice, the model's weights are sharded over processes, the index
+            of `max_to_keep` is damaged, the file of `initial_value_threshold="file"` has no value,
+            or that of another metric or mode, or the model overrides `save()`, which
+            `save_on_background` would bypass; or, at the first decision, `mode="auto"` and the
+            metric's direction is not known.
         TypeError: An argument has the wrong type.
         KeyError: `filepath` names a metric that is not logged; raised at the end of the first epoch
-            at which a save is due, or after the first batch where batches or seconds count.
-        OSError: The folder of `filepath` cannot be made or written; raised when training begins.
-            Or the model cannot be saved: `fit()` ends as with Keras, but the file that was there
-            before is whole, and its value is still `best`.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+            at which a save is due, or after the first batch for saves by batches or by time.
+        OSError: The folder of `filepath` cannot be made or written; raised when training begins. Or
+            the model cannot be saved: `fit()` ends as with Keras, but the existing file is
+            complete, and its value is still `best`.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
-        - In Keras a process that is killed while it saves leaves half a file and no other, and so
-          does a full disk; a save that failed counts as the best.
-        - A save that is due after a batch whose logs lack the monitored metric is decided at the
-          end of the epoch, if the epoch's logs may bring it: with the weights and the metrics of
-          then, and the epoch's last batch for `{batch}`. Validation metrics may come in a `fit()`
-          with validation data, others until an epoch has ended without them.
-        - Where the metric does not come, one warning in a fit says so. With `save_best_only=True`
-          and `max_to_keep` such a model replaces what this run has saved without a value, but no
-          file of an earlier run. With `save_best_only=True` it is not saved any more once a value
-          was judged, in this run or the one that is resumed. Keras saves every time, over the best
-          model too.
+        - In Keras a process that is killed while it saves leaves only a partial file, and so does a
+          full disk; a failed save counts as the best.
+        - A save that is due after a batch whose logs lack the monitored metric is deferred to the
+          end of the epoch, if the logs of the epoch may have it: with the weights and metrics at
+          that time, and the last batch of the epoch for `{batch}`. Validation metrics are expected
+          in a `fit()` with validation data, others until an epoch has ended without them.
+        - If the metric is missing, fitwatch warns once in a fit. With `save_best_only=True` or
+          `max_to_keep` such a model replaces files that this run saved without a value, but no file
+          of an earlier run. With `save_best_only=True` it is not saved once a value was judged, in
+          this run or the resumed one. Keras saves every time, even over the best model.
         - An epoch, or a batch, that lacks a field of `filepath` which a later validation brings is
-          not saved, with one warning (after a batch, the end of the epoch decides). Keras raises a
-          KeyError.
-        - An integer `save_freq` together with `save_best_only` works. Keras raises a TypeError at
+          not saved, with one warning (after a batch, the save is deferred to the end of the epoch).
+          Keras raises a KeyError.
+        - An integer `save_freq` works together with `save_best_only`. Keras raises a TypeError at
           the second decision of the first epoch.
         - NaN and the infinity on the wrong side never count as the best.
-        - With a `TerminateOnNaN` in the same list nothing is saved any more once a metric that it
-          watches, or a trained weight, is not finite. Keras overwrites the last good file.
-        - Of several processes that train together, rank 0 alone writes: see
-          `fitwatch.distributed`.
+        - With a `TerminateOnNaN` in the same list, nothing is saved once a metric that it watches,
+          or a trained weight, is not finite. Keras overwrites the last good file.
+        - Of several processes that train together, only rank 0 writes: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import ModelCheckpoint
@@ -123,7 +121,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
     save_on_background: bool
     save_last: bool
 
-    # The names that Keras has for them.
+    # Keras's names.
     _batches_seen_since_last_saving = CoreAttribute[int]("batches_since")
     _last_batch_seen = CoreAttribute[int | None]("last_batch")
 
@@ -157,7 +155,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         self.save_interval_seconds = _check.seconds("save_interval_seconds", save_interval_seconds)
         if self.save_interval_seconds is not None and save_freq != "epoch":
             raise ValueError(
-                "save_interval_seconds takes the place of save_freq, which must be 'epoch' then; "
+                "save_interval_seconds replaces save_freq, which must then be 'epoch'; "
                 f"got {save_freq!r}."
             )
         self.save_interval_epochs = save_interval_epochs
@@ -195,7 +193,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         )
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Makes the folder, so that a path that cannot be written is known before training."""
+        """Makes the folder, so that an unwritable path is known before training."""
         self._fitwatch.begin(self)
         super().on_train_begin(logs)
         if not self._fitwatch.is_silent:
@@ -206,7 +204,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
 
     @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Saves, if batches or seconds count and enough have passed (or a subclass says so)."""
+        """Saves, if a save is due after this batch."""
         decisions = self._fitwatch.decisions
         decisions.due.last_batch = batch
         if decisions.counts_batches(self):
@@ -216,7 +214,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         decisions.see_batches(self)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Saves, if that is due at the end of this epoch."""
+        """Saves, if a save is due at the end of this epoch."""
         self._fitwatch.end_epoch(self, epoch, logs)
 
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
@@ -227,7 +225,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
             super()._set_monitor_op()
         self._fitwatch.best_in_file.check_mode(self)
 
-    # What Keras's hooks call; a subclass may have its own.
+    # Called by Keras's hooks; a subclass may override them.
 
     def _should_save_on_batch(self, batch: int) -> bool:
         interval = self._fitwatch.decisions.interval
@@ -243,7 +241,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
             return True
         if self.save_best_only and saver.monitored_value(self, logs) is not None:
             own.decisions.due.has_judged = True
-        # Keras's own method asks `_is_improvement`, which is the core's, and prints its messages.
+        # Keras's method calls `_is_improvement`, which uses the core, and prints its messages.
         return bool(super()._should_save_model(epoch, batch, logs, filepath))
 
     def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
@@ -251,7 +249,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         if unknown:
             names = ", ".join(["epoch", *([] if batch is None else ["batch"]), *(logs or {})])
             raise KeyError(
-                f"filepath {self.filepath!r} has fields that nothing fills in: "
-                f"{', '.join(unknown)}. There are: {names}."
+                f"filepath {self.filepath!r} has fields without a value: "
+                f"{', '.join(unknown)}. Available: {names}."
             )
         return str(super()._get_file_path(epoch, batch, logs or {}))

@@ -12,23 +12,21 @@ from fitwatch._sinks.progress_bar import ProgressBar
 
 
 class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: ignore[misc]
-    """Prints the metrics to stdout while training goes on.
+    """Prints the metrics to stdout during training.
 
     Same display as `keras.callbacks.ProgbarLogger` in a terminal and in a notebook. Under
-    fitwatch's `CallbackList` a batch only counts, and the bar is drawn at most 20 times a second,
-    when the values are there. With `fitwatch.enable(validation_progress=True)` the validation
-    inside `fit()` is drawn over the line of the epoch while it lasts.
+    fitwatch's `CallbackList` batches are only counted, and the bar is drawn at most 20 times a
+    second, when values are ready. With `fitwatch.enable(validation_progress=True)` the validation
+    inside `fit()` is drawn over the line of the epoch while it runs.
 
     Raises:
         ValueError: The callback is in its list twice; raised when training begins.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
-        - Where the output is a pipe or a file, or goes to the log, there is a plain line every ten
-          seconds and one at the end of every epoch, without control characters. Keras writes the
-          bar there too, over and over.
-        - Of several processes that train together, rank 0 alone prints: see
-          `fitwatch.distributed`.
+        - If the output is a pipe, a file or a log, it gets a plain line every ten seconds and at
+          the end of every epoch, without control characters. Keras writes the bar repeatedly.
+        - Of several processes that train together, only rank 0 prints: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import ProgbarLogger
@@ -47,7 +45,7 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
         super().__init__()
 
     def set_params(self, params: Any) -> None:
-        """Takes the verbosity, which is 0 where another process prints."""
+        """Sets the verbosity, to 0 if another process prints."""
         super().set_params(params)
         if self._fitwatch.is_silent:
             self.verbose = 0
@@ -62,23 +60,23 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
         self._fitwatch.progress.seen = batch
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Begins a bar, also over that of the epoch where the validation is to be shown."""
+        """Begins a bar; with `validation_progress`, over that of the epoch."""
         super().on_test_begin(logs)
         self._fitwatch.begin_validation(self)
 
     def on_test_end(self, logs: Any = None) -> None:
-        """Ends it."""
+        """Ends the bar."""
         super().on_test_end(logs)
         self._fitwatch.end_validation()
 
     @compiled(form_train)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Draws the bar, if it is time."""
+        """Draws the bar, if a redraw is due."""
         super().on_train_batch_end(batch, logs)
 
     @compiled(form_test)
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Draws the bar, if it is time; of a validation inside `fit()` only where that is shown."""
+        """Draws the bar, if a redraw is due; inside `fit()` only with `validation_progress`."""
         super().on_test_batch_end(batch, logs)
         validation = self._fitwatch.validation
         if validation is not None:
@@ -86,7 +84,7 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
 
     @compiled(form_predict)
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Draws the bar, if it is time."""
+        """Draws the bar, if a redraw is due."""
         super().on_predict_batch_end(batch, logs)
 
     def _maybe_init_progbar(self) -> None:
@@ -94,8 +92,8 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
             self.progbar = ProgressBar(self._fitwatch.progress, self.target, self.verbose)
 
     def _finalize_progbar(self, logs: Any) -> None:
-        # A compiled list draws some batches only; Keras's bar keeps what was in the logs of any of
-        # them, in the order in which it came up.
+        # A compiled list draws only some batches; Keras's bar shows all metrics that any batch had,
+        # in the order of their first appearance.
         if type(self.progbar) is ProgressBar and self.verbose == 1:
             written = self._fitwatch.progress.written
             seen = written | (logs or {})
@@ -104,5 +102,5 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
 
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()
-        # A copy begins a bar of its own.
+        # A copy begins a new bar.
         return {**attributes, "progbar": None}, slots

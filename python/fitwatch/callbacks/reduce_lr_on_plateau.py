@@ -25,55 +25,54 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
 
     Args:
         monitor: Name of the metric to watch. Default `"val_loss"`.
-        factor: What the learning rate is multiplied by, between 0 and 1 (both excluded). Default
-            0.1.
+        factor: The factor of a reduction, between 0 and 1 (both excluded). Default 0.1.
         patience: Units (epochs) without improvement after which the rate is reduced; `inf` never
             reduces it. Default 10.
         verbose: 1 prints a line for every reduction. Default 0.
-        mode: `"min"`, `"max"`, or `"auto"` (default): found out from the model's metrics. Anything
+        mode: `"min"`, `"max"`, or `"auto"` (default), which looks at the model's metrics. Anything
             else warns and counts as `"auto"`.
         min_delta: How much better a value must be to count as an improvement; its sign is ignored.
             Default 0.0001.
-        cooldown: Units after a reduction in which none follows. Default 0.
+        cooldown: Units after a reduction without another one. Default 0.
         min_lr: The lowest rate that is set, 0 or more. Default 0.0.
-        unit: What is counted: `"epoch"` (default), or `"batch"` for each batch, across epochs.
-            Batches are judged by the loss that each of them really had, or by another training
-            metric as Keras logs it, a mean over the epoch so far. With `steps_per_execution=N` such
-            a metric is known once in N batches, and counts for N. The rate changes when the call of
-            the train step that has the batch has ended, or up to `max_lag` batches later; what is
-            decided meanwhile comes on top.
-        halflife: Smooths the values by a bias-corrected exponential mean before they are judged:
-            in units (more than 0), as `pandas.Series.ewm(halflife=...)` has it: a value that is `n`
-            units old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left
-            out. None (default) for no smoothing.
+        unit: The unit of counts: `"epoch"` (default), or `"batch"` for each batch, across epochs.
+            Batches are judged by the per-batch loss, or by another training metric as Keras logs
+            it: a mean over the epoch so far. With `steps_per_execution=N` such a metric is known
+            once in N batches, and counts for N. The rate changes after the train call with the
+            batch, or up to `max_lag` batches later; reductions decided meanwhile are applied too.
+        halflife: Smooths values by a bias-corrected exponential mean before they are judged, in
+            units (more than 0), like `pandas.Series.ewm(halflife=...)`: a value that is `n` units
+            old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left out.
+            None (default) for no smoothing.
         min_delta_mode: `"abs"` (default), or `"rel"`: `min_delta` is a fraction of the best value's
             size.
 
     Attributes:
         best: The best value so far, smoothed if values are; None before there is one.
         wait: Units since the last improvement or reduction.
-        cooldown_counter: Units that are left of a cooldown.
-        reductions: With `unit="batch"`, the batches that brought a reduction about, from 0 and
-            across epochs.
+        cooldown_counter: The remaining units of a cooldown.
+        reductions: With `unit="batch"`, the batches that caused a reduction, from 0 and across
+            epochs.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
             callback is in its list twice; or, at the end of the first epoch or batch, `mode="auto"`
-            and the metric's direction is not known, or a subclass has a rule of its own besides
-            what only fitwatch has.
+            and the metric's direction is not known, or a subclass overrides the rule while options
+            that Keras lacks are in use.
         TypeError: An argument has the wrong type or is unknown (Keras ignores a misspelled one);
-            or a reduction is due and the optimizer has a learning-rate schedule, which a warning
-            announces when training begins.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+            or a reduction is due and the optimizer has a learning-rate schedule, about which a
+            warning is given when training begins.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
-        - A `factor` of 0 or less, or NaN, is refused. Keras takes it and sets that learning rate.
+        - A `factor` of 0 or less, or NaN, is refused. Keras accepts it and sets that learning rate.
         - NaN and the infinity on the wrong side never become the best value.
-        - A metric that is missing is reported once in a fit, with the nearest name there is.
-        - With `unit="batch"`, a rate that is at its minimum already starts the wait over.
-        - What only fitwatch has is compared in double precision, and cannot be joined with a rule
-          of a subclass's own. It is set when the callback is made, and not by attributes.
-        - Several processes that train together take one decision: see `fitwatch.distributed`.
+        - A missing metric is reported once in a fit, with the nearest available name.
+        - With `unit="batch"`, the wait also starts over if the rate is already at its minimum.
+        - Options that Keras lacks compare in double precision, and cannot be combined with an
+          overridden rule. They are set by the constructor, not by attributes.
+        - Several processes that train together take the same decisions: see
+          `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import ReduceLROnPlateau
@@ -134,7 +133,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         )
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts over; warns if the learning rate cannot be set."""
+        """Starts a new run; warns if the learning rate cannot be set."""
         own = self._fitwatch
         if own.batches.unit == "batch":
             self.reductions = []
@@ -149,12 +148,12 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
 
     @compiled(form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Lets the core decide on the values of the batch, and does what it says."""
+        """Carries out the core's decision about the values of the batch."""
         super().on_train_batch_end(batch, logs)
         self._fitwatch.batches.see(self, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Adds the learning rate to the logs, lets the core decide, and does what it says."""
+        """Adds the learning rate to the logs, and carries out the core's decision."""
         own = self._fitwatch
         if self.monitor_op is None:
             self._set_monitor_op()

@@ -16,79 +16,77 @@ from fitwatch._sinks.keras_board import KerasBoard
 
 
 class TensorBoard(FitwatchCallback, KerasBoard):
-    """Writes all that Keras's callback writes for TensorBoard, without TensorFlow.
+    """Writes everything that Keras's callback writes for TensorBoard, without TensorFlow.
 
     Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
     `epoch_*` for every epoch and, with `update_freq`, `batch_*`; `validation/` gets `epoch_*` and
-    `evaluation_*_vs_iterations`. One event file in each of the two takes it all, scalars, the
-    model's graph, histograms and images, and under TensorFlow the `tf.summary` calls in your own
-    code too. A thread writes it within a tenth of a second, whole records at a time. The format is
-    that of `fitwatch.EventFileWriter`.
+    `evaluation_*_vs_iterations`. Each folder has one event file for scalars, the model's graph,
+    histograms and images, and under TensorFlow also for `tf.summary` calls in user code. A thread
+    writes it within a tenth of a second, whole records at a time. The format is that of
+    `fitwatch.EventFileWriter`.
 
     Args:
-        log_dir: The folder to write to, on this machine. It is made if missing. Default `"logs"`.
+        log_dir: The local folder to write to. It is made if missing. Default `"logs"`.
         histogram_freq: Epochs between two histograms of the weights; 0 (default) for none.
             Needs the `tensorboard` package.
-        write_graph: Whether to write the model's structure, for the Graphs page. Needs the
-            `tensorboard` package too. Default True.
+        write_graph: Whether to write the model's structure, for the Graphs page. Also needs the
+            `tensorboard` package. Default True.
         write_images: Whether to write the weights as images, along with the histograms. Default
             False.
-        write_steps_per_second: Whether to write how many batches were trained in a second. Default
+        write_steps_per_second: Whether to write the number of trained batches per second. Default
             False.
-        update_freq: `"epoch"` (default); or a number of batches after which batch values are
-            written too, counted across epochs; `"batch"` stands for 1.
+        update_freq: `"epoch"` (default); or the number of batches, counted across epochs, after
+            which batch values are written too; `"batch"` stands for 1.
         profile_batch: A batch, or a pair of first and last batch, for the backend's profiler; 0
-            (default) for none. Keras knows those of TensorFlow and, from Python 3.12 on, of JAX.
+            (default) for none. Keras supports those of TensorFlow and, from Python 3.12 on, of JAX.
         embeddings_freq: Epochs between two snapshots of embedding layers; 0 (default) for none.
             Needs the `tensorboard` package.
         embeddings_metadata: File with the labels of the embeddings, relative to `log_dir`, or a
             dict of such files by layer name. Default None.
-        loss: What `batch_loss` shows: Keras's `"running"` (default) mean over the epoch so far; or
-            with `"batch"` the loss that each batch really had (see `LossHistory`). Then steps count
-            batches, and so does `update_freq`, also where `steps_per_execution=N` trains N of them
-            in one call, each of which has its loss; other metrics are written with the last of
-            them that is due, and `profile_batch` has to be the first one of a call.
-        continue_steps: Whether steps go on where they were: in a second `fit()`, after
-            `load_state_dict()`, and, in a new process, at the number of batches that the model's
-            optimizer has counted. Without, every `fit()` starts at 0 again, as in Keras, and the
-            lines in TensorBoard go back and forth. Default False.
+        loss: The value of `batch_loss`: `"running"` (default) is Keras's mean over the epoch so
+            far, `"batch"` the per-batch loss (see `LossHistory`). With `"batch"`, steps and
+            `update_freq` count single batches even if `steps_per_execution=N` trains N of them in
+            one call, and each has its loss; other metrics are written with the last of them that is
+            due, and `profile_batch` must be the first one of a call.
+        continue_steps: Whether steps continue: in a second `fit()`, after `load_state_dict()`, and
+            in a new process from the iterations of the model's optimizer. If False, every `fit()`
+            starts at 0, as in Keras, and the lines in TensorBoard go back and forth. Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; `log_dir` is on remote storage
             (`gs://...`), which needs Keras's class; the backend has no profiler; or, when training
-            begins, the callback is in its list twice, or weights to write are divided among
+            begins, the callback is in its list twice, or weights to write are sharded over
             processes.
         TypeError: An argument has the wrong type.
         ImportError: `histogram_freq` or `embeddings_freq` is given and the `tensorboard` package is
             missing.
         OSError: `log_dir` cannot be made or written; raised when training begins.
-        RuntimeError: Another `fit()` that is still going on has this callback.
+        RuntimeError: Another running `fit()` uses this callback.
 
     Differs from Keras:
         - With an integer `update_freq`, the values of every epoch and evaluation are written. Keras
-          drops those of an epoch whose last batch is not one of every `update_freq`.
+          drops those of an epoch whose last batch is not a multiple of `update_freq`.
         - The names of event files end in `.fitwatch.N` instead of `.N.v2`.
-        - Where other code has replaced one of TensorFlow's summary functions, as tools do to be
-          told of folders and values, files are written through TensorFlow, under its names, and
-          batch hooks are called from Python.
-        - Where a `BackupAndRestore` in the same list takes a run up again, batch steps go on where
-          the backup has them, and points that were written since are taken out of the files; a
-          TensorBoard that is open shows that after a restart. The files of such runs have a mark of
-          the backup's folder in their names.
+        - If other code has replaced one of TensorFlow's summary functions, as tools do to learn
+          about folders and values, files are written through TensorFlow, under its names, and batch
+          hooks are called from Python.
+        - When a `BackupAndRestore` in the same list resumes a run, batch steps continue from the
+          backup, and points that were written after it are removed from the files; an open
+          TensorBoard shows that after a restart. The names of such files contain an identifier of
+          the backup's folder.
         - The Graphs page shows the model's layers at once. With Keras's files it shows an error
           until "Conceptual graph" is chosen.
-        - The Projector page shows the embeddings: `train/` gets them as text, besides the weights
-          that Keras saves, which the page cannot read.
-        - A file that cannot be written (the disk is full) is reported once, and training goes on.
-        - A value that is no scalar is left out, with one warning. Keras ends the fit.
-        - What the callback itself writes is not touched by TensorFlow's contexts around `fit()`:
-          name scopes, `record_if`, another default writer. (With `update_freq="epoch"` Keras writes
-          `batch_*` for every batch into a default writer that is there.)
-        - For `tf.summary` calls that name no step, the writer and the step are set once in a fit:
-          `get_step()` gives an object that counts on by itself (`int(step)` keeps a number), and
-          whoever sets another step or default writer keeps it.
-        - Of several processes that train together, rank 0 alone writes: see
-          `fitwatch.distributed`.
+        - The Projector page shows the embeddings: they are written to `train/` as text, besides the
+          weights that Keras saves, which the page cannot read.
+        - A write error (such as a full disk) is reported once, and training goes on.
+        - A value that is not a scalar is left out, with one warning. Keras ends the fit.
+        - TensorFlow's contexts around `fit()` do not affect what the callback itself writes: name
+          scopes, `record_if`, another default writer. (With `update_freq="epoch"` Keras writes
+          `batch_*` for every batch into an active default writer.)
+        - For `tf.summary` calls without a step, the writer and the step are set once in a fit:
+          `get_step()` returns an object that follows the count (`int(step)` is a plain number). A
+          step or default writer that user code sets is kept.
+        - Of several processes that train together, only rank 0 writes: see `fitwatch.distributed`.
 
     Example:
         >>> from fitwatch.callbacks import TensorBoard
@@ -145,12 +143,12 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         )
 
     def set_model(self, model: Any) -> None:
-        """Takes the model, and writes its structure if `write_graph` asks for it."""
+        """Sets the model, and writes its structure if `write_graph` asks for it."""
         enter(self, model)
         nested = self._fitwatch.nested
         if nested.fitting:
-            # A nested evaluate(), which must find the files open, or the next fit after an
-            # exception: the next `on_*_begin` tells.
+            # Either a nested evaluate(), which needs the open files, or the next fit after an
+            # exception: the next `on_*_begin` tells which.
             nested.replace(self)
             self._model = model
             self._fitwatch.is_set_up = False
@@ -158,7 +156,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             self._set_up(model)
 
     def _set_up(self, model: Any) -> None:
-        """Takes a model to train or evaluate, with new files."""
+        """Sets the model to train or evaluate, with new files."""
         own = self._fitwatch
         own.files.close()
         while own.user_summaries:
@@ -171,11 +169,11 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         own.is_set_up = True
         if own.is_silent:
             self._should_trace = False
-        # Keras 3 makes no train function that could be written as a graph.
+        # Keras 3 has no train function that could be written as a graph.
         self._should_write_train_graph = False
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Opens the training file, so that a folder that cannot be written is known now."""
+        """Opens the training file, so that an unwritable folder is known early."""
         own = self._fitwatch
         own.detach()
         if not own.is_set_up:
@@ -194,10 +192,10 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             own.steps.begin(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Finds out how the epoch and its batches are to be counted."""
+        """Determines the steps of the epoch and its batches."""
         own = self._fitwatch
         if own.epoch_offset is None:
-            # Now, since a callback later in the list may have loaded the model.
+            # Not earlier: in `on_train_begin` a later callback may still load the model.
             own.epoch_offset = 0
             if self.continue_steps:
                 own.epoch_offset = max(own.next_epoch - epoch, 0)
@@ -228,7 +226,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
 
     @property
     def _global_test_batch(self) -> int:
-        """The same for evaluations."""
+        """Evaluated batches so far, likewise."""
         return self._fitwatch.test_batches.count
 
     @_global_test_batch.setter
@@ -247,7 +245,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
 
     @compiled(form_train_end)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Writes the batch's values, if it is time."""
+        """Writes the batch's values, if they are due."""
         self._fitwatch.see(self, logs)
         if self._is_tracing:
             if self._batch_trace_context is not None:
@@ -273,7 +271,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         own.nested.end_test(self)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Writes the epoch's values, and what else is due."""
+        """Writes the values of the epoch, and histograms and embeddings if due."""
         own = self._fitwatch
         epoch += own.epoch_offset or 0
         own.next_epoch = epoch + 1
