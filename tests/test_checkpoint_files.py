@@ -243,7 +243,7 @@ def test_a_field_that_nothing_fills_in_is_known_after_the_first_batch(make_model
         ("m.weights.h5", {"save_on_background": True}, r"whole model needs .* ends in \.keras"),
         ("m.keras", {"save_on_background": 2}, "save_on_background must be"),
         ("m.keras", {"save_interval_seconds": 0}, "save_interval_seconds must be"),
-        ("m.keras", {"save_interval_seconds": 9, "save_freq": 5}, "the place of save_freq"),
+        ("m.keras", {"save_interval_seconds": 9, "save_freq": 5}, "replaces save_freq"),
         ("m.keras", {"monitor": None}, "monitor must be"),
         ("{epoch}.keras", {"monitor": None, "max_to_keep": 2, "save_best_only": True}, "monitor"),
     ],

@@ -51,10 +51,7 @@ class BackgroundSaver:
         self._save.start()
 
     def finish(self, *, wait: bool = True) -> None:
-        """Finishes the save that is under way.
-
-        Args:
-            wait: Whether to wait for it; if not, an unfinished save is left alone.
+        """Finishes the save under way; with `wait=False` only if its thread has ended.
 
         Raises:
             Exception: The save failed.

@@ -98,8 +98,8 @@ class BestInFile(Part):
             found = read(callback.filepath, str(callback.monitor))
         coordinator = rank_aware.coordinator_of(callback)
         if coordinator is not None and coordinator.shares(callback):
-            told = coordinator.broadcast(f"the best value in {callback.filepath}", found)
-            found = None if told is None else Best(*told)
+            shared = coordinator.broadcast(f"the best value in {callback.filepath}", found)
+            found = None if shared is None else Best(*shared)
         if callback.monitor_op is None:
             # An unknown direction becomes known by the first decision.
             with suppress(ValueError):

@@ -24,9 +24,8 @@ def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> Var
     In the last epoch of a `fit()`, SwapEMAWeights overwrites them with their averages; a resumed
     run that trains more epochs needs them.
     """
-    last = any(
-        c.swap_on_epoch and c.params["epochs"] == epoch + 1 for c in swap_callbacks(callbacks)
-    )
+    swaps = [c for c in swap_callbacks(callbacks) if c.swap_on_epoch]
+    last = any(c.params["epochs"] == epoch + 1 for c in swaps)
     return _values(model) if last else ()
 
 

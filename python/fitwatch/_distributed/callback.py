@@ -34,7 +34,7 @@ class FitwatchCallback:
         return self
 
     def set_model(self, model: Any) -> None:
-        """Takes the model.
+        """Sets the model.
 
         Raises:
             ValueError: The callback is in its list twice.

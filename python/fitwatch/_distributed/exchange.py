@@ -168,10 +168,8 @@ class Exchange:
             return [rank for rank in ranks if self._get(f"fitwatch/here/{rank}", 0) is None]
 
         until = time.monotonic() + self._deadline
-        session_requests = [
-            self._wait(f"fitwatch/here/{rank}", rank, topic, missing, until) for rank in ranks
-        ]
-        for rank, other in zip(ranks, session_requests, strict=True):
+        ids = [self._wait(f"fitwatch/here/{rank}", rank, topic, missing, until) for rank in ranks]
+        for rank, other in zip(ranks, ids, strict=True):
             with self._store_errors():
                 self._store.delete(f"fitwatch/here/{rank}")  # a later one is a new request
             self._post(f"fitwatch/session/{other}", session)
@@ -232,7 +230,7 @@ class Exchange:
         until = until or began + self._deadline
         latest = began + _BUSY * self._deadline
         beats: dict[int, str | None] = {}
-        told = False
+        warned = False
         slice_ = min(_SLICE, self._deadline / 8)
         while True:
             text = self._get(key, slice_)
@@ -249,14 +247,12 @@ class Exchange:
                 text = self._get(key, 0)
                 if text is not None:
                     return text
-                raise self._lost_error(lost, topic, now - began, busy=now < until)
-            if now - began > self._deadline and not told:
-                told = True
+                raise self._timeout(lost, topic, now - began, busy=now < until)
+            if now - began > self._deadline and not warned:
+                warned = True
                 warn(f"fitwatch: waiting for {_ranks(lost)}, busy in the callbacks, at {topic}.")
 
-    def _lost_error(
-        self, lost: list[int], topic: str, seconds: float, *, busy: bool
-    ) -> ProcessError:
+    def _timeout(self, lost: list[int], topic: str, seconds: float, *, busy: bool) -> ProcessError:
         why = (
             "it has been busy in its callbacks for that long"
             if busy

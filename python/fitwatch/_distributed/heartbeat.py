@@ -47,7 +47,7 @@ class Heartbeat:
         self._ended.set()
 
     def _run(self) -> None:
-        told = False
+        reported = False
         while not self._ended.wait(self._seconds):
             if self._pauses:
                 continue
@@ -55,7 +55,7 @@ class Heartbeat:
                 if self._depth:
                     self._count += 1
                     self._store.set(f"{self._prefix}/busy/{self._rank}", str(self._count))
-                left = None if told else self._store.get(f"{self._prefix}/left", 0)
+                left = None if reported else self._store.get(f"{self._prefix}/left", 0)
                 if left is not None and not self._ended.is_set():
-                    told = True
+                    reported = True
                     print(f"\nfitwatch: {left}", file=sys.stderr, flush=True)

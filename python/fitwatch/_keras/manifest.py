@@ -118,7 +118,7 @@ _CALLBACKS = [
         ("overridden", "_should_save_on_batch", "saves by seconds never come"),
         ("overridden", "_should_save_model", "models with NaN in their weights are saved"),
         ("overridden", "_save_model", "saves are not atomic, and not in the background"),
-        ("overridden", "_get_file_path", "a field of filepath that no metric has is no error"),
+        ("overridden", "_get_file_path", "unknown fields of filepath are not an error"),
         ("method", "_checkpoint_exists", "files of an earlier run are overwritten unjudged"),
         ("attribute", f"_current_epoch {_BATCHES_SEEN}", "nothing is saved inside an epoch"),
     ),
@@ -146,7 +146,7 @@ _CALLBACKS = [
         ("overridden", "_maybe_init_progbar", "the bar is Keras's, which waits for every batch"),
         ("overridden", "_finalize_progbar", "the last line lacks metrics"),
         ("method", "_update_progbar", "a subclass that draws the bar otherwise is passed over"),
-        ("attribute", "_called_in_fit", "the validation inside fit() draws a bar of its own"),
+        ("attribute", "_called_in_fit", "the validation inside fit() draws a separate bar"),
     ),
     *_of("keras.utils:Progbar", ("setting", "_seen_so_far", "add() of a bar counts from 0")),
 ]
@@ -373,7 +373,7 @@ _SAVING = [
 _BACKENDS = [
     *_of(
         "jax._src.array:ArrayImpl",
-        ("attribute", "aval", "each value is looked up anew, which takes longer than a hook"),
+        ("attribute", "aval", "each value is looked up again, which takes longer than a hook"),
         ("method", "is_deleted is_ready", "every batch waits for the device"),
         ("method", "unsafe_buffer_pointer", "a value takes ten times as long to read"),
         backends=("jax",),

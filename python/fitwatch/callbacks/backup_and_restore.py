@@ -118,7 +118,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
         self._fitwatch.new_folder(self)
 
     def set_model(self, model: Any) -> None:
-        """Takes the model."""
+        """Sets the model, and wraps the hooks of its list."""
         super().set_model(model)
         self._fitwatch.wrap_list_hooks(self)
 
