@@ -14,6 +14,7 @@ __all__ = [
     "Due",
     "EarlyStopping",
     "EventFile",
+    "Feed",
     "Finite",
     "Interval",
     "Item",
@@ -26,6 +27,7 @@ __all__ = [
     "Rows",
     "Scalars",
     "Series",
+    "StepColumns",
     "Watch",
     "__version__",
     "clean",
@@ -264,12 +266,6 @@ class Interval:
     def due(self) -> bool: ...
 
 @final
-class Losses:
-    """Appends a metric to a series; where it is missing or no number, asks for an action."""
-
-    def __new__(cls, series: Series, metric: str, losses: Any = None) -> Losses: ...
-
-@final
 class Progress:
     """Counts batches, and draws a progress bar now and then."""
 
@@ -288,35 +284,26 @@ class Progress:
     def draw(self, current: int, now: float, last: bool) -> None: ...
 
 @final
+class Losses:
+    """Appends a metric to a series; where it is missing or no number, asks for an action."""
+
+    def __new__(cls, series: Series, metric: str) -> Losses: ...
+
+@final
 class Rows:
     """Writes the values of every so many batches of an epoch to a CSV file."""
 
     epoch: int
-    losses: Any
     def __new__(
-        cls,
-        every: int,
-        file: CsvFile,
-        failed: Callable[[OSError], None],
-        losses: Any = None,
-        steps: int = 1,
+        cls, every: int, file: CsvFile, failed: Callable[[OSError], None], steps: int = 1
     ) -> Rows: ...
-    @property
-    def steps(self) -> int: ...
-    def due_in_call(self, batch: int, losses: int) -> list[int]: ...
-    def due(self, batch: int) -> bool: ...
 
 @final
 class Scalars:
     """Writes all values of every so many batches to an event file."""
 
     def __new__(
-        cls,
-        counter: Counter,
-        every: int,
-        file: EventFile,
-        prefix: str,
-        losses: Any = None,
+        cls, counter: Counter, every: int, file: EventFile | None, prefix: str
     ) -> Scalars: ...
 
 @final
@@ -326,7 +313,6 @@ class Watch:
     seen: int
     epoch: int
     elapsed: float
-    losses: Any
     holds: bool
     @property
     def verdict(self) -> tuple[Decision, int] | None: ...
@@ -336,7 +322,6 @@ class Watch:
         cls,
         policy: EarlyStopping | Plateau,
         metrics: list[str],
-        losses: Any = None,
         steps: int = 1,
         prompt: bool = False,
         max_time: float | None = None,
@@ -344,5 +329,21 @@ class Watch:
     def feed(
         self, losses: list[float], metrics: list[float | None], again: bool = False
     ) -> bool: ...
-    def hold(self, losses: list[float], metrics: list[float | None]) -> None: ...
     def held(self) -> list[tuple[list[float], list[float | None]]]: ...
+
+@final
+class StepColumns:
+    """Named columns that the train step has for every batch, beside what is in the logs."""
+
+    @property
+    def names(self) -> list[str]: ...
+    def __new__(cls, names: list[str], source: Any) -> StepColumns: ...
+
+@final
+class Feed:
+    """A sink, and the step columns that it wants."""
+
+    def __new__(cls, sink: Any, steps: StepColumns | None = None) -> Feed: ...
+    def push(
+        self, batch: Any, logs: dict[Any, Any], action: Callable[..., Any], reader: Reader
+    ) -> bool: ...

@@ -1,15 +1,16 @@
 """Which hooks of which callbacks have to be called, and which the core does by itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
 from typing import Any, TypeVar
 
 from fitwatch import _core
+from fitwatch._engine import readers
 from fitwatch._keras import stock
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
-# A sink of the core, and what it calls where the core cannot do it alone.
+# A sink of the core (or a `_core.Feed`), and what it calls where the core cannot do it alone.
 Form = tuple[Any, Callable[..., Any]]
 
 # The older name of a hook, which Keras's default hook of the newer name calls.
@@ -72,6 +73,23 @@ def recorder_of(callback_list: Any) -> _core.Recorder | None:
     """The recorder of a compiled list; None for any other list."""
     found = getattr(callback_list, "__dict__", {}).get("_recorder")
     return found if isinstance(found, _core.Recorder) else None
+
+
+def push(feed: _core.Feed, action: Callable[..., Any], batch: Any, logs: Any) -> bool:
+    """What a Python hook does with a batch: the same as the core does in its place.
+
+    Args:
+        feed: The sink.
+        action: What it calls where the core cannot do it alone.
+        batch: The number of the batch.
+        logs: Its logs, or None.
+
+    Returns:
+        Whether the sink wanted anything of the batch.
+    """
+    if not isinstance(logs, dict):
+        logs = dict(logs) if isinstance(logs, Mapping) else {}
+    return feed.push(batch, logs, action, readers.reader())
 
 
 def has_more(callback: Any, hook: str) -> bool:

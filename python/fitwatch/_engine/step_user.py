@@ -1,8 +1,9 @@
 """A callback's use of the values that leave the train step for every batch."""
 
+from collections.abc import Callable
 from typing import Any
 
-from fitwatch._engine import readers
+from fitwatch import _core
 from fitwatch._engine.attachment import Part, attachment_of
 from fitwatch._engine.step_backends import watch
 from fitwatch._engine.step_values import BatchLoss
@@ -21,6 +22,8 @@ class StepUser(Part):
 
     losses: BatchLoss | None = None
     inexact = False
+    _feed: _core.Feed | None = None
+    _made_of: tuple[Any, ...] | None = None
 
     def begin(self, callback: Any) -> None:
         """Called when training begins."""
@@ -63,18 +66,25 @@ class StepUser(Part):
         """Ends the use."""
         if self.losses is not None:
             self.losses.release(self)
-            self.losses = None
+        self.losses = self._feed = self._made_of = None
 
-    def values(self) -> list[float]:
-        """The losses of the batches that the last call has trained; none if they are not taken."""
-        if self.losses is None:
-            return []
-        read = readers.reader().read
-        return [read(value) for value in self.losses.values]
+    def feed(self, make: Callable[[], Any], *depends_on: Any) -> _core.Feed:
+        """The way into the callback's sink, with the step columns where there are any.
+
+        Args:
+            make: Gives the sink, if it is not the one of the call before.
+            depends_on: What the sink is made of.
+        """
+        made_of = (*depends_on, self.losses)
+        if self._feed is None or self._made_of != made_of:
+            columns = None if self.losses is None else self.losses.columns
+            self._made_of, self._feed = made_of, _core.Feed(make(), columns)
+        return self._feed
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is outside the fit.
-        return {name: value for name, value in vars(self).items() if name != "losses"}
+        bound = ("losses", "_feed", "_made_of")
+        return {name: value for name, value in vars(self).items() if name not in bound}
 
 
 def uses_steps(callback: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from fitwatch import _core
 from fitwatch._keras import train_step
 from fitwatch._keras.frames import Fit
 from fitwatch._warn import warn
@@ -62,6 +63,7 @@ class BatchLoss:
         self._model = weakref.ref(model)
         # What a call of the train function has left.
         self._taken: list[Any] = []
+        self.columns = _core.StepColumns(["loss"], self)
         self.steps = int(model.steps_per_execution)
         self._name = type(model).__name__
         self._original = model.train_function
@@ -105,15 +107,15 @@ class BatchLoss:
         self._function = train_function
 
     @property
-    def values(self) -> Sequence[Any]:
-        """In order, as numbers or as the backend has them; none if they could not be taken."""
+    def values(self) -> tuple[Sequence[Any]]:
+        """What `columns` read: none if the values could not be taken."""
         model = self._model()
         if model is None or not self._users:
-            return ()
+            return ((),)
         if model.train_function is not self._function:
             self._reason = "its train function was made anew in the middle of an epoch"
             self._give_up()
-        return self._taken
+        return (self._taken,)
 
     def stands_for(self, function: Any) -> bool:
         """Whether it takes the place of a train function."""

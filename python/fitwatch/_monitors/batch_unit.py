@@ -8,8 +8,9 @@ from typing import Any
 from fitwatch import _core
 from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
-from fitwatch._distributed.averages import mean, number
+from fitwatch._distributed.averages import mean
 from fitwatch._engine.attachment import Part
+from fitwatch._engine.plan import Form, push
 from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import trainer
 from fitwatch._monitors.metric import MonitorAttachment
@@ -77,7 +78,6 @@ class BatchUnit(Part):
         self.watch = _core.Watch(
             own.core,
             own.metrics(callback) if by_batch else [],
-            own.steps.losses,
             getattr(trainer.model_of(callback), "steps_per_execution", 1),
             prompt and by_batch,
             self.max_time,
@@ -94,36 +94,21 @@ class BatchUnit(Part):
         if self.watch is not None:
             callback._fitwatch.drain()
             self.watch.epoch = epoch
-            self.watch.losses = callback._fitwatch.steps.losses
             self._first = self.watch.seen - self._trained
         self._trained = 0
 
     def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Lets the core decide on the values of a batch, and does what it says."""
-        watch = self.watch
-        if watch is None:
+        if self.watch is None:
             return
         callback._fitwatch.drain()
         if self.unit == "batch":
-            self._observe(callback, watch, logs or {})
-        if watch.time_is_over and not watch.holds:
-            callback._fitwatch.time_is_over(callback, batch)
+            self._prepare(callback)
+        push(*self._form(callback), batch, logs)
 
-    def _observe(self, callback: Any, watch: _core.Watch, logs: dict[str, Any]) -> None:
-        own = callback._fitwatch
-        self._prepare(callback)
-        losses = own.steps.values()
-        metrics = [number(logs.get(name)) for name in own.metrics(callback)]
-        self._report(callback, logs)
-        if watch.holds:
-            watch.hold(losses, metrics)
-            return
-        if not losses and all(value is None for value in metrics):
-            return
-        again = False
-        while watch.feed(losses, metrics, again):
-            again = True
-            self._carry_out(callback, watch)
+    def _form(self, callback: Any) -> Form:
+        feed = callback._fitwatch.steps.feed(lambda: self.watch, self.watch)
+        return feed, lambda batch, logs: self._on_verdict(callback, batch, logs)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
         """What the core does in the place of the hook."""
@@ -133,7 +118,7 @@ class BatchUnit(Part):
             return NotImplemented
         if self.unit == "batch":
             self._prepare(callback)
-        return self.watch, lambda batch, logs: self._on_verdict(callback, batch, logs)
+        return self._form(callback)
 
     def _on_verdict(self, callback: Any, batch: int, logs: Any) -> None:
         watch = self.watch

@@ -10,6 +10,7 @@ from fitwatch._distributed.output import print_message
 from fitwatch._distributed.voter import Voter
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.missing_metric import missing
+from fitwatch._engine.plan import Form, push
 from fitwatch._warn import warn
 
 
@@ -68,6 +69,15 @@ class NanWatch(Attachment, Voter):
             print_message(f"{place}: Invalid {name}, terminating training")
         rank_aware.stop_training(callback)
 
+    def see(self, callback: Any, batch: int, logs: Any) -> None:
+        """Looks at the metrics of a batch."""
+        push(*self.form(callback), batch, logs)
+
+    def form(self, callback: Any) -> Form:
+        """The core passes finite numbers over; the others are judged here."""
+        feed = _core.Feed(_core.Finite(list(callback.monitor)))
+        return feed, lambda batch, logs: self.judge(callback, f"batch {batch}", logs)
+
     def report_missing(self, callback: Any, logs: dict[str, Any]) -> None:
         """Warns, once in a fit, about watched metrics that neither batches nor epochs have."""
         unseen, self._unseen = self._unseen, frozenset()
@@ -76,7 +86,6 @@ class NanWatch(Attachment, Voter):
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form: the core skips finite numbers, and the hook judges the others."""
-    if not callback._fitwatch.attach(recorder):
-        return NotImplemented
-    return _core.Finite(list(callback.monitor)), callback.on_batch_end
+    """The compiled form of `on_batch_end`."""
+    own = callback._fitwatch
+    return own.form(callback) if own.attach(recorder) else NotImplemented

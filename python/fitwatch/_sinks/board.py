@@ -10,7 +10,7 @@ from fitwatch import _core
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import whole
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.plan import Form
+from fitwatch._engine.plan import Form, push
 from fitwatch._engine.step_user import StepUser
 from fitwatch._sinks.event_files import EventFiles, run_name
 from fitwatch._sinks.tf_summary import UserSummaries
@@ -84,30 +84,33 @@ class Board(Attachment):
         iterations = getattr(optimizer, "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
 
-    def see(self, callback: Any, logs: Any) -> None:
+    def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Writes the values of a batch, if it is time."""
         self.drain()
-        losses = self.steps.values()
-        # The first batch of the call is counted already.
-        self.train_batches.count += max(len(losses) - 1, 0)
-        step = self.train_batches.count
-        if not _due(callback.update_freq, step, len(losses)):
+        if callback.update_freq == "epoch" or not self.files.writes:
             return
-        if callback.write_steps_per_second:
-            seconds = time.time() - callback._batch_start_time
+        timed = callback.write_steps_per_second
+        seconds = time.time() - callback._batch_start_time if timed else 0.0
+        due = push(self.feed(callback), self.write, batch, logs)
+        if due and timed:
+            step = self.train_batches.count
             self.files.add_scalar("train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step)
-        if isinstance(logs, dict):
-            self._write(callback.update_freq, step, logs, losses)
 
-    def _write(self, update_freq: Any, step: int, logs: Any, losses: list[float]) -> None:
-        due = _due(update_freq, step, len(losses))
+    def feed(self, callback: Any) -> _core.Feed:
+        """The core's part of the values of batches."""
+        every, file = callback.update_freq, self.files.file("train")
+
+        def make() -> _core.Scalars:
+            own = file if isinstance(file, _core.EventFile) else None
+            return _core.Scalars(self.train_batches, every, own, "batch_")
+
+        return self.steps.feed(make, every, file)
+
+    def write(self, step: int, logs: dict[str, Any]) -> None:
+        """Writes values that the core does not."""
         for name, value in logs.items():
             tag = self._tags.get(name) or self._tags.setdefault(name, f"batch_{name}")
-            if losses and name == "loss":
-                for one in due:
-                    self.files.add_scalar("train", tag, losses[one - step - 1], one)
-            else:
-                self.files.add_scalar("train", tag, value, due[-1])
+            self.files.add_scalar("train", tag, value, step)
 
     def flush(self, callback: Any) -> None:
         """Hands everything to the operating system."""
@@ -159,12 +162,9 @@ def form_train_end(callback: Any, recorder: _core.Recorder) -> Any:
         return None
     if not own.attach(recorder):
         return NotImplemented
-    file = own.files.open("train")
-    if not isinstance(file, _core.EventFile):
+    if own.files.is_listened_to("train"):
         return NotImplemented
-    every = callback.update_freq
-    scalars = _core.Scalars(own.train_batches, every, file, "batch_", own.steps.losses)
-    return scalars, lambda step, logs, losses: own._write(every, step, logs, losses)
+    return own.feed(callback), own.write
 
 
 def form_test_begin(callback: Any, recorder: _core.Recorder) -> Form:
@@ -174,11 +174,3 @@ def form_test_begin(callback: Any, recorder: _core.Recorder) -> Form:
 
 def _times_batches(callback: Any) -> bool:
     return bool(callback.write_steps_per_second) and callback.update_freq != "epoch"
-
-
-def _due(update_freq: Any, last: int, losses: int) -> range:
-    """The steps of a call that are due, of which the last one is given."""
-    if update_freq == "epoch":
-        return range(0)
-    first = last - max(losses - 1, 0)
-    return range(-(-first // update_freq) * update_freq, last + 1, update_freq)

@@ -5,6 +5,7 @@ from typing import Any
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import RunState
 from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.plan import push
 from fitwatch._engine.step_user import StepUser
 from fitwatch._sinks.csv_table import Table
 
@@ -92,7 +93,6 @@ class CsvRows(Attachment):
                 1 if callback.update_freq == "batch" else int(callback.update_freq),
                 self.table.file,
                 self.table.report,
-                losses,
                 1 if losses is None else losses.steps,
             )
 
@@ -101,15 +101,13 @@ class CsvRows(Attachment):
         if self._rows is not None:
             self.drain()
             self._rows.epoch = epoch
-            self._rows.losses = self.steps.losses
 
     def see(self, batch: int, logs: Any) -> None:
         """Writes a row of a batch, if one is due."""
         if self._rows is None or self.table is None:
             return
-        losses = self.steps.values()
-        if losses or self._rows.due(int(batch)):
-            self._write(batch, logs, losses)
+        self.drain()
+        if push(self._feed(), self._write, batch, logs):
             # Without a compiled list nothing flushes when training ends in an exception.
             self.table.flush(publish=False)
 
@@ -128,19 +126,10 @@ class CsvRows(Attachment):
         if self._rows is not None:
             self._rows.epoch = epoch + 1  # in a loop that has no `on_epoch_begin`
 
-    def _write(self, batch: int, logs: Any, losses: list[float]) -> None:
+    def _write(self, batch: int, logs: dict[str, Any]) -> None:
         table, rows = self.table, self._rows
-        if table is None or rows is None:
-            return
-        if not losses:
-            table.write({"epoch": rows.epoch, "batch": batch}, logs or {})
-            return
-        due = rows.due_in_call(int(batch), len(losses))
-        first = int(batch) - rows.steps + 1
-        for number in due:
-            own = {"loss": losses[number - first]} if "loss" in (logs or {}) else {}
-            known = logs or {} if number == due[-1] else dict.fromkeys(logs or {}, "NA")
-            table.write({"epoch": rows.epoch, "batch": number}, {**known, **own})
+        if table is not None and rows is not None:
+            table.write({"epoch": rows.epoch, "batch": batch}, logs)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
         """What the core does in the place of `on_train_batch_end`."""
@@ -148,7 +137,10 @@ class CsvRows(Attachment):
             return None
         if self._rows is None or not self.attach(recorder):
             return NotImplemented
-        return self._rows, self._write
+        return self._feed(), self._write
+
+    def _feed(self) -> _core.Feed:
+        return self.steps.feed(lambda: self._rows, self._rows)
 
     def flush(self, callback: Any) -> None:
         """Hands everything to the operating system."""

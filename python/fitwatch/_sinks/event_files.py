@@ -79,7 +79,7 @@ class EventFiles:
 
     def add_scalar(self, folder: str, tag: str, value: Any, step: int) -> None:
         """Adds a value; one that is not a scalar is left out and reported once for its tag."""
-        file = self._file(folder)
+        file = self.file(folder)
         if file is None:
             return
         try:
@@ -91,7 +91,7 @@ class EventFiles:
 
     def add_event(self, folder: str, event: bytes) -> None:
         """Adds an encoded event."""
-        file = self._file(folder)
+        file = self.file(folder)
         if file is not None:
             file.add_event(event)
 
@@ -153,7 +153,7 @@ class EventFiles:
         pattern = os.path.join("*", f"events.out.tfevents.*.fitwatch.{self._run}.*")
         return sorted(glob.glob(pattern, root_dir=self._log_dir))
 
-    def _file(self, folder: str) -> EventFile | None:
+    def file(self, folder: str) -> EventFile | None:
         """The file in a subfolder; None if it cannot be created, which is reported once."""
         if not self.writes or folder in self._failed:
             return None
@@ -172,7 +172,7 @@ class EventFiles:
 
     def is_listened_to(self, folder: str) -> bool:
         """Whether TensorFlow writes the file in a subfolder."""
-        return isinstance(self._file(folder), ListenedFile)
+        return isinstance(self.file(folder), ListenedFile)
 
 
 def _shorten(path: str, size: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.plan import push
 from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import backend, learning_rate, trainer
 from fitwatch._keras.optimizer import has_schedule
@@ -89,11 +90,12 @@ class Recording(Attachment):
     def see(self, batch: int, logs: Any) -> None:
         """Keeps the losses of the batches that a call has trained."""
         self.drain()
-        losses = self.steps.values()
-        for loss in losses:
-            self.record.series.append(loss)
-        if not losses:
-            self.keep_logged(batch, logs)
+        push(self.feed(), self.keep_logged, batch, logs)
+
+    def feed(self) -> _core.Feed:
+        """The core's part of the record."""
+        series = self.record.series
+        return self.steps.feed(lambda: _core.Losses(series, "loss"), series)
 
     def keep_logged(self, batch: int, logs: Any) -> None:
         """Keeps the loss of the logs."""
@@ -185,4 +187,4 @@ def form(callback: Any, recorder: _core.Recorder) -> Any:
     own = callback._fitwatch
     if not own.attach(recorder):
         return NotImplemented
-    return _core.Losses(own.record.series, "loss", own.steps.losses), own.keep_logged
+    return own.feed(), own.keep_logged

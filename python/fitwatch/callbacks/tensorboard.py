@@ -246,7 +246,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
     @compiled(form_train_end)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the batch's values, if they are due."""
-        self._fitwatch.see(self, logs)
+        self._fitwatch.see(self, batch, logs)
         if self._is_tracing:
             if self._batch_trace_context is not None:
                 tensorboard.stop_batch_trace(self._batch_trace_context)

@@ -65,7 +65,7 @@ class TerminateOnNaN(FitwatchCallback, keras.callbacks.TerminateOnNaN):  # type:
     @compiled(form)
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Checks the metrics of the batch."""
-        self._fitwatch.judge(self, f"batch {batch}", logs)
+        self._fitwatch.see(self, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Checks the metrics of the epoch; warns about those that do not exist."""

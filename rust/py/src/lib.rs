@@ -24,9 +24,13 @@ mod _core {
     #[pymodule_export]
     use super::recorder::Recorder;
     #[pymodule_export]
+    use super::row::StepColumns;
+    #[pymodule_export]
     use super::series::Series;
     #[pymodule_export]
-    use super::sinks::{Counter, Due, Finite, Interval, Losses, Progress, Rows, Scalars, Watch};
+    use super::sinks::{
+        Counter, Due, Feed, Finite, Interval, Losses, Progress, Rows, Scalars, Watch,
+    };
     #[pymodule_export]
     use super::value::{Item, Reader};
 

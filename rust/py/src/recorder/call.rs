@@ -11,9 +11,8 @@ use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
 use super::turn::this_thread;
-use crate::row::{Order, Schema};
-use crate::sink::{Batch, Decides, Wish};
-use crate::sinks::{Progress, Sink};
+use crate::row::{Order, Schema, StepValues};
+use crate::sink::{Batch, Decides, Gate, Wants, next_ordinal};
 use crate::value::Cell;
 use crate::value::waiting::called;
 
@@ -28,6 +27,8 @@ pub struct Call<'a, 'py> {
     source: Option<&'a Bound<'py, PyAny>>,
     /// The logs' values in Keras's order, and their names, once somebody has asked.
     values: Option<(Arc<Schema>, Vec<Bound<'py, PyAny>>)>,
+    /// The step columns' values, once a sink has wanted them.
+    steps: Option<StepValues<'py>>,
     /// The dict that Python hooks get, once one has been called.
     logs: Option<Bound<'py, PyDict>>,
     /// How often somebody had written to it when the last record was begun.
@@ -51,7 +52,7 @@ impl<'a, 'py> Call<'a, 'py> {
         let mut this = recorder.borrow_mut();
         this.thread = this_thread();
         let (now, clock_read) = if ends {
-            this.batches += 1;
+            this.ordinal = next_ordinal();
             this.pace.tick(hook)
         } else {
             (0.0, false)
@@ -65,12 +66,14 @@ impl<'a, 'py> Call<'a, 'py> {
             hook,
             batch: Batch {
                 number: batch,
-                ordinal: this.batches,
+                ordinal: this.ordinal,
                 now,
                 clock_read,
+                taken: 0,
             },
             source: logs,
             values: None,
+            steps: None,
             logs: None,
             writes: 0,
             recording: false,
@@ -85,19 +88,23 @@ impl<'a, 'py> Call<'a, 'py> {
         while let Some(entry) = plan.entries.get(at) {
             match &entry.kind {
                 Kind::Call => self.timed(entry)?,
-                Kind::Sink { sink, action } => {
-                    if let (Sink::Progress(bar), Some(logs)) = (sink, &self.logs) {
-                        Progress::keep(bar.bind(self.py()), logs)?;
+                Kind::Feed { feed, action } => {
+                    let feed = feed.get();
+                    if let Some(logs) = &self.logs {
+                        feed.sink.look(logs)?;
                     }
-                    match sink.wish(&self.batch) {
-                        Wish::Nothing => {}
-                        Wish::Column => self.record(at, false)?,
-                        Wish::Row => self.record(at, true)?,
-                        Wish::Act => {
+                    self.batch.taken = match feed.steps {
+                        Some(_) => self.steps()?.batches,
+                        None => 0,
+                    };
+                    match feed.sink.gate(&self.batch) {
+                        Gate::Shut => {}
+                        Gate::Open => self.record(at, &feed.wants)?,
+                        Gate::Act => {
                             let logs = self.logs()?;
                             action.bind(self.py()).call1((self.batch.number, logs))?;
                         }
-                        Wish::Hook => self.call(entry)?,
+                        Gate::Hook => self.call(entry)?,
                     }
                 }
             }
@@ -111,6 +118,7 @@ impl<'a, 'py> Call<'a, 'py> {
                     .entries
                     .partition_point(|next| next.callback <= entry.callback);
                 plan = self.plan.clone();
+                self.steps = None;
             }
         }
         Ok(())
@@ -166,7 +174,7 @@ impl<'a, 'py> Call<'a, 'py> {
     }
 
     /// Puts the batch down as one whose values the entry `at` wants.
-    fn record(&mut self, at: usize, whole: bool) -> PyResult<()> {
+    fn record(&mut self, at: usize, wants: &Wants) -> PyResult<()> {
         if let Some(logs) = self.logs.clone() {
             let writes = logs.getattr(intern!(self.py(), "_writes"))?.extract()?;
             if writes != self.writes {
@@ -184,13 +192,9 @@ impl<'a, 'py> Call<'a, 'py> {
         let mut recorder = Recorder::with_queue(self.recorder);
         if let Some(open) = recorder.queue.open(self.batch.ordinal) {
             open.entries.end = at + 1;
-            open.whole |= whole;
+            open.whole |= wants.rows;
         }
-        let decides = match &self.plan.entries[at].kind {
-            Kind::Sink { sink, .. } => sink.decides(self.py()) > Decides::Nothing,
-            Kind::Call => false,
-        };
-        if decides && recorder.lag(&self.plan) == 0 {
+        if wants.decides > Decides::Nothing && recorder.lag(&self.plan) == 0 {
             // Before the callbacks that come later in the list.
             drop(recorder);
             Recorder::drain_to(self.recorder, 0)?;
@@ -201,21 +205,17 @@ impl<'a, 'py> Call<'a, 'py> {
     /// Begins a record, for the entries from `at` on.
     fn begin(&mut self, at: usize) -> PyResult<()> {
         self.values()?;
-        let Some((schema, values)) = &self.values else {
+        self.steps()?;
+        let (Some((schema, values)), Some(steps)) = (&self.values, &self.steps) else {
             return Ok(());
         };
-        let py = self.recorder.py();
         let reader = Recorder::reader(self.recorder)?;
-        let losses = match &self.plan.losses {
-            Some(losses) => losses.bind(py).getattr(intern!(py, "values"))?.extract()?,
-            None => Vec::new(),
-        };
-        let known = !losses.is_empty();
+        let known = steps.batches > 0;
         let columns = self
             .recorder
             .borrow_mut()
             .columns(&self.plan, schema, known);
-        let mut cells = Vec::with_capacity(values.len() + losses.len());
+        let mut cells = Vec::with_capacity(values.len() + steps.values.len());
         for (place, value) in values.iter().enumerate() {
             cells.push(if self.plan.rows || columns.contains(&place) {
                 reader.get().capture(value)?
@@ -223,8 +223,8 @@ impl<'a, 'py> Call<'a, 'py> {
                 Cell::Unwanted
             });
         }
-        for loss in &losses {
-            cells.push(reader.get().capture(loss)?);
+        for value in &steps.values {
+            cells.push(reader.get().capture(value)?);
         }
         let record = Record {
             plan: self.plan.clone(),
@@ -233,7 +233,7 @@ impl<'a, 'py> Call<'a, 'py> {
             decided: None,
             whole: false,
             columns,
-            losses: losses.len(),
+            batches: steps.batches,
             batch: self.batch.number.clone().unbind(),
             ordinal: self.batch.ordinal,
             now: self.batch.now,
@@ -243,6 +243,16 @@ impl<'a, 'py> Call<'a, 'py> {
         recorder.queue.records.push_back(record);
         recorder.queue.cells.extend(cells);
         Ok(())
+    }
+
+    /// What the step columns have of the call's batches.
+    fn steps(&mut self) -> PyResult<&StepValues<'py>> {
+        let steps = match (self.steps.take(), &self.plan.steps) {
+            (Some(steps), _) => steps,
+            (None, Some(columns)) => columns.get().read(self.py())?,
+            (None, None) => StepValues::default(),
+        };
+        Ok(self.steps.insert(steps))
     }
 
     /// Ends the record of this batch, if there is one.

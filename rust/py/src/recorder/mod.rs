@@ -26,7 +26,7 @@ use turn::{Turn, this_thread};
 /// Batches that wait for values at most, whoever wants them.
 const LONGEST: usize = 1024;
 
-/// What a batch's columns depend on: the plan, the schema, and whether its losses are known.
+/// What a batch's columns depend on: the plan, the schema, and whether its step columns are known.
 type Wanted = (u64, u64, bool);
 
 /// The batch hooks, in the order of `Recorder::plans`.
@@ -78,7 +78,8 @@ pub struct Recorder {
     thread: usize,
     pace: Pace,
     slow_hooks: SlowHooks,
-    batches: u64,
+    /// That of the last batch.
+    ordinal: u64,
     interrupted: bool,
     /// What an action raised when somebody read an attribute.
     put_off: Option<PyErr>,
@@ -104,7 +105,7 @@ impl Recorder {
             thread: 0,
             pace: Pace::default(),
             slow_hooks: SlowHooks::default(),
-            batches: 0,
+            ordinal: 0,
             interrupted: false,
             put_off: None,
         }

@@ -6,8 +6,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::row::StepColumns;
 use crate::sink::Decides;
-use crate::sinks::Sink;
+use crate::sinks::Feed;
 
 /// What a hook does for one callback.
 pub struct Entry {
@@ -22,7 +23,7 @@ pub enum Kind {
     /// Calls the Python hook.
     Call,
     /// Shows the batch to a sink; its action is a Python function of a batch (or step) and logs.
-    Sink { sink: Sink, action: Py<PyAny> },
+    Feed { feed: Py<Feed>, action: Py<PyAny> },
 }
 
 /// The callbacks that have to do with a hook, in the order of the list.
@@ -33,53 +34,47 @@ pub struct Plan {
     pub entries: Vec<Entry>,
     /// The columns that are wanted where no whole row is.
     pub columns: Vec<String>,
-    /// The columns that are wanted only where the losses of batches could not be taken.
+    /// The columns that are wanted only where step columns could not be taken.
     pub instead: Vec<String>,
-    /// Where the losses of a call's batches are found, if somebody wants them.
-    pub losses: Option<Py<PyAny>>,
+    /// The step columns, if they are wanted.
+    pub steps: Option<Py<StepColumns>>,
     /// Whether a whole row may be wanted.
     pub rows: bool,
     /// The most urgent thing that depends on rows.
     pub decides: Decides,
     /// How many batches a row stands for.
-    pub steps: usize,
+    pub batches: usize,
     /// Whether a Python hook is called.
     pub calls: bool,
 }
 
 impl Plan {
     /// A plan of what the planner gave, for each callback: its place in the list, its Python hook,
-    /// and None to call that or a pair of a sink and its action.
+    /// and None to call that or a pair of a sink (or a `Feed`) and its action.
     pub fn new(planned: &Bound<'_, PyAny>) -> PyResult<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let py = planned.py();
         let mut plan = Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             ..Self::default()
         };
         for item in planned.try_iter()? {
-            let item = item?;
             let (callback, hook, compiled): (usize, Bound<'_, PyAny>, Option<Bound<'_, PyTuple>>) =
-                item.extract()?;
+                item?.extract()?;
             let kind = match compiled {
                 None => {
                     plan.calls = true;
                     Kind::Call
                 }
                 Some(pair) => {
-                    let (sink, action): (Sink, Py<PyAny>) = pair.extract()?;
-                    let losses = sink.losses(item.py());
-                    for column in sink.columns(item.py()) {
-                        if losses.is_some() && column == "loss" {
-                            plan.instead.push(column);
-                        } else {
-                            plan.columns.push(column);
-                        }
-                    }
-                    plan.losses = plan.losses.take().or(losses);
-                    plan.rows |= sink.wants_rows();
-                    plan.steps = plan.steps.max(sink.steps(item.py()));
-                    plan.decides = plan.decides.max(sink.decides(item.py()));
-                    Kind::Sink { sink, action }
+                    let (sink, action): (Bound<'_, PyAny>, Py<PyAny>) = pair.extract()?;
+                    let feed = match sink.cast_into::<Feed>() {
+                        Ok(feed) => feed,
+                        Err(other) => Bound::new(py, Feed::new(&other.into_inner(), None)?)?,
+                    };
+                    plan.add(py, feed.get());
+                    let feed = feed.unbind();
+                    Kind::Feed { feed, action }
                 }
             };
             plan.entries.push(Entry {
@@ -91,13 +86,31 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Adds what a sink wants.
+    fn add(&mut self, py: Python<'_>, feed: &Feed) {
+        let wants = &feed.wants;
+        for column in &wants.columns {
+            if feed.step_names().contains(column) {
+                self.instead.push(column.clone());
+            } else {
+                self.columns.push(column.clone());
+            }
+        }
+        if self.steps.is_none() {
+            self.steps = feed.steps.as_ref().map(|steps| steps.clone_ref(py));
+        }
+        self.rows |= wants.rows;
+        self.batches = self.batches.max(wants.batches);
+        self.decides = self.decides.max(wants.decides);
+    }
+
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.losses)?;
+        visit.call(&self.steps)?;
         for entry in &self.entries {
             visit.call(&entry.hook)?;
-            if let Kind::Sink { sink, action } = &entry.kind {
+            if let Kind::Feed { feed, action } = &entry.kind {
                 visit.call(action)?;
-                sink.traverse(visit)?;
+                visit.call(feed)?;
             }
         }
         Ok(())

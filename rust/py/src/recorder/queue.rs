@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
 use super::plan::{Kind, Plan};
 use crate::row::{Row, Schema};
-use crate::sink::{Act, Decides};
+use crate::sink::{Decides, Outcome};
 use crate::value::{Cell, Flight, Layout, Reader};
 
 /// A batch of which somebody wants values.
@@ -20,12 +19,13 @@ pub struct Record {
     /// Whether entries are still to be added: a Python hook of this batch is running.
     pub open: bool,
     /// What the next entry's sink has decided, where that is left to the thread that trains.
-    pub decided: Option<Act>,
+    pub decided: Option<Outcome>,
     /// Whether all values are wanted, or those at `columns` only.
     pub whole: bool,
     pub columns: Arc<[usize]>,
-    /// The losses of a call's batches, whose cells follow those of the schema.
-    pub losses: usize,
+    /// Of how many batches of the call the step columns are known, whose cells follow those of the
+    /// schema.
+    pub batches: usize,
     pub batch: Py<PyAny>,
     pub ordinal: u64,
     pub now: f64,
@@ -35,7 +35,9 @@ pub struct Record {
 impl Record {
     /// How many cells it has.
     fn cells(&self) -> usize {
-        self.schema.len() + self.losses
+        let steps = self.plan.steps.as_ref();
+        let columns = steps.map_or(0, |steps| steps.get().names.len());
+        self.schema.len() + columns * self.batches
     }
 }
 
@@ -175,48 +177,39 @@ impl Queue {
             return Ok(());
         };
         let plan = first.plan.clone();
-        let row = Row {
-            schema: &first.schema,
-            ordinal: first.ordinal,
-            now: first.now,
-            losses: first.losses,
-            cells: &self.cells,
-        };
         while let Some(at) = first.entries.next() {
-            let Some(Kind::Sink { sink, action }) = plan.entries.get(at).map(|entry| &entry.kind)
+            let Some(Kind::Feed { feed, action }) = plan.entries.get(at).map(|entry| &entry.kind)
             else {
                 continue;
             };
+            let feed = feed.get();
+            let row = Row {
+                schema: &first.schema,
+                steps: feed.step_names(),
+                batches: if feed.steps.is_some() {
+                    first.batches
+                } else {
+                    0
+                },
+                ordinal: first.ordinal,
+                now: first.now,
+                cells: &self.cells,
+            };
+            let (action, batch) = (action.bind(py), first.batch.bind(py));
             loop {
-                let act = match first.decided.take() {
-                    Some(act) => act,
-                    None => sink.take(py, &row),
+                let outcome = match first.decided.take() {
+                    Some(outcome) => outcome,
+                    None => feed.sink.push(py, &row),
                 };
-                let is_decision =
-                    !matches!(act, Act::Nothing) && sink.decides(py) > Decides::Nothing;
-                if is_decision && !decides {
+                let is_decision = feed.wants.decides > Decides::Nothing;
+                if is_decision && !decides && !matches!(outcome, Outcome::Done) {
                     first.entries.start = at;
-                    first.decided = Some(act);
+                    first.decided = Some(outcome);
                     return Ok(());
                 }
-                match act {
-                    Act::Nothing => {}
-                    Act::Batch => {
-                        action.call1(py, (&first.batch, row.logs(py, reader)?))?;
-                    }
-                    Act::Again => {
-                        action.call1(py, (&first.batch, row.logs(py, reader)?))?;
-                        continue;
-                    }
-                    Act::Losses(number) => {
-                        let losses = PyList::new(py, row.losses(sink.losses(py).is_some()))?;
-                        action.call1(py, (number, row.logs(py, reader)?, losses))?;
-                    }
-                    Act::Print(print, text) => {
-                        print.call1(py, (text,))?;
-                    }
+                if !outcome.carry_out(action, batch, &row, reader)? {
+                    break;
                 }
-                break;
             }
         }
         Ok(())

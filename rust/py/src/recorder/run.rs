@@ -205,8 +205,8 @@ impl Recorder {
             Some(reader) if reader.get().at_once() => 0,
             _ => {
                 // A call that trains several batches makes their decisions late by itself.
-                let steps = plan.steps.max(1);
-                self.max_lag.saturating_sub(steps - 1) / steps
+                let batches = plan.batches.max(1);
+                self.max_lag.saturating_sub(batches - 1) / batches
             }
         }
     }
@@ -274,15 +274,15 @@ impl Recorder {
         }
     }
 
-    /// Where the plan's columns are in a schema, for a batch whose losses are known or not.
-    pub(super) fn columns(&mut self, plan: &Plan, schema: &Schema, losses: bool) -> Arc<[usize]> {
-        let key = (plan.id, schema.id, losses);
-        if let Some((known, columns)) = &self.columns
-            && *known == key
+    /// Where the plan's columns are in a schema, for a batch whose step columns are known or not.
+    pub(super) fn columns(&mut self, plan: &Plan, schema: &Schema, known: bool) -> Arc<[usize]> {
+        let key = (plan.id, schema.id, known);
+        if let Some((last, columns)) = &self.columns
+            && *last == key
         {
             return columns.clone();
         }
-        let instead = if losses { &[][..] } else { &plan.instead };
+        let instead = if known { &[][..] } else { &plan.instead };
         let names = plan.columns.iter().chain(instead);
         let columns: Arc<[usize]> = names.filter_map(|name| schema.position(name)).collect();
         self.columns = Some((key, columns.clone()));

@@ -38,13 +38,6 @@ impl Schema {
         self.texts().position(|text| text == Some(name))
     }
 
-    /// Whether the value at a place is Keras's running mean of the loss.
-    pub fn is_loss(&self, at: usize) -> bool {
-        self.texts
-            .get(at)
-            .is_some_and(|text| text.as_deref() == Some("loss"))
-    }
-
     /// Whether these are the names of `dict`, in the same order.
     pub fn is_of(&self, dict: &Bound<'_, PyDict>) -> bool {
         same_names(&self.names, dict)

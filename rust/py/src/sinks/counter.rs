@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::sink::Wish;
+use crate::sink::{Batch, Gate, Sink};
 
 /// Counts batches.
 #[pyclass(module = "fitwatch._core")]
@@ -27,9 +27,9 @@ impl Counter {
     }
 }
 
-impl Counter {
-    pub fn wish(&mut self) -> Wish {
-        self.count += 1;
-        Wish::Nothing
+impl Sink for Py<Counter> {
+    fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
+        self.borrow_mut(batch.number.py()).count += 1;
+        Gate::Shut
     }
 }

@@ -5,7 +5,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::policies::Checkpoint;
-use crate::sink::{Batch, Wish};
+use crate::sink::{Batch, Gate, Sink};
 
 /// Asks for an action when a checkpoint's policy says that it is due.
 ///
@@ -41,24 +41,24 @@ impl Due {
     }
 }
 
-impl Due {
-    pub fn wish(slf: &Bound<'_, Self>, batch: &Batch<'_, '_>) -> Wish {
-        let py = slf.py();
-        if std::mem::take(&mut slf.borrow_mut().first) {
-            return Wish::Hook;
+impl Sink for Py<Due> {
+    fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
+        let py = batch.number.py();
+        if std::mem::take(&mut self.borrow_mut(py).first) {
+            return Gate::Hook;
         }
-        let callback = slf.borrow().callback.as_ref().map(|it| it.clone_ref(py));
+        let callback = self.borrow(py).callback.as_ref().map(|it| it.clone_ref(py));
         let every = callback.map(|callback| {
             let freq = callback.bind(py).getattr(intern!(py, "save_freq"))?;
             freq.extract::<u64>()
         });
         let (Some(Ok(every)), Ok(number)) = (every, batch.number.extract()) else {
-            return Wish::Hook;
+            return Gate::Hook;
         };
-        if slf.borrow().policy.borrow_mut(py).0.due(number, every) {
-            Wish::Act
+        if self.borrow(py).policy.borrow_mut(py).0.due(number, every) {
+            Gate::Act
         } else {
-            Wish::Nothing
+            Gate::Shut
         }
     }
 }

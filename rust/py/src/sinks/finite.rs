@@ -2,8 +2,9 @@
 
 use pyo3::prelude::*;
 
+use super::names;
 use crate::row::{Column, Row};
-use crate::sink::Act;
+use crate::sink::{Batch, Decides, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
 /// Asks for an action when one of some metrics is NaN, infinite or no number; a missing one is fine.
@@ -12,7 +13,7 @@ use crate::value::Cell;
 ///     metrics: Their names.
 #[pyclass(module = "fitwatch._core")]
 pub struct Finite {
-    pub columns: Vec<Column>,
+    columns: Vec<Column>,
 }
 
 #[pymethods]
@@ -25,16 +26,28 @@ impl Finite {
     }
 }
 
-impl Finite {
-    pub fn take(&mut self, row: &Row<'_>) -> Act {
+impl Sink for Py<Finite> {
+    fn wants(&self, py: Python<'_>) -> Wants {
+        Wants {
+            columns: names(&self.borrow(py).columns),
+            decides: Decides::InTime,
+            ..Wants::default()
+        }
+    }
+
+    fn gate(&self, _batch: &Batch<'_, '_>) -> Gate {
+        Gate::Open
+    }
+
+    fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
         let fine = |column: &mut Column| match column.position(row.schema) {
             Some(at) => matches!(row.cell(at), Cell::Number(value) if value.is_finite()),
             None => true,
         };
-        if self.columns.iter_mut().all(fine) {
-            Act::Nothing
+        if self.borrow_mut(py).columns.iter_mut().all(fine) {
+            Outcome::Done
         } else {
-            Act::Batch
+            Outcome::Action
         }
     }
 }

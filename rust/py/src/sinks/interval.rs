@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 
-use crate::sink::{Batch, Wish};
+use crate::sink::{Batch, Gate, Sink};
 
 /// Asks for an action after the first batch that ends some time after the last one.
 ///
@@ -40,14 +40,15 @@ impl Interval {
     }
 }
 
-impl Interval {
-    pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
-        if std::mem::take(&mut self.hook) {
-            Wish::Hook
-        } else if batch.clock_read && self.due() {
-            Wish::Act
+impl Sink for Py<Interval> {
+    fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
+        let mut this = self.borrow_mut(batch.number.py());
+        if std::mem::take(&mut this.hook) {
+            Gate::Hook
+        } else if batch.clock_read && this.due() {
+            Gate::Act
         } else {
-            Wish::Nothing
+            Gate::Shut
         }
     }
 }

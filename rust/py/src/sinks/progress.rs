@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use crate::row::Row;
-use crate::sink::{Act, Batch, Wish};
+use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
 /// Counts batches, and draws a progress bar now and then.
@@ -31,8 +31,8 @@ pub struct Progress {
     values: bool,
     show: Option<Py<PyAny>>,
     bar: ProgressBar,
-    /// The batches whose rows were wished.
-    wished: VecDeque<(u64, i64)>,
+    /// The batches whose rows are to be shown.
+    shown: VecDeque<(u64, i64)>,
     /// What callbacks have written into the logs of batches, which a bar shows to its end: the last
     /// value of each name.
     written: Option<Py<PyDict>>,
@@ -49,7 +49,7 @@ impl Progress {
             values: true,
             show: Some(show),
             bar: ProgressBar::default(),
-            wished: VecDeque::new(),
+            shown: VecDeque::new(),
             written: None,
         }
     }
@@ -133,19 +133,67 @@ impl Progress {
     fn take_bar(slf: &Bound<'_, Self>, bar: ProgressBar) {
         let mut this = slf.borrow_mut();
         this.bar = bar;
-        this.wished.clear();
+        this.shown.clear();
         let old = this.written.take();
         drop(this);
         drop(old);
     }
+}
+
+impl Sink for Py<Progress> {
+    fn wants(&self, _py: Python<'_>) -> Wants {
+        Wants {
+            rows: true,
+            ..Wants::default()
+        }
+    }
+
+    fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
+        let Ok(number) = batch.number.extract::<i64>() else {
+            return Gate::Hook;
+        };
+        let mut this = self.borrow_mut(batch.number.py());
+        this.seen = number.saturating_add(1);
+        let seen = this.seen;
+        if !this.bar.step(seen, batch.now) {
+            return Gate::Shut;
+        }
+        if this.values {
+            this.shown.push_back((batch.ordinal, seen));
+            Gate::Open
+        } else {
+            Gate::Act
+        }
+    }
+
+    fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
+        let this = &mut *self.borrow_mut(py);
+        let Some(current) = super::kept(&mut this.shown, row.ordinal) else {
+            return Outcome::Done;
+        };
+        let names: Option<Vec<&str>> = row.schema.texts().collect();
+        let (Some(names), true) = (names, row.is_numeric()) else {
+            return Outcome::Action;
+        };
+        for (at, name) in names.into_iter().enumerate() {
+            if let Cell::Number(value) = row.cell(at) {
+                this.bar.set(name, *value);
+            }
+        }
+        let text = this.bar.draw(current, this.target, row.now, false);
+        match &this.show {
+            Some(show) => Outcome::Print(show.clone_ref(py), text),
+            None => Outcome::Done,
+        }
+    }
 
     /// Keeps what callbacks have written into the logs of a batch.
-    pub fn keep(slf: &Bound<'_, Self>, logs: &Bound<'_, PyDict>) -> PyResult<()> {
-        let py = slf.py();
+    fn look(&self, logs: &Bound<'_, PyDict>) -> PyResult<()> {
+        let py = logs.py();
         if !logs.getattr(intern!(py, "_writes"))?.is_truthy()? {
             return Ok(());
         }
-        let written = slf.borrow_mut().written(py);
+        let written = self.borrow_mut(py).written(py);
         if written.is_empty() {
             // What the metrics are called, and in which order.
             for name in logs.keys() {
@@ -160,41 +208,5 @@ impl Progress {
             }
         }
         Ok(())
-    }
-
-    pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
-        let Ok(number) = batch.number.extract::<i64>() else {
-            return Wish::Hook;
-        };
-        self.seen = number.saturating_add(1);
-        if !self.bar.step(self.seen, batch.now) {
-            return Wish::Nothing;
-        }
-        if self.values {
-            self.wished.push_back((batch.ordinal, self.seen));
-            Wish::Row
-        } else {
-            Wish::Act
-        }
-    }
-
-    pub fn take(&mut self, py: Python<'_>, row: &Row<'_>) -> Act {
-        let Some(current) = super::wished(&mut self.wished, row.ordinal) else {
-            return Act::Nothing;
-        };
-        let names: Option<Vec<&str>> = row.schema.texts().collect();
-        let (Some(names), true) = (names, row.is_numeric()) else {
-            return Act::Batch;
-        };
-        for (at, name) in names.into_iter().enumerate() {
-            if let Cell::Number(value) = row.cell(at) {
-                self.bar.set(name, *value);
-            }
-        }
-        let text = self.bar.draw(current, self.target, row.now, false);
-        match &self.show {
-            Some(show) => Act::Print(show.clone_ref(py), text),
-            None => Act::Nothing,
-        }
     }
 }

@@ -3,132 +3,144 @@
 use std::collections::VecDeque;
 
 use fitwatch_core::files::event_file::Template;
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::Counter;
 use crate::files::EventFile;
-use crate::row::Row;
-use crate::sink::{Act, Batch, Wish};
+use crate::row::{Row, Share};
+use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
 /// Writes all values of every so many batches to an event file.
 ///
-/// A row with a value that is no number is left to the action.
+/// Where the step columns of a call's batches are known, their values are written at the batches'
+/// own steps, and the metrics with the last one that is due. A row with a value that is no number
+/// is left to the action.
 ///
 /// Args:
 ///     counter: Counts the batches; the step of a value is its count.
 ///     every: Batches between two rows.
-///     file: Where to write.
+///     file: Where to write; None leaves everything to the action.
 ///     prefix: Stands before each metric's name.
-///     losses: Where the losses of a call's batches are found, which are written in the place of
-///         `loss`, each at its own step.
 #[pyclass(module = "fitwatch._core")]
 pub struct Scalars {
     counter: Py<Counter>,
     every: i64,
-    file: Py<EventFile>,
+    file: Option<Py<EventFile>>,
     prefix: String,
-    pub losses: Option<Py<PyAny>>,
-    /// The batches whose rows were wished, and their steps.
-    wished: VecDeque<(u64, i64)>,
-    /// The tags of the names of the schema with this number.
-    templates: Option<(u64, Vec<Template>)>,
+    /// The last steps of the calls that are due.
+    due: VecDeque<(u64, i64)>,
+    /// The tags of the metrics, for rows of this layout.
+    tags: Option<((u64, usize), Vec<Tag>)>,
 }
+
+/// The tag of a metric, and the step column that takes its place.
+type Tag = (Template, Option<usize>);
 
 #[pymethods]
 impl Scalars {
     #[new]
-    #[pyo3(signature = (counter, every, file, prefix, losses=None))]
-    fn new(
-        counter: Py<Counter>,
-        every: i64,
-        file: Py<EventFile>,
-        prefix: String,
-        losses: Option<Py<PyAny>>,
-    ) -> Self {
+    fn new(counter: Py<Counter>, every: i64, file: Option<Py<EventFile>>, prefix: String) -> Self {
         Self {
             counter,
-            every,
+            every: every.max(1),
             file,
             prefix,
-            losses,
-            wished: VecDeque::new(),
-            templates: None,
+            due: VecDeque::new(),
+            tags: None,
         }
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.losses)
-    }
-
-    fn __clear__(&mut self) {
-        self.losses = None;
     }
 }
 
 impl Scalars {
-    pub fn wish(slf: &Bound<'_, Self>, batch: &Batch<'_, '_>) -> Wish {
-        let py = slf.py();
-        let losses = slf.borrow().losses.as_ref().map(|it| it.clone_ref(py));
+    /// The last step up to this one that is due.
+    fn last_due(&self, step: i64) -> i64 {
+        step.div_euclid(self.every) * self.every
+    }
+
+    /// The steps of a call that are due, of which the last one is given.
+    fn shares(&self, last: i64, taken: usize) -> Vec<Share> {
+        let count = i64::try_from(taken).unwrap_or(0).max(1);
+        (last - count + 1..=last)
+            .zip(0..)
+            .filter(|(step, _)| step % self.every == 0)
+            .map(|(number, place)| Share {
+                number,
+                place,
+                last: number == self.last_due(last),
+                missing: None,
+            })
+            .collect()
+    }
+
+    /// Finds the tags; false if a metric's name is no text.
+    fn find_tags(&mut self, row: &Row<'_>) -> bool {
+        if matches!(&self.tags, Some((layout, _)) if *layout == row.layout()) {
+            return true;
+        }
+        let tag = |name: Option<&str>| {
+            let name = name?;
+            let step = row.steps.iter().position(|step| step == name);
+            Some((Template::new(&format!("{}{name}", self.prefix)), step))
+        };
+        let tags = row.schema.texts().map(tag).collect::<Option<_>>();
+        self.tags = tags.map(|tags| (row.layout(), tags));
+        self.tags.is_some()
+    }
+}
+
+impl Sink for Py<Scalars> {
+    fn wants(&self, _py: Python<'_>) -> Wants {
+        Wants {
+            rows: true,
+            ..Wants::default()
+        }
+    }
+
+    fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
+        let py = batch.number.py();
+        let this = &mut *self.borrow_mut(py);
         // The first batch of the call is counted already.
-        let more = (super::count_losses(py, losses.as_ref()) - 1).max(0);
-        let mut this = slf.borrow_mut();
+        let more = i64::try_from(batch.taken.saturating_sub(1)).unwrap_or(0);
         let last = {
             let mut counter = this.counter.borrow_mut(py);
             counter.count += more;
             counter.count
         };
         if this.last_due(last) < last - more {
-            return Wish::Nothing;
+            return Gate::Shut;
         }
-        this.wished.push_back((batch.ordinal, last));
-        Wish::Row
+        this.due.push_back((batch.ordinal, last));
+        Gate::Open
     }
 
-    /// The last step up to this one that is due.
-    fn last_due(&self, step: i64) -> i64 {
-        let every = self.every.max(1);
-        step.div_euclid(every) * every
-    }
-
-    pub fn take(slf: &Bound<'_, Self>, row: &Row<'_>) -> Act {
-        let py = slf.py();
-        let mut guard = slf.borrow_mut();
+    fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
+        let mut guard = self.borrow_mut(py);
         let this = &mut *guard;
-        let Some(last) = super::wished(&mut this.wished, row.ordinal) else {
-            return Act::Nothing;
+        let Some(last) = super::kept(&mut this.due, row.ordinal) else {
+            return Outcome::Done;
         };
-        if this.templates.as_ref().map(|known| known.0) != Some(row.schema.id) {
-            let texts: Option<Vec<&str>> = row.schema.texts().collect();
-            let Some(texts) = texts else {
-                return Act::Losses(last);
-            };
-            let template = |name| Template::new(&format!("{}{name}", this.prefix));
-            this.templates = Some((row.schema.id, texts.into_iter().map(template).collect()));
-        }
-        let templates = this.templates.iter().flat_map(|known| &known.1);
-        if !row.is_numeric() {
-            return Act::Losses(last);
-        }
-        let wanted = this.losses.is_some();
-        let count = i64::try_from(row.losses(wanted).len()).unwrap_or(0);
-        let steps = last - count + 1..=last;
-        let file = this.file.clone_ref(py);
+        let shares = this.shares(last, row.batches);
+        let file = this.file.as_ref().map(|file| file.clone_ref(py));
+        let (Some(file), true, true) = (file, this.find_tags(row), row.is_numeric()) else {
+            return Outcome::Shares(shares);
+        };
         let file = file.get();
-        for (at, template) in templates.enumerate() {
-            if count > 0 && row.schema.is_loss(at) {
-                for (step, loss) in steps.clone().zip(row.losses(wanted)) {
-                    if step % this.every.max(1) == 0 {
-                        file.add(template, loss, step, row.now);
+        let tags = this.tags.iter().flat_map(|known| &known.1);
+        for (at, (template, step)) in tags.enumerate() {
+            for share in &shares {
+                let own = step.and_then(|step| row.step_at(step, share.place));
+                match (own, row.cell(at)) {
+                    (Some(value), _) => file.add(template, value, share.number, row.now),
+                    (None, Cell::Number(value)) if share.last => {
+                        file.add(template, *value, share.number, row.now);
                     }
+                    (None, _) => {}
                 }
-            } else if let Cell::Number(value) = row.cell(at) {
-                file.add(template, *value, this.last_due(last), row.now);
             }
         }
         drop(guard);
         file.care(py);
-        Act::Nothing
+        Outcome::Done
     }
 }

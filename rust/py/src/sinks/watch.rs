@@ -6,19 +6,19 @@ use fitwatch_core::policies as core;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::names;
 use crate::policies::{Decision, EarlyStopping, Plateau};
 use crate::row::{Column, Row};
-use crate::sink::{Act, Batch, Wish};
+use crate::sink::{Batch, Decides, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
-/// Feeds the values of batches to a policy. What it decides is left in `verdict` and carried out by
+/// Feeds the values of batches to a policy, and those of the step column `loss` where they are known.
+/// What it decides is left in `verdict` and carried out by
 /// the action, before the next value is fed.
 ///
 /// Args:
 ///     policy: An `EarlyStopping` or a `Plateau`.
 ///     metrics: The names of its metrics, in order; none to watch the time only.
-///     losses: Where the losses of a call's batches are found, which take the place of `loss`; None
-///         to take all values from the logs.
 ///     steps: Batches that a call trains: what a value of the logs stands for.
 ///     prompt: Whether an improvement is acted on too, and nothing may come late.
 ///     `max_time`: Seconds after which the action is called, without a verdict; so it is, once, when
@@ -26,11 +26,9 @@ use crate::value::Cell;
 #[pyclass(module = "fitwatch._core")]
 pub struct Watch {
     policy: Policy,
-    pub columns: Vec<Column>,
-    #[pyo3(get, set)]
-    pub losses: Option<Py<PyAny>>,
-    pub steps: i64,
-    pub prompt: bool,
+    columns: Vec<Column>,
+    steps: i64,
+    prompt: bool,
     max_time: Option<f64>,
     /// Seconds that had passed at a moment.
     passed: (f64, Instant),
@@ -60,6 +58,9 @@ pub struct Watch {
     held: Vec<Values>,
 }
 
+/// The step column that a policy can watch.
+const LOSS: &str = "loss";
+
 /// The losses of a call's batches, and the metrics after the last of them.
 type Values = (Vec<f64>, Vec<Option<f64>>);
 
@@ -83,11 +84,10 @@ impl<'py> FromPyObject<'_, 'py> for Policy {
 #[pymethods]
 impl Watch {
     #[new]
-    #[pyo3(signature = (policy, metrics, losses=None, steps=1, prompt=false, max_time=None))]
+    #[pyo3(signature = (policy, metrics, steps=1, prompt=false, max_time=None))]
     fn new(
         policy: Policy,
         metrics: Vec<String>,
-        losses: Option<Py<PyAny>>,
         steps: i64,
         prompt: bool,
         max_time: Option<f64>,
@@ -95,7 +95,6 @@ impl Watch {
         Self {
             policy,
             columns: metrics.into_iter().map(Column::new).collect(),
-            losses,
             steps: steps.max(1),
             prompt,
             max_time,
@@ -150,87 +149,83 @@ impl Watch {
         this.advance(slf.py(), &losses, &metrics)
     }
 
-    /// Keeps the values of a call's batches, as `feed` takes them.
-    fn hold(&mut self, losses: Vec<f64>, metrics: Vec<Option<f64>>) {
-        self.held.push((losses, metrics));
-    }
-
     /// The values that were kept since the last time.
     fn held(&mut self) -> Vec<Values> {
         std::mem::take(&mut self.held)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.losses)?;
         match &self.policy {
             Policy::EarlyStopping(policy) => visit.call(policy),
             Policy::Plateau(policy) => visit.call(policy),
         }
     }
-
-    fn __clear__(&mut self) {
-        self.losses = None;
-    }
 }
 
-impl Watch {
-    /// Whether nothing depends on the rows: there are none, or they are kept for later.
-    pub fn decides_nothing(&self) -> bool {
-        self.columns.is_empty() || self.holds
-    }
-
-    pub fn wish(&mut self, batch: &Batch<'_, '_>) -> Wish {
-        self.over = self.over || batch.clock_read && self.time_is_over();
-        match (self.columns.is_empty(), self.over) {
-            (true, true) => Wish::Act,
-            (true, false) => Wish::Nothing,
-            (false, _) => Wish::Column,
+impl Sink for Py<Watch> {
+    fn wants(&self, py: Python<'_>) -> Wants {
+        let this = self.borrow(py);
+        Wants {
+            columns: names(&this.columns),
+            rows: false,
+            decides: if this.columns.is_empty() || this.holds {
+                Decides::Nothing
+            } else if this.prompt {
+                Decides::AtOnce
+            } else {
+                Decides::InTime
+            },
+            batches: usize::try_from(this.steps).unwrap_or(1),
         }
     }
 
-    pub fn take(slf: &Bound<'_, Self>, row: &Row<'_>) -> Act {
-        let number = |cell: &Cell| match cell {
-            Cell::Number(number) => Some(*number),
-            _ => None,
-        };
-        let mut this = slf.borrow_mut();
+    fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
+        let mut this = self.borrow_mut(batch.number.py());
+        this.over = this.over || batch.clock_read && this.time_is_over();
+        match (this.columns.is_empty(), this.over) {
+            (true, true) => Gate::Act,
+            (true, false) => Gate::Shut,
+            (false, _) => Gate::Open,
+        }
+    }
+
+    fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
+        let this = &mut *self.borrow_mut(py);
         if this.row != row.ordinal {
             // An exception may have left the row before in the middle.
             this.row = row.ordinal;
             this.begin_row();
         }
-        let metrics: Vec<Option<f64>> = this
-            .columns
-            .iter_mut()
-            .map(|column| {
-                column
-                    .position(row.schema)
-                    .and_then(|at| number(row.cell(at)))
-            })
-            .collect();
-        let losses: Vec<f64> = row.losses(this.losses.is_some()).collect();
+        let metric = |column: &mut Column| match row.cell(column.position(row.schema)?) {
+            Cell::Number(number) => Some(*number),
+            _ => None,
+        };
+        let metrics: Vec<Option<f64>> = this.columns.iter_mut().map(metric).collect();
+        let losses: Vec<f64> = row.step(LOSS).collect();
         let mut given = this.columns.iter().zip(&metrics);
         let missing = |(column, metric): (&Column, &Option<f64>)| {
-            metric.is_none() && (losses.is_empty() || column.name != "loss")
+            metric.is_none() && (losses.is_empty() || column.name != LOSS)
         };
         if given.any(missing) && !std::mem::replace(&mut this.said.1, true) {
             this.verdict = None;
-            return Act::Again;
+            return Outcome::Again;
         }
         if this.holds {
             // Even if there are none: there may be some in another process.
-            this.hold(losses, metrics);
+            this.held.push((losses, metrics));
         } else if metrics.iter().all(Option::is_none) && losses.is_empty() {
-            return Act::Nothing;
-        } else if this.advance(slf.py(), &losses, &metrics) {
-            return Act::Again;
+            return Outcome::Done;
+        } else if this.advance(py, &losses, &metrics) {
+            return Outcome::Again;
         }
         if this.over && !std::mem::replace(&mut this.said.0, true) {
-            return Act::Batch;
+            return Outcome::Action;
         }
-        Act::Nothing
+        Outcome::Done
     }
+}
 
+impl Watch {
     fn begin_row(&mut self) {
         self.next = 0;
         self.improved = None;
@@ -261,7 +256,7 @@ impl Watch {
                 .iter()
                 .zip(metrics)
                 .map(|(column, metric)| match losses.get(place) {
-                    Some(&value) if column.name == "loss" => Some(core::Value { value, units: 1 }),
+                    Some(&value) if column.name == LOSS => Some(core::Value { value, units: 1 }),
                     _ if last => metric.map(|value| core::Value { value, units }),
                     _ => None,
                 })

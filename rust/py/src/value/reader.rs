@@ -67,7 +67,7 @@ impl Reader {
     /// A value as a float, or itself where it is none; waits for it.
     fn read(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = value.py();
-        match waiting(|| self.cell(value))? {
+        match waiting(|| self.read_now(value))? {
             Cell::Number(number) => Ok(PyFloat::new(py, number).into_any().unbind()),
             Cell::Array(other, _) | Cell::Other(other) => Ok(other),
             Cell::Unwanted => Ok(value.clone().unbind()),
@@ -76,8 +76,8 @@ impl Reader {
 }
 
 impl Reader {
-    /// A value that is read now.
-    fn cell(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
+    /// A value that is read now, and waited for.
+    pub fn read_now(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
         Ok(match self.capture(value)? {
             Cell::Array(array, layout) => self
                 .resolve(array.bind(value.py()), layout, true)?
