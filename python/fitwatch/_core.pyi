@@ -174,7 +174,7 @@ class EventFile:
 
 @final
 class CsvFile:
-    """A CSV file, open for writing: what is no number comes and goes as text."""
+    """A CSV file, open for writing: fields that are not numbers are text."""
 
     @property
     def columns(self) -> list[str]: ...
@@ -192,7 +192,7 @@ class CsvFile:
 
 @final
 class Item:
-    """One value of an array that holds several, read when somebody wants it."""
+    """One value of an array that holds several, read when it is wanted."""
 
     def __new__(cls, array: Any, at: int) -> Item: ...
     def __float__(self) -> float: ...

@@ -1,4 +1,4 @@
-"""Which hooks of which callbacks have to be called, and which the core does by itself."""
+"""Which hooks of which callbacks are called, and which the core replaces."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
@@ -10,34 +10,34 @@ from fitwatch._keras import stock
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
-# A sink of the core (or a `_core.Feed`), and what it calls where the core cannot do it alone.
+# A sink of the core (or a `_core.Feed`), and the function for rows that the core cannot handle.
 Form = tuple[Any, Callable[..., Any]]
 
-# The older name of a hook, which Keras's default hook of the newer name calls.
+# The older name of a hook: Keras's default hook of the newer name calls it.
 ALIASES = {
     "on_train_batch_begin": "on_batch_begin",
     "on_train_batch_end": "on_batch_end",
 }
 
 
-# What gives the form of a hook, for a callback and the recorder that plans.
+# Returns the form of a hook, given a callback and the recorder that plans.
 MakeForm = Callable[[Any, Any], Any]
 
-# The hooks that the core can do instead. By the very function: an attribute of it would be copied
-# by `functools.wraps`, and a mock has every attribute.
+# The hooks that the core can replace, by function object: `functools.wraps` would copy an
+# attribute, and a mock has every attribute.
 _FORMS: dict[Any, MakeForm] = {}
 
 
 def compiled(form: MakeForm) -> Callable[[Hook], Hook]:
-    """Marks a hook of a fitwatch callback that the core can do instead.
+    """Marks a hook of a fitwatch callback that the core can replace.
 
-    A subclass or instance that has another hook under the same name, or a wrapper around this one,
-    has no form, so that one is called.
+    If a subclass or instance has another hook under the same name, or a wrapper around this one,
+    that hook is called instead.
 
     Args:
         form: Called with the callback and the recorder when hooks are planned. It returns a pair of
-            a sink and its action; None if there is nothing to do for now; or NotImplemented if the
-            Python hook has to be called.
+            a sink and its action; None if there is nothing to do at the moment; or NotImplemented
+            if the Python hook has to be called.
     """
 
     def mark(hook: Hook) -> Hook:
@@ -48,17 +48,17 @@ def compiled(form: MakeForm) -> Callable[[Hook], Hook]:
 
 
 def form_of(callback: Any, hook: Any) -> MakeForm | None:
-    """What gives the form that the core has for a callback's bound hook; None if it has none."""
+    """The function that returns the form of a callback's bound hook; None if there is none."""
     if type(hook) is not MethodType or hook.__self__ is not callback:
         return None
     return _FORMS.get(hook.__func__) if stock.is_library_code(hook.__func__) else None
 
 
 def is_idle(callback: Any) -> bool:
-    """Whether the batch hooks of a callback have nothing to do, and no subclass has one of its own.
+    """Whether the batch hooks of a callback have nothing to do, and no subclass overrides them.
 
-    Keras's own list hands batch hooks to other threads on JAX and torch, so that nothing waits for
-    the device; a callback that has one is in the way of that, unless it is `async_safe`.
+    On JAX and torch, Keras's own list runs batch hooks on other threads, so that the training does
+    not wait for the device, unless a callback has a batch hook and is not `async_safe`.
     """
     kinds = ("on_batch_end", *(f"on_{kind}_batch_end" for kind in ("train", "test", "predict")))
     own = [name for name in kinds if not stock.is_default(callback, name)]
@@ -76,11 +76,11 @@ def recorder_of(callback_list: Any) -> _core.Recorder | None:
 
 
 def push(feed: _core.Feed, action: Callable[..., Any], batch: Any, logs: Any) -> bool:
-    """What a Python hook does with a batch: the same as the core does in its place.
+    """Handles a batch in a Python hook, in the same way as the compiled list does.
 
     Args:
         feed: The sink.
-        action: What it calls where the core cannot do it alone.
+        action: The function for rows that the core cannot handle.
         batch: The number of the batch.
         logs: Its logs, or None.
 
@@ -93,7 +93,7 @@ def push(feed: _core.Feed, action: Callable[..., Any], batch: Any, logs: Any) ->
 
 
 def has_more(callback: Any, hook: str) -> bool:
-    """Whether somebody's own hook stands behind a compiled one, which calls it in its turn."""
+    """Whether a compiled hook would call a hook of the user's, which must not be skipped."""
     alias = ALIASES.get(hook)
     if alias is not None and not stock.is_default(callback, alias):
         return True

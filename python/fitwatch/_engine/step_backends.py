@@ -1,4 +1,4 @@
-"""How the loss of each batch leaves the train step, on each backend."""
+"""How the per-batch loss leaves the train step, on each backend."""
 
 import weakref
 from collections.abc import Callable
@@ -20,12 +20,12 @@ Function = Callable[..., Any]
 
 
 def watch(user: Any, model: Any, *, quiet: bool) -> "BatchLoss | None":
-    """Has losses taken in the `fit()` of a model that is calling, until `release(user)`.
+    """Begins to take losses in the model's `fit()` that is calling, until `release(user)`.
 
-    Called again when an epoch begins, it takes care of a train function that was changed.
+    Called again when an epoch begins, since other code may have changed the train function.
 
     Args:
-        user: Who wants them. Its `losses` are what the last call gave, or None.
+        user: The object that wants them. Its `losses` are what the last call returned, or None.
         model: The model; None for no model.
         quiet: Whether it can do without, so that nothing is said where they cannot be taken.
 
@@ -42,7 +42,7 @@ def watch(user: Any, model: Any, *, quiet: bool) -> "BatchLoss | None":
         losses = before
     if losses is None:
         losses = _KINDS.get(keras.config.backend(), BatchLoss)(model)
-        with suppress(AttributeError):  # a method, which has none of its own
+        with suppress(AttributeError):  # a method takes no attributes
             # It lives as long as the function that it stands for: until the model is compiled anew.
             function._fitwatch_batch_loss = losses
     losses.begin(user, model, fit, quiet=quiet)
@@ -50,7 +50,7 @@ def watch(user: Any, model: Any, *, quiet: bool) -> "BatchLoss | None":
 
 
 class JaxLoss(BatchLoss):
-    """JAX trains several steps in a loop of Python's: every loss passes by.
+    """JAX trains several steps in a Python loop, which sees every loss.
 
     An array more that leaves the step costs 2 µs, and as much again until it is read: much beside a
     short step. So the loss and the values of the logs leave it as one array; and of several steps,
@@ -132,13 +132,13 @@ class JaxLoss(BatchLoss):
 
 
 class TensorFlowLoss(BatchLoss):
-    """TensorFlow loops over several steps inside its graph: there the losses go into a queue."""
+    """TensorFlow loops over several steps inside its graph: the losses go into a queue."""
 
     def _build(self, model: Any) -> Function:
         import tensorflow as tf
 
         taken = self._taken
-        # No limit, so that what an exception left in it blocks nobody.
+        # Without a limit, so that losses left by an exception never block a later step.
         queue = tf.queue.FIFOQueue(-1, [self._tracker.dtype], [()]) if self.steps > 1 else None
 
         def around(step: Function) -> Function:
@@ -194,7 +194,7 @@ class TensorFlowLoss(BatchLoss):
 
 
 class TorchLoss(BatchLoss):
-    """Torch asks the model for its train step with every batch."""
+    """Torch looks up the model's train step for every batch."""
 
     def _build(self, model: Any) -> Function:
         original, model = self._original, weakref.ref(model)

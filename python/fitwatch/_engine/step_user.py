@@ -1,4 +1,4 @@
-"""A callback's use of the values that leave the train step for every batch."""
+"""A callback's use of the step columns."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from fitwatch._keras import trainer
 
 
 class StepUser(Part):
-    """Takes the losses of batches while a `fit()` goes on, if the callback's `loss` says so.
+    """Takes per-batch losses during a `fit()`, if the callback's `loss` is `"batch"`.
 
     The callback calls `begin` when training begins.
 
     Attributes:
-        losses: Where they are found; None outside a fit, and where running means are wanted.
+        losses: Their source; None outside a fit, and where running means are wanted.
         inexact: Whether some losses of this fit could not be taken.
     """
 
@@ -31,7 +31,7 @@ class StepUser(Part):
         self.take(callback)
 
     def take(self, callback: Any) -> None:
-        """Finds out where the losses are."""
+        """Finds the source of the losses."""
         if self.is_wanted(callback):
             self.losses = watch(self, trainer.model_of(callback), quiet=self.is_quiet(callback))
         else:
@@ -42,7 +42,7 @@ class StepUser(Part):
         return bool(callback.loss == "batch")
 
     def is_quiet(self, callback: Any) -> bool:
-        """Whether it can do without, so that nothing is said where they cannot be taken."""
+        """Whether it works without them, so that no warning is needed if they cannot be taken."""
         return False
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:

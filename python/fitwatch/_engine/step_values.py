@@ -1,10 +1,11 @@
-"""The loss that each batch really had.
+"""The per-batch loss: the first of the step columns.
 
 `logs["loss"]` in Keras's batch hooks is the mean over the epoch so far, and with
-`steps_per_execution=N` a hook comes once in N batches. The loss itself passes by inside the train
-step, on its way to the loss tracker. So while somebody wants it, `fit()` has a second train
-function, made as Keras makes its own, around a step that also hands out what the tracker was given.
-The model, its variables and logs know nothing of it, and the first one is put back in the end.
+`steps_per_execution=N` a hook is called once in N batches. The loss of a batch exists inside the
+train step, which passes it to the loss tracker. While a callback wants it, `fit()` uses a second
+train function, made as Keras makes its own, around a step that also returns what the tracker was
+given. The model, its variables and its logs stay as they are, and its own function is put back at
+the end.
 """
 
 import sys
@@ -21,47 +22,47 @@ from fitwatch._keras import train_step
 from fitwatch._keras.frames import Fit
 from fitwatch._warn import warn
 
-# Under this name the loss leaves the train step among the logs, out of which it is taken at once.
+# The key under which the loss leaves the train step among the logs; it is removed at once.
 KEY = "fitwatch: the loss of the batch"
 
 Function = Callable[..., Any]
 
 
 class Given(NamedTuple):
-    """What the loss tracker was given."""
+    """What the loss tracker was given in one step."""
 
     loss: Any
     weight: Any
 
 
 class User(NamedTuple):
-    """A callback that wants losses."""
+    """One use of the losses."""
 
     frame: int
     """That of its `fit()`."""
     gone: list["weakref.finalize[Any, Any]"]
-    """What ends the use where nobody tells."""
+    """End the use when a `fit()` ends without a call of `release`."""
 
 
 class BatchLoss:
-    """The losses of the batches that the last call of a model's train function has trained.
+    """The losses of the batches that the last call of a model's train function trained.
 
     Args:
         model: A compiled model in a `fit()`.
     """
 
     steps: int
-    """Batches that a call trains. The last call of an epoch may have fewer."""
+    """Batches that a call trains; the last call of an epoch may train fewer."""
 
     exact = True
-    """False once a step's loss could not be taken; from then on there are no values."""
+    """False once the loss of a step could not be taken; there are no values after that."""
 
     trained = 0
-    """Batches whose losses were taken in this `fit()`."""
+    """Batches of this `fit()` whose losses were taken."""
 
     def __init__(self, model: Any) -> None:
         self._model = weakref.ref(model)
-        # What a call of the train function has left.
+        # The losses of the last call of the train function.
         self._taken: list[Any] = []
         self.columns = _core.StepColumns(["loss"], self)
         self.steps = int(model.steps_per_execution)
@@ -70,7 +71,7 @@ class BatchLoss:
         self._train_step = model.train_step
         self._tracker = train_step.loss_tracker(model)
         self._users: dict[int, User] = {}
-        # The `fit()` that is watched, and those around it with what their last calls left.
+        # The `fit()` that is watched, and the outer ones with the losses of their last calls.
         self._frame: int | None = None
         self._outer: list[tuple[int | None, list[Any]]] = []
         self._caught = threading.local()
@@ -93,7 +94,7 @@ class BatchLoss:
         original, taken, caller = self._original, self._taken, sys._getframe
 
         def train_function(*args: Any) -> Any:
-            # Only from the `fit()` that is watched: a callback may train batches of its own.
+            # Only calls from the watched `fit()` count: a callback may train other batches.
             if id(caller(1)) != self._frame:
                 return original(*args)
             taken.clear()
@@ -108,7 +109,7 @@ class BatchLoss:
 
     @property
     def values(self) -> tuple[Sequence[Any]]:
-        """What `columns` read: none if the values could not be taken."""
+        """What `columns` reads: empty if the losses could not be taken."""
         model = self._model()
         if model is None or not self._users:
             return ((),)
@@ -118,18 +119,18 @@ class BatchLoss:
         return (self._taken,)
 
     def stands_for(self, function: Any) -> bool:
-        """Whether it takes the place of a train function."""
+        """Whether it replaces a train function."""
         return bool(self._original == function)
 
     def begin(self, user: Any, model: Any, fit: Fit, *, quiet: bool) -> None:
-        """Takes the place of the model's train function in a `fit()`."""
+        """Replaces the model's train function in a `fit()`."""
         if fit.frame != self._frame:
             self._outer.append((self._frame, self._taken.copy()))
             self._frame = fit.frame
             self._taken.clear()
             self.trained, self._quiet, self._reported = 0, True, False
         self._quiet = self._quiet and quiet
-        # Nobody tells of an exception in a stock list.
+        # No hook is called after an exception in a stock list.
         gone = [
             weakref.finalize(owner, _expire, weakref.ref(self), id(user), weakref.ref(model))
             for owner in fit.owners
@@ -143,7 +144,7 @@ class BatchLoss:
         model.train_function = self._function
 
     def release(self, user: Any) -> None:
-        """Ends the use of one user; with the last one, the model has its own function back."""
+        """Ends one use; after the last one, the model has its own function back."""
         model = self._model()
         self.leave(user)
         if not self._users and model is not None:
@@ -155,20 +156,20 @@ class BatchLoss:
             model.train_function = self._original
 
     def leave(self, user: Any) -> None:
-        """Ends the use of one user; with the last one of a `fit()`, that of the fit."""
+        """Ends one use; after the last one in a `fit()`, an outer `fit()` is watched again."""
         gone = self._users.pop(id(user), None)
         for one in [] if gone is None else gone.gone:
             one.detach()
         self.look_around()
 
     def look_around(self) -> None:
-        """Goes back to the `fit()` around one that nobody watches any more."""
+        """Returns to the outer `fit()` when the inner one has no users left."""
         watched = {user.frame for user in self._users.values()}
         while self._outer and self._frame not in watched:
             self._frame, self._taken[:] = self._outer.pop()
 
     def _give_up(self) -> None:
-        """Warns, once in a fit, that there are no losses of batches."""
+        """Warns once per fit that there are no per-batch losses."""
         self.exact = False
         self._taken.clear()
         if not self._reported and not self._quiet:
@@ -179,11 +180,11 @@ class BatchLoss:
             )
 
     def _build(self, model: Any) -> Function:
-        """A train function that leaves values in `_taken`."""
+        """A train function that puts the losses into `_taken`."""
         raise NotImplementedError(f"the backend {keras.config.backend()!r} is not known")
 
     def _step(self, *args: Any) -> Any:
-        """The model's train step, which also hands out what the loss tracker was given."""
+        """The model's train step, which also returns what the loss tracker was given."""
         with self._catching() as given:
             result = self._train_step(*args)
         # JAX's steps give logs and state.
@@ -195,11 +196,11 @@ class BatchLoss:
         return (logs, *result[1:]) if isinstance(result, tuple) else logs
 
     def _is_usable(self, given: Given, args: Any) -> bool:
-        """Whether the loss is one number, of the step itself and not of a computation inside."""
+        """Whether the loss is a scalar of the step itself, not of a computation inside it."""
         return keras.ops.is_tensor(given.loss) and len(given.loss.shape) == 0
 
     def _hand_out(self, logs: dict[str, Any], loss: Any) -> dict[str, Any]:
-        """The logs that leave the step with the loss."""
+        """The logs that leave the step, with the loss among them."""
         return {**logs, KEY: loss}
 
     def _handed_out(self, given: Given) -> Any:
@@ -207,9 +208,9 @@ class BatchLoss:
 
     @contextmanager
     def _catching(self) -> Iterator[list[Given]]:
-        """Collects what the loss tracker is given by this thread.
+        """Collects what this thread gives to the loss tracker.
 
-        TensorFlow runs the steps of several devices in turn, in a thread each.
+        TensorFlow runs the steps of several devices in turn, each in a thread.
         """
         given: list[Given] = []
         tracker, update = self._tracker, self._tracker.update_state
@@ -240,7 +241,7 @@ class BatchLoss:
 
 
 def _expire(losses: "weakref.ref[BatchLoss]", user: int, model: "weakref.ref[Any]") -> None:
-    """A `fit()` is gone without a word."""
+    """Called when a `fit()` has ended without `release`."""
     alive, trained = losses(), model()
     if alive is not None:
         alive._users.pop(user, None)

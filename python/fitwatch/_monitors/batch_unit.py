@@ -20,7 +20,7 @@ Values = tuple[list[float], list[float | None]]
 
 
 class MonitorSteps(StepUser):
-    """The losses of batches for a monitor: whatever it watches, they tell how many there were."""
+    """The per-batch losses for a monitor; they also tell how many batches a call trained."""
 
     def is_wanted(self, callback: Any) -> bool:
         """Whether the monitor counts batches."""
@@ -32,10 +32,10 @@ class MonitorSteps(StepUser):
 
 
 class BatchUnit(Part):
-    """What a monitor does with batches, if it does anything.
+    """What a monitor does with batches.
 
-    The core has the values of every batch and decides; what it decided comes to the monitor's
-    `act`. Batches are counted from 0 and across epochs.
+    The core receives the values of every batch and decides; the monitor's `act` carries decisions
+    out. Batches are counted from 0 and across epochs.
 
     Attributes:
         unit: `"epoch"` or `"batch"`, as the constructor was told.
@@ -56,7 +56,7 @@ class BatchUnit(Part):
     _held: Sequence[Values] = ()
 
     def is_idle(self) -> bool:
-        """Whether batches are nothing to the monitor."""
+        """Whether the monitor ignores batches."""
         return self.unit == "epoch" and self.max_time is None
 
     def begin(self, callback: Any, *, prompt: bool) -> None:
@@ -64,7 +64,7 @@ class BatchUnit(Part):
 
         Args:
             callback: The monitor.
-            prompt: Whether something is done about the weights when a batch is the best one.
+            prompt: Whether the weights are kept when a batch is the best one.
         """
         own = callback._fitwatch
         own.detach()
@@ -86,7 +86,7 @@ class BatchUnit(Part):
         self.watch.holds = coordinator is not None and coordinator.shares(callback)
 
     def begin_inside(self, trained: int) -> None:
-        """Called before an epoch of which so many batches were trained already."""
+        """Called before an epoch of which this many batches were trained already."""
         self._trained = trained
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
@@ -98,7 +98,7 @@ class BatchUnit(Part):
         self._trained = 0
 
     def see(self, callback: Any, batch: int, logs: Any) -> None:
-        """Lets the core decide on the values of a batch, and does what it says."""
+        """Lets the core decide on the values of a batch, and carries the decision out."""
         if self.watch is None:
             return
         callback._fitwatch.drain()
@@ -111,7 +111,7 @@ class BatchUnit(Part):
         return feed, lambda batch, logs: self._on_verdict(callback, batch, logs)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
-        """What the core does in the place of the hook."""
+        """The compiled form of the hook."""
         if self.is_idle():
             return None
         if self.watch is None or not callback._fitwatch.attach(recorder):
@@ -135,10 +135,10 @@ class BatchUnit(Part):
         if watch.verdict is not None:
             callback._fitwatch.act(callback, *watch.verdict)
 
-    # Several processes: values are kept until all agree, and judged by all of them then.
+    # Several processes: values are kept until the processes exchange them, and judged then.
 
     def propose(self, averages: bool) -> Any:
-        """What this process has seen since the last time, for the others."""
+        """The values that this process has seen since the last exchange."""
         if self.watch is None:
             return None
         self._held = self.watch.held()
@@ -148,7 +148,7 @@ class BatchUnit(Part):
         }
 
     def apply(self, callback: Any, votes: list[Any], batch: int, averages: bool) -> None:
-        """Judges what all have seen, in the order of the batches, after a batch of the epoch."""
+        """Judges the values of all processes, in the order of the batches."""
         own, watch = callback._fitwatch, self.watch
         if watch is None:
             return
@@ -174,7 +174,7 @@ class BatchUnit(Part):
             own.time_is_over(callback, batch)
 
     def _report(self, callback: Any, logs: dict[str, Any]) -> None:
-        """Warns of the first metric that is missing."""
+        """Warns about the first missing metric."""
         own = callback._fitwatch
         losses = own.steps.losses is not None and own.steps.losses.exact
         for name in own.metrics(callback):
@@ -182,13 +182,13 @@ class BatchUnit(Part):
                 own.report_missing(callback, logs, name)
 
     def _prepare(self, callback: Any) -> None:
-        """Finds out what counts as better, once the metrics are known."""
+        """Finds out the direction of the metric, once the metrics are known."""
         if callback.monitor_op is None:
             callback._set_monitor_op()
         callback._fitwatch.require_core(callback)
 
     def where(self, batch: int) -> str:
-        """A batch in the words of a message: counted from 1 within its epoch, like the epoch."""
+        """A batch as text for a message: batch and epoch are counted from 1."""
         return f"Epoch {self.epoch + 1}, batch {batch - self._first + 1}"
 
     @property
@@ -198,7 +198,7 @@ class BatchUnit(Part):
         return 0 if watch is None else watch.epoch
 
     def train_end(self, callback: Any) -> None:
-        """Keeps what was counted."""
+        """Keeps the counts."""
         self.before = (self.seen, self.elapsed)
         self.watch = None
 
@@ -220,7 +220,7 @@ class BatchUnit(Part):
 
     @property
     def elapsed(self) -> float:
-        """Seconds so far, where they count."""
+        """Seconds so far, with `max_time`."""
         watch = self.watch
         if watch is None or self.max_time is None:
             return self.before[1]
@@ -239,7 +239,7 @@ class BatchUnit(Part):
 
 
 class BatchMonitor(MonitorAttachment):
-    """What a monitor has that may count batches."""
+    """The attachment of a monitor that may count batches."""
 
     def __init__(self, core: Any) -> None:
         super().__init__(core)
@@ -247,7 +247,7 @@ class BatchMonitor(MonitorAttachment):
         self.batches = BatchUnit()
 
     def metrics(self, callback: Any) -> list[str]:
-        """The names of the metrics that are watched."""
+        """The names of the monitored metrics."""
         raise NotImplementedError
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
@@ -266,21 +266,21 @@ class BatchMonitor(MonitorAttachment):
         return not self.batches.is_idle()
 
     def propose(self, callback: Any, averages: bool) -> Any:
-        """What this process has seen since the last time."""
+        """The values that this process has seen since the last exchange."""
         return self.batches.propose(averages)
 
     def apply(self, callback: Any, votes: list[Any], batch: int, averages: bool) -> None:
-        """Judges what all have seen."""
+        """Judges the values of all processes."""
         self.batches.apply(callback, votes, batch, averages)
 
 
 def form(callback: Any, recorder: Any) -> Any:
-    """What the core does in the place of a monitor's `on_train_batch_end`."""
+    """The compiled form of a monitor's `on_train_batch_end`."""
     return callback._fitwatch.batches.form(callback, recorder)
 
 
 def _averaged(call: tuple[Values, ...]) -> Values:
-    """What several processes have seen of the same call of the train step, as one."""
+    """The values of several processes for the same call of the train function, averaged."""
     losses, metrics = (
         [mean(values) for values in zip_longest(*each)] for each in zip(*call, strict=True)
     )

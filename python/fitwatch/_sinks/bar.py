@@ -12,11 +12,11 @@ from fitwatch._sinks.progress_bar import ProgressBar
 
 
 class Bar(Attachment):
-    """What `ProgbarLogger` has besides Keras's attributes.
+    """The attachment of `ProgbarLogger`.
 
     Attributes:
         progress: The core's part of the bar.
-        validation: The bar of the validation that is going on inside `fit()`, where it is shown.
+        validation: The bar of the validation that is running inside `fit()`, if it is shown.
     """
 
     validation: ProgressBar | None = None
@@ -41,7 +41,7 @@ class Bar(Attachment):
             self.validation = None
 
     def form(self, callback: Any, *, values: bool) -> Any:
-        """What the core does in the place of the hook that ends a batch."""
+        """The compiled form of the hook that ends a batch."""
         callback._maybe_init_progbar()
         by_keras = stock.is_library_code(getattr(callback._update_progbar, "__func__", None))
         if not by_keras or type(callback.progbar) is not ProgressBar:
@@ -55,7 +55,7 @@ class Bar(Attachment):
         return self.progress, draw
 
     def form_validation(self) -> Any:
-        """The same where a validation is shown."""
+        """The same for a validation that is shown."""
         if self.validation is None:
             return None
 
@@ -66,19 +66,19 @@ class Bar(Attachment):
         return self.validation.progress, draw
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy begins a bar of its own.
+        # A copy begins its own bar.
         kept = super().__getstate__()
         return {name: value for name, value in kept.items() if name != "validation"}
 
     def twin(self) -> Self:
-        """What a copy has: a core's part of its own."""
+        """The attachment of a copy, with its own part of the core."""
         twin = super().twin()
         twin.progress = copy.copy(self.progress)
         return twin
 
 
 def form_train(callback: Any, recorder: _core.Recorder) -> Any:
-    """What the core does in the place of `on_train_batch_end`."""
+    """The compiled form of `on_train_batch_end`."""
     return callback._fitwatch.form(callback, values=True)
 
 

@@ -26,28 +26,29 @@ class BoardState(RunState):
     }
 
     def mark(self, callback: Any) -> Any:
-        """How far the files have come."""
+        """The sizes of the files."""
         own = callback._fitwatch
         own.drain()
         return own.files.mark()
 
     def go_on(self, callback: Any, mark: Any) -> None:
-        """Takes out what was written since a mark."""
+        """Removes what was written after a mark."""
         if mark is not None:
             callback._fitwatch.files.cut(mark)
 
 
 class Board(Attachment):
-    """What `TensorBoard` has besides its public attributes and Keras's.
+    """The attachment of `TensorBoard`.
 
     Attributes:
         files: The event files.
         train_batches: Counts the training batches: the step of batch values.
         test_batches: The same for evaluations.
-        user_summaries: The writers that are default ones of `tf.summary` now.
-        next_epoch: What the next epoch is called in the files.
-        epoch_offset: How far that is from its own number; None until the first epoch begins.
-        is_set_up: Whether the files are those of the run that begins.
+        user_summaries: The writers that are the default of `tf.summary` at the moment.
+        next_epoch: The number of the next epoch in the files.
+        epoch_offset: The difference between that and the epoch's own number; None before the first
+            epoch.
+        is_set_up: Whether the files belong to the run that begins.
     """
 
     files: EventFiles
@@ -69,7 +70,7 @@ class Board(Attachment):
         self.user_summaries = []
 
     def trained_before(self, callback: Any) -> int:
-        """The steps that the model was trained for, by the count of its optimizer."""
+        """The steps that the model has been trained for, by its optimizer's iterations."""
         iterations = self.iterations(callback)
         if not iterations:
             return 0
@@ -79,13 +80,13 @@ class Board(Attachment):
         return -(-batches // int(at_a_time))
 
     def iterations(self, callback: Any) -> int | None:
-        """The batches that the optimizer has counted."""
+        """The optimizer's iterations."""
         optimizer = getattr(callback.model, "optimizer", None)
         iterations = getattr(optimizer, "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
 
     def see(self, callback: Any, batch: int, logs: Any) -> None:
-        """Writes the values of a batch, if it is time."""
+        """Writes the values of a batch, if they are due."""
         self.drain()
         if callback.update_freq == "epoch" or not self.files.writes:
             return
@@ -107,17 +108,17 @@ class Board(Attachment):
         return self.steps.feed(make, every, file)
 
     def write(self, step: int, logs: dict[str, Any]) -> None:
-        """Writes values that the core does not."""
+        """Writes values that the core cannot handle."""
         for name, value in logs.items():
             tag = self._tags.get(name) or self._tags.setdefault(name, f"batch_{name}")
             self.files.add_scalar("train", tag, value, step)
 
     def flush(self, callback: Any) -> None:
-        """Hands everything to the operating system."""
+        """Writes everything to the files."""
         self.files.flush()
 
     def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
-        """Called when a run ends without its `on_*_end`."""
+        """Called when a run ends without `on_*_end`."""
         super().abandon(callback, fit=fit, interrupted=interrupted)
         if self.nested.fitting:  # an evaluation inside a fit that goes on
             while len(self.user_summaries) > 1:
@@ -130,7 +131,7 @@ class Board(Attachment):
         self.files.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy opens files of its own.
+        # A copy opens its own files.
         opened = ("files", "user_summaries")
         return {name: value for name, value in super().__getstate__().items() if name not in opened}
 
@@ -139,7 +140,7 @@ class Board(Attachment):
         self.user_summaries = []
 
     def twin(self) -> Self:
-        """What a copy has: counts of its own."""
+        """The attachment of a copy, with its own counts."""
         twin = super().twin()
         twin.train_batches = copy.copy(self.train_batches)
         twin.test_batches = copy.copy(self.test_batches)
@@ -147,14 +148,14 @@ class Board(Attachment):
 
 
 def form_train_begin(callback: Any, recorder: _core.Recorder) -> Any:
-    """What the core does in the place of `on_train_batch_begin`: it counts."""
+    """The compiled form of `on_train_batch_begin`: it counts."""
     if callback._should_trace or _times_batches(callback):
         return NotImplemented
     return callback._fitwatch.train_batches, callback.on_train_batch_begin
 
 
 def form_train_end(callback: Any, recorder: _core.Recorder) -> Any:
-    """What the core does in the place of `on_train_batch_end`: it writes."""
+    """The compiled form of `on_train_batch_end`: it writes."""
     own = callback._fitwatch
     if callback._should_trace or _times_batches(callback):
         return NotImplemented
@@ -168,7 +169,7 @@ def form_train_end(callback: Any, recorder: _core.Recorder) -> Any:
 
 
 def form_test_begin(callback: Any, recorder: _core.Recorder) -> Form:
-    """What the core does in the place of `on_test_batch_begin`: it counts."""
+    """The compiled form of `on_test_batch_begin`: it counts."""
     return callback._fitwatch.test_batches, callback.on_test_batch_begin
 
 

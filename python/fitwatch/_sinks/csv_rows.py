@@ -14,7 +14,7 @@ class RowsState(RunState):
     """How many rows the file of a run has."""
 
     def mark(self, callback: Any) -> int | None:
-        """How many there are, for a backup: they are on the disk then."""
+        """How many rows there are, once they are on disk."""
         own = callback._fitwatch
         if own.table is None:
             return None
@@ -23,17 +23,17 @@ class RowsState(RunState):
         return rows
 
     def go_on(self, callback: Any, mark: int | None) -> None:
-        """Has the next fit go on behind so many rows; those that came later are taken out."""
+        """Makes the next fit continue after this many rows; later rows are removed."""
         callback._fitwatch.keep = mark
 
 
 class CsvRows(Attachment):
-    """What `CSVLogger` has besides its public attributes.
+    """The attachment of `CSVLogger`.
 
     Attributes:
-        table: The file, in a fit; None in a process that does not write.
-        remote: The file, if only Keras's own file layer can open it.
-        keep: How many rows of the file a backup knows of, which the next fit goes on from.
+        table: The file during a fit; None in a process that does not write.
+        remote: The file, if only Keras's file layer can open it.
+        keep: The number of rows in a backup, after which the next fit continues.
     """
 
     table: Table | None = None
@@ -97,7 +97,7 @@ class CsvRows(Attachment):
             )
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Notes the epoch, for the rows of its batches."""
+        """Stores the epoch for the rows of its batches."""
         if self._rows is not None:
             self.drain()
             self._rows.epoch = epoch
@@ -108,7 +108,7 @@ class CsvRows(Attachment):
             return
         self.drain()
         if push(self._feed(), self._write, batch, logs):
-            # Without a compiled list nothing flushes when training ends in an exception.
+            # In a stock list no hook flushes after an exception.
             self.table.flush(publish=False)
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ class CsvRows(Attachment):
             table.write({"epoch": rows.epoch, "batch": batch}, logs)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
-        """What the core does in the place of `on_train_batch_end`."""
+        """The compiled form of `on_train_batch_end`."""
         if callback.update_freq == "epoch" or self.is_silent:
             return None
         if self._rows is None or not self.attach(recorder):
@@ -143,7 +143,7 @@ class CsvRows(Attachment):
         return self.steps.feed(lambda: self._rows, self._rows)
 
     def flush(self, callback: Any) -> None:
-        """Hands everything to the operating system."""
+        """Writes everything to the file."""
         if self.table is not None:
             self.table.flush(publish=True)
 
@@ -163,11 +163,11 @@ class CsvRows(Attachment):
         self.keys = keys
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy opens a file of its own.
+        # A copy opens its own file.
         opened = ("table", "_rows")
         return {name: value for name, value in super().__getstate__().items() if name not in opened}
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """What the core does in the place of `on_train_batch_end`."""
+    """The compiled form of `on_train_batch_end`."""
     return callback._fitwatch.form(callback, recorder)

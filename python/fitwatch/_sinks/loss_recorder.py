@@ -1,4 +1,4 @@
-"""How `LossHistory` comes to its record, and when it makes pictures of it."""
+"""What `LossHistory` records, and when it plots."""
 
 import copy
 from typing import Any, ClassVar, Self
@@ -15,7 +15,7 @@ from fitwatch._warn import warn
 
 
 class RecordedSteps(StepUser):
-    """The losses of batches: what kind they were is known while they are taken."""
+    """The per-batch losses; the record notes their kind before they are released."""
 
     def release(self, callback: Any) -> None:
         """Ends the use."""
@@ -42,17 +42,16 @@ class RecordState(RunState):
         own.steps.inexact = values["kind"] != "batch" and len(own.record.series) > 0
 
     def begin_inside(self, callback: Any, trained: int) -> None:
-        """Called before an epoch of which so many batches were trained already."""
+        """Called before an epoch of which this many batches were trained already."""
         callback._fitwatch.is_inside = True
 
 
 class Recording(Attachment):
-    """What `LossHistory` has besides its public attributes.
+    """The attachment of `LossHistory`.
 
     Attributes:
         record: What was recorded.
-        is_inside: Whether the epoch that begins has begun before, in a run that this one goes on
-            from.
+        is_inside: Whether the epoch that begins was begun before, in the run that is resumed.
     """
 
     record: LossRecord
@@ -79,7 +78,7 @@ class Recording(Attachment):
         self.steps.begin(callback)
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Notes where the epoch begins, and whether the learning rate has come down."""
+        """Stores the first batch of the epoch, and whether the learning rate was reduced."""
         start, stop = self.record.epochs.get(epoch, (0, 0))
         if not self.is_inside or stop is not None:
             start = len(self.record.series)
@@ -88,7 +87,7 @@ class Recording(Attachment):
         self._look_at_rate(callback)
 
     def see(self, batch: int, logs: Any) -> None:
-        """Keeps the losses of the batches that a call has trained."""
+        """Records the losses of the batches that a call has trained."""
         self.drain()
         push(self.feed(), self.keep_logged, batch, logs)
 
@@ -98,7 +97,7 @@ class Recording(Attachment):
         return self.steps.feed(lambda: _core.Losses(series, "loss"), series)
 
     def keep_logged(self, batch: int, logs: Any) -> None:
-        """Keeps the loss of the logs."""
+        """Records the loss in the logs."""
         try:
             self.record.series.append(logs["loss"])
         except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
@@ -116,7 +115,7 @@ class Recording(Attachment):
         self.note_kind(callback)
 
     def note_kind(self, callback: Any) -> None:
-        """Brings the record up to date, and notes what kind of losses it has."""
+        """Brings the record up to date, and stores what kind of losses it has."""
         self.drain()
         losses = self.steps.losses
         if losses is not None and (losses.trained or not losses.exact):
@@ -128,7 +127,7 @@ class Recording(Attachment):
     def rate_changed(
         self, callback: Any, batch: int, before: float | None, after: float | None
     ) -> None:
-        """Notes a learning rate that has come down."""
+        """Stores a reduction of the learning rate."""
         self._rate = after
         if before is not None and after is not None and after < before:
             self.record.rate_drops.append((batch, before, after))
@@ -136,7 +135,7 @@ class Recording(Attachment):
     def _look_at_rate(self, callback: Any) -> None:
         model = trainer.model_of(callback)
         optimizer = getattr(model, "optimizer", None)
-        # What falls all the time has no drops to speak of.
+        # A schedule changes the rate all the time.
         if optimizer is None or has_schedule(optimizer):
             return
         rate = learning_rate.first_rate(model)
@@ -159,7 +158,7 @@ class Recording(Attachment):
             self.plot_run(callback)
 
     def plot_run(self, callback: Any) -> None:
-        """Plots the run, if one picture of it is asked for, and this process makes it."""
+        """Plots the run, if one picture of it is wanted and this process writes."""
         if callback.plot is not None and not self.is_silent and not self._plots_epochs(callback):
             self._try_plot(callback, None)
 
@@ -176,14 +175,14 @@ class Recording(Attachment):
             warn(f"LossHistory: no plot of {what}: {error}")
 
     def twin(self) -> Self:
-        """What a copy has: a record of its own."""
+        """The attachment of a copy, with its own record."""
         twin = super().twin()
         twin.record = copy.copy(self.record)
         return twin
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """What the core does in the place of `on_train_batch_end`."""
+    """The compiled form of `on_train_batch_end`."""
     own = callback._fitwatch
     if not own.attach(recorder):
         return NotImplemented

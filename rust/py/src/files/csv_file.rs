@@ -12,7 +12,7 @@ use pyo3::types::PyType;
 use crate::clock::now;
 use crate::error::Error;
 
-/// A CSV file, open for writing: what is no number comes and goes as text.
+/// A CSV file, open for writing: fields that are not numbers are text.
 ///
 /// Args:
 ///     path: Where it lies; an old file is replaced.
@@ -62,7 +62,7 @@ impl CsvFile {
     ///
     /// Raises:
     ///     `OSError`: It cannot be opened.
-    ///     `ValueError`: It is no CSV file with that column.
+    ///     `ValueError`: It is not a CSV file with that column.
     #[classmethod]
     #[pyo3(signature = (path, separator, first, keep=None))]
     #[allow(clippy::needless_pass_by_value)] // from Python

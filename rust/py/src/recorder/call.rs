@@ -25,13 +25,13 @@ pub struct Call<'a, 'py> {
     batch: Batch<'a, 'py>,
     /// The logs as the loop gave them.
     source: Option<&'a Bound<'py, PyAny>>,
-    /// The logs' values in Keras's order, and their names, once somebody has asked.
+    /// The logs' values in Keras's order, and their names, once they were asked for.
     values: Option<(Arc<Schema>, Vec<Bound<'py, PyAny>>)>,
     /// The step columns' values, once a sink has wanted them.
     steps: Option<StepValues<'py>>,
     /// The dict that Python hooks get, once one has been called.
     logs: Option<Bound<'py, PyDict>>,
-    /// How often somebody had written to it when the last record was begun.
+    /// How often it had been written to when the last record was begun.
     writes: usize,
     /// Whether this batch has a record in the queue that is still open.
     recording: bool,

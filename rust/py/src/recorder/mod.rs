@@ -23,7 +23,7 @@ use plan::Plan;
 use queue::Queue;
 use turn::{Turn, this_thread};
 
-/// Batches that wait for values at most, whoever wants them.
+/// The most batches that wait for their values, where no decision depends on them.
 const LONGEST: usize = 1024;
 
 /// What a batch's columns depend on: the plan, the schema, and whether its step columns are known.
@@ -64,7 +64,7 @@ pub struct Recorder {
     reader: Option<Py<Reader>>,
     logs: Py<PyType>,
     plans: [Option<Arc<Plan>>; HOOKS.len()],
-    /// What `callbacks` had in it when the plans were made.
+    /// The contents of `callbacks` when the plans were made.
     planned: Vec<Py<PyAny>>,
     order: Option<Arc<Order>>,
     /// The schema of logs that are in no such order.
@@ -81,7 +81,7 @@ pub struct Recorder {
     /// That of the last batch.
     ordinal: u64,
     interrupted: bool,
-    /// What an action raised when somebody read an attribute.
+    /// What an action raised when an attribute was read.
     put_off: Option<PyErr>,
 }
 
@@ -139,8 +139,8 @@ impl Recorder {
         waiting(|| Self::drain_to(slf, 0))
     }
 
-    /// The same for somebody who only looks: what an action raises comes out of the next hook, or
-    /// nowhere, if there is none to come.
+    /// The same for a read of an attribute: what an action raises comes out of the next hook, or
+    /// nowhere, if no hook follows.
     ///
     /// Any thread may look, also while another one drains, for which it waits. Decisions are left
     /// to the thread that trains, and so are the rows behind them. An action must not wait for a

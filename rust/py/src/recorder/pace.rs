@@ -23,7 +23,7 @@ impl Pace {
         (tick.now, tick.read)
     }
 
-    /// What comes between is no batch.
+    /// The time until the next batch does not count.
     pub fn pause(&mut self) {
         self.pacer.pause();
     }

@@ -11,7 +11,7 @@ use crate::row::{Row, Schema};
 use crate::sink::{Decides, Outcome};
 use crate::value::{Cell, Flight, Layout, Reader};
 
-/// A batch of which somebody wants values.
+/// A batch whose values are wanted.
 pub struct Record {
     pub plan: Arc<Plan>,
     /// The entries of the plan that the row is for.

@@ -201,7 +201,7 @@ impl Recorder {
             return 0;
         }
         match &self.reader {
-            // Nobody has to wait where values are there with the batch.
+            // There is no wait where values are there with the batch.
             Some(reader) if reader.get().at_once() => 0,
             _ => {
                 // A call that trains several batches makes their decisions late by itself.

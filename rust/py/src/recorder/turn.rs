@@ -33,7 +33,7 @@ impl Turn {
         self.ended.notify_all();
     }
 
-    /// Whether this very thread drains: an action runs hooks of its own list.
+    /// Whether this thread drains already: an action runs hooks of the same list.
     pub fn is_mine(&self) -> bool {
         self.thread.load(Relaxed) == this_thread()
     }

@@ -12,7 +12,7 @@ pub struct Schema {
     /// Unlike the address, never used twice.
     pub id: u64,
     pub names: Vec<Py<PyAny>>,
-    /// The names once more, to be looked up; a name that is no text is never found.
+    /// The names once more, to be looked up; a name that is not text is never found.
     texts: Vec<Option<String>>,
 }
 

@@ -73,7 +73,7 @@ impl Scalars {
             .collect()
     }
 
-    /// Finds the tags; false if a metric's name is no text.
+    /// Finds the tags; false if a metric's name is not text.
     fn find_tags(&mut self, row: &Row<'_>) -> bool {
         if matches!(&self.tags, Some((layout, _)) if *layout == row.layout()) {
             return true;

@@ -50,8 +50,8 @@ pub enum Cell {
     Number(f64),
     /// An array whose value is read later, if anybody needs it.
     Array(Py<PyAny>, Layout),
-    /// What is no number: an array with dimensions, a text, or an array that is gone.
+    /// Not a number: an array with dimensions, a text, or a deleted array.
     Other(Py<PyAny>),
-    /// A value that nobody asked for.
+    /// A value that was not asked for.
     Unwanted,
 }

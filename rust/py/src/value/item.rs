@@ -3,7 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// One value of an array that holds several, read when somebody wants it.
+/// One value of an array that holds several, read when it is wanted.
 ///
 /// Args:
 ///     array: An array with one dimension.

@@ -283,7 +283,7 @@ fn read_address(
     Ok(Some(Cell::Number(number)))
 }
 
-/// A value that cannot be read stays what it is, as in Keras; an interrupt is no such failure.
+/// A value that cannot be read stays what it is, as in Keras; an interrupt is passed on.
 fn gone(value: &Bound<'_, PyAny>, error: PyErr) -> PyResult<Option<Cell>> {
     if error.is_instance_of::<PyException>(value.py()) {
         Ok(Some(Cell::Other(value.clone().unbind())))
