@@ -15,8 +15,10 @@ pub fn this_thread() -> usize {
 /// Which thread drains, if one does, and a way to wait for it.
 #[derive(Default)]
 pub struct Turn {
-    /// 0 where no thread drains. It changes only while the interpreter's lock is held.
+    /// 0 where no thread drains. It changes only while the interpreter's lock is held, and so does
+    /// the number of threads that wait.
     thread: AtomicUsize,
+    waiting: AtomicUsize,
     lock: Mutex<()>,
     ended: Condvar,
 }
@@ -27,10 +29,12 @@ impl Turn {
     }
 
     pub fn end(&self) {
-        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.thread.store(0, Relaxed);
-        drop(guard);
-        self.ended.notify_all();
+        // To notify is a system call, too much for every batch.
+        if self.waiting.load(Relaxed) > 0 {
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.ended.notify_all();
+        }
     }
 
     /// Whether this thread drains already: an action runs hooks of the same list.
@@ -44,6 +48,7 @@ impl Turn {
 
     /// Waits while another thread drains, without the interpreter's lock, which that one needs.
     pub fn wait(&self, py: Python<'_>) {
+        self.waiting.fetch_add(1, Relaxed);
         // With the lock back in its hands, it may find that the next one has begun.
         while self.is_anothers() {
             py.detach(|| {
@@ -51,5 +56,6 @@ impl Turn {
                 drop(self.ended.wait_while(guard, |()| self.is_anothers()));
             });
         }
+        self.waiting.fetch_sub(1, Relaxed);
     }
 }
