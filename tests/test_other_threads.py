@@ -1,5 +1,6 @@
 """Attributes that are read in another thread during a fit, as a notebook does for plots."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,15 @@ def thread():
     """Calls functions in other threads."""
     with ThreadPoolExecutor() as pool:
         yield pool.submit
+
+
+@pytest.fixture
+def threads_take_turns_often():
+    """A hundred times as often as Python has it."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(interval / 100)
+    yield
+    sys.setswitchinterval(interval)
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +170,7 @@ def fit(make_model, data, folder, look):
     return history.losses, states, plateau.reductions, table, model.get_weights(), len(seen)
 
 
+@pytest.mark.usefixtures("threads_take_turns_often")
 def test_a_fit_whose_attributes_are_read_all_the_time(make_model, data, tmp_path):
     def look(seen, history, stopping, plateau):
         losses = history.losses
@@ -176,7 +187,7 @@ def test_a_fit_whose_attributes_are_read_all_the_time(make_model, data, tmp_path
         keras.utils.set_random_seed(0)
         runs.append(fit(make_model, data, tmp_path / name, one))
     (*alone, _), (*read, looks) = runs
-    assert looks > 10
+    assert looks > 3
     assert len(alone[2]) > 1  # the rate was reduced
     assert len(alone[0]) == 60 * EPOCHS
     np.testing.assert_equal(read, alone)

@@ -50,7 +50,6 @@ impl<'a, 'py> Call<'a, 'py> {
     ) -> Self {
         let ends = hook % 2 == 1;
         let mut this = recorder.borrow_mut();
-        this.thread = this_thread();
         let (now, clock_read) = if ends {
             this.ordinal = next_ordinal();
             this.pace.tick(hook)
@@ -240,6 +239,7 @@ impl<'a, 'py> Call<'a, 'py> {
             schema: schema.clone(),
         };
         let mut recorder = Recorder::with_queue(self.recorder);
+        recorder.thread = this_thread();
         recorder.queue.records.push_back(record);
         recorder.queue.cells.extend(cells);
         Ok(())

@@ -74,7 +74,7 @@ pub struct Recorder {
     queue: Queue,
     /// Who has the queue, while it is drained.
     turn: Arc<Turn>,
-    /// The thread that trains: the one that ran the last hook.
+    /// The thread that trains: the one whose hook has put the last batch down.
     thread: usize,
     pace: Pace,
     slow_hooks: SlowHooks,

@@ -249,14 +249,15 @@ impl Recorder {
 
     /// The recorder, once its queue is in no other thread's hands.
     pub(super) fn with_queue<'py>(slf: &Bound<'py, Self>) -> PyRefMut<'py, Self> {
-        let turn = {
-            let this = slf.borrow();
-            this.turn.is_anothers().then(|| this.turn.clone())
-        };
-        if let Some(turn) = turn {
+        loop {
+            let this = slf.borrow_mut();
+            if !this.turn.is_anothers() {
+                return this;
+            }
+            let turn = this.turn.clone();
+            drop(this);
             turn.wait(slf.py());
         }
-        slf.borrow_mut()
     }
 
     /// The schema of flat logs that are as they come, be it that they were nested or that a
