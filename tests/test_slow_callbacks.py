@@ -234,9 +234,9 @@ def test_nothing_is_said_of_those_that_are_fitwatch_s_own():
     """What they cost is known, and a subclass is its author's."""
     callback = callbacks.LearningRateScheduler(lambda step, lr: lr, unit="batch")
     with no_warnings():
-        slow_hooks.report([(callback, 0.9, True)], [])
+        slow_hooks.report([(callback, 0.9, True)], [], {})
     with pytest.warns(UserWarning, match=r"Mine is slow: its batch hooks took 90%"):
-        slow_hooks.report([(type("Mine", (callbacks.EarlyStopping,), {})(), 0.9, True)], [])
+        slow_hooks.report([(type("Mine", (callbacks.EarlyStopping,), {})(), 0.9, True)], [], {})
 
 
 def test_a_class_that_cannot_be_named_ends_no_training():
@@ -251,6 +251,6 @@ def test_a_class_that_cannot_be_named_ends_no_training():
 
     reported, shares = [], [(Odd(), 0.9, True)]
     with pytest.warns(UserWarning, match="cannot be reported: ZeroDivisionError") as caught:
-        slow_hooks.report(shares, reported)
-        slow_hooks.report(shares, reported)
+        slow_hooks.report(shares, reported, {})
+        slow_hooks.report(shares, reported, {})
     assert len(caught) == 1

@@ -36,10 +36,12 @@ def report(
 
 def _message(kind: type, share: float, slow: bool, replacements: Mapping[type, str]) -> str | None:
     """The warning about a callback of this class; None for none."""
-    if kind in replacements and is_unmodified(kind):
+    # By identity: a metaclass may compare and hash its classes in its own way.
+    ours = next((name for keras_class, name in replacements.items() if keras_class is kind), None)
+    if ours is not None and is_unmodified(kind):
         return (
             f"{kind.__name__} is Keras's own and runs the slow way: Python calls its hooks in "
-            f"every batch, which wait for their values. fitwatch.callbacks.{replacements[kind]} "
+            f"every batch, which wait for their values. fitwatch.callbacks.{ours} "
             "does the same in the core; make it after fitwatch.enable(), or import it from there."
         )
     if slow and not str(kind.__module__).startswith("fitwatch."):

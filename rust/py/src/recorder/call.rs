@@ -1,5 +1,7 @@
 //! One hook of one batch.
 
+mod values;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +13,7 @@ use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::Record;
 use super::turn::this_thread;
-use crate::row::{Order, Schema, StepValues};
+use crate::row::{Schema, StepValues};
 use crate::sink::{Batch, Decides, Gate, Wants, next_ordinal};
 use crate::value::Cell;
 use crate::value::waiting::called;
@@ -245,16 +247,6 @@ impl<'a, 'py> Call<'a, 'py> {
         Ok(())
     }
 
-    /// What the step columns have of the call's batches.
-    fn steps(&mut self) -> PyResult<&StepValues<'py>> {
-        let steps = match (self.steps.take(), &self.plan.steps) {
-            (Some(steps), _) => steps,
-            (None, Some(columns)) => columns.get().read(self.py())?,
-            (None, None) => StepValues::default(),
-        };
-        Ok(self.steps.insert(steps))
-    }
-
     /// Ends the record of this batch, if there is one.
     pub fn close(&mut self) {
         if std::mem::take(&mut self.recording) {
@@ -263,47 +255,5 @@ impl<'a, 'py> Call<'a, 'py> {
                 open.open = false;
             }
         }
-    }
-
-    /// The values of the logs and their names, in Keras's order.
-    fn values(&mut self) -> PyResult<(&Arc<Schema>, &Vec<Bound<'py, PyAny>>)> {
-        let values = match self.values.take() {
-            Some(values) => values,
-            None => self.ordered()?,
-        };
-        let (schema, values) = self.values.insert(values);
-        Ok((schema, values))
-    }
-
-    fn ordered(&self) -> PyResult<(Arc<Schema>, Vec<Bound<'py, PyAny>>)> {
-        let mut values = Vec::new();
-        let dict = self.source.and_then(|logs| logs.cast::<PyDict>().ok());
-        let known = self.recorder.borrow().order.clone();
-        if let (Some(dict), Some(order)) = (dict, known)
-            && order.apply(dict, &mut values)
-        {
-            return Ok((order.schema.clone(), values));
-        }
-        // Other names than before, or nested logs, or no logs, or no dict.
-        let py = self.py();
-        let owner = self.recorder.borrow().owner(py);
-        let flat = match owner {
-            Some(owner) => owner.call_method1(py, intern!(py, "_flatten"), (self.source,))?,
-            None => PyDict::new(py).into_any().unbind(),
-        };
-        let flat = flat.bind(py).cast::<PyDict>()?.clone();
-        if let Some(dict) = dict
-            && flat.len() == dict.len()
-        {
-            let order = Arc::new(Order::new(dict)?);
-            if order.apply(dict, &mut values) {
-                let schema = order.schema.clone();
-                let old = self.recorder.borrow_mut().order.replace(order);
-                drop(old);
-                return Ok((schema, values));
-            }
-        }
-        let schema = Recorder::schema_of(self.recorder, &flat);
-        Ok((schema, flat.values().iter().collect()))
     }
 }

@@ -1,5 +1,6 @@
 //! What compiled callbacks do with the batches.
 
+mod batch_policy;
 mod counter;
 mod due;
 mod feed;

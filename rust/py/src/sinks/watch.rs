@@ -6,8 +6,9 @@ use fitwatch_core::policies as core;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::batch_policy::Policy;
 use super::names;
-use crate::policies::{Decision, EarlyStopping, Plateau};
+use crate::policies::Decision;
 use crate::row::{Column, Row};
 use crate::sink::{Batch, Decides, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
@@ -63,23 +64,6 @@ const LOSS: &str = "loss";
 
 /// The losses of a call's batches, and the metrics after the last of them.
 type Values = (Vec<f64>, Vec<Option<f64>>);
-
-enum Policy {
-    EarlyStopping(Py<EarlyStopping>),
-    Plateau(Py<Plateau>),
-}
-
-impl<'py> FromPyObject<'_, 'py> for Policy {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(policy) = value.cast::<EarlyStopping>() {
-            Ok(Self::EarlyStopping(policy.to_owned().unbind()))
-        } else {
-            Ok(Self::Plateau(value.cast::<Plateau>()?.to_owned().unbind()))
-        }
-    }
-}
 
 #[pymethods]
 impl Watch {
@@ -155,10 +139,7 @@ impl Watch {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match &self.policy {
-            Policy::EarlyStopping(policy) => visit.call(policy),
-            Policy::Plateau(policy) => visit.call(policy),
-        }
+        self.policy.traverse(&visit)
     }
 }
 
@@ -282,29 +263,5 @@ impl Watch {
             self.next = 0;
         }
         self.verdict.is_some()
-    }
-}
-
-impl Policy {
-    fn update(
-        &self,
-        py: Python<'_>,
-        epoch: i64,
-        batch: i64,
-        values: &[Option<core::Value>],
-    ) -> core::Decision {
-        match self {
-            Self::EarlyStopping(policy) => {
-                let at = core::Moment {
-                    epoch,
-                    batch: Some(batch),
-                };
-                policy.borrow_mut(py).0.update(at, values)
-            }
-            Self::Plateau(policy) => match values.first() {
-                Some(Some(value)) => policy.borrow_mut(py).0.update(value.value, value.units),
-                _ => core::Decision::Ignore,
-            },
-        }
     }
 }
