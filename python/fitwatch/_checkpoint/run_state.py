@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
 from fitwatch._checkpoint.state_values import to_json
-from fitwatch._engine.attachment import Part, attachment_of
+from fitwatch._engine.attachment import Part, parts_of
 
 VERSION = 1
 
@@ -129,9 +129,7 @@ class RunState(Part):
 
 def run_state_of(callback: Any) -> RunState | None:
     """The run state of a callback of fitwatch's; None for any other callback."""
-    attachment = attachment_of(callback)
-    parts = () if attachment is None else attachment.parts
-    return next((part for part in parts if isinstance(part, RunState)), None)
+    return next(iter(parts_of(callback, RunState)), None)
 
 
 def class_name(callback: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from fitwatch._distributed.voter import Voter
-from fitwatch._engine.attachment import attachment_of
+from fitwatch._engine.attachment import attachment_of, parts_of
 from fitwatch._engine.naming import named
 from fitwatch._engine.plan import ALIASES
 from fitwatch._engine.step_user import StepUser
@@ -88,9 +88,7 @@ def is_needed(callback: Any) -> bool:
 def needs_coordination(callback: Any) -> bool:
     """Whether a stock list with this callback must coordinate with those of other processes."""
     # On JAX all processes must run the same train function.
-    attachment = attachment_of(callback)
-    steps = () if attachment is None else attachment.parts
-    losses = any(isinstance(one, StepUser) and one.is_wanted(callback) for one in steps)
+    losses = any(steps.is_wanted(callback) for steps in parts_of(callback, StepUser))
     return voter_of(callback) is not None or (losses and keras.config.backend() == "jax")
 
 

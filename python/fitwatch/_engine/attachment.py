@@ -1,7 +1,7 @@
 """The attachment of a callback: its one private attribute, `callback._fitwatch`."""
 
 import copy
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from fitwatch import _core
 from fitwatch._enable.fit_scope import FitScope
@@ -29,6 +29,9 @@ class Part:
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
         """Called when a `fit()` ends without `on_train_end`, by Ctrl-C or another exception."""
+
+
+P = TypeVar("P", bound=Part)
 
 
 class Attachment(Part):
@@ -156,3 +159,10 @@ def attachment_of(callback: Any) -> Attachment | None:
     """
     found = getattr(callback, "__dict__", {}).get("_fitwatch")
     return found if issubclass(type(found), Attachment) else None
+
+
+def parts_of(callback: Any, kind: type[P]) -> list[P]:
+    """The parts of one kind of a callback of fitwatch's; none of any other callback."""
+    attachment = attachment_of(callback)
+    parts = () if attachment is None else attachment.parts
+    return [part for part in parts if isinstance(part, kind)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fitwatch import _core
-from fitwatch._engine.attachment import Part, attachment_of
+from fitwatch._engine.attachment import Part, parts_of
 from fitwatch._engine.step_backends import watch
 from fitwatch._engine.step_values import BatchLoss
 from fitwatch._keras import trainer
@@ -89,6 +89,4 @@ class StepUser(Part):
 
 def uses_steps(callback: Any) -> bool:
     """Whether a callback of fitwatch's has values of the train step now."""
-    attachment = attachment_of(callback)
-    parts = () if attachment is None else attachment.parts
-    return any(isinstance(part, StepUser) and part.losses is not None for part in parts)
+    return any(part.losses is not None for part in parts_of(callback, StepUser))

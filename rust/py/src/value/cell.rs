@@ -48,7 +48,7 @@ impl Layout {
 #[derive(Debug)]
 pub enum Cell {
     Number(f64),
-    /// An array whose value is read later, if anybody needs it.
+    /// An array whose value is read later, if it is needed.
     Array(Py<PyAny>, Layout),
     /// Not a number: an array with dimensions, a text, or a deleted array.
     Other(Py<PyAny>),
