@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, ClassVar
 
+import keras
+
 from fitwatch._distributed.coordinator import join
 from fitwatch._distributed.world import is_writer
 from fitwatch._enable import fit_scope
@@ -12,7 +14,7 @@ from fitwatch._engine.attachment import Attachment, attachment_of, set_state
 from fitwatch._keras.frames import calling_list
 
 
-class FitwatchCallback:
+class FitwatchCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Precedes Keras's class in the bases: adds the attachment and calls its parts from the hooks.
 
     Differs from Keras: a callback may be in its list only once, and in one `fit()` at a time. In
@@ -42,34 +44,34 @@ class FitwatchCallback:
         """
         enter(self, model)
         self._fitwatch.nested.replace(self)
-        super().set_model(model)  # type: ignore[misc]
+        super().set_model(model)
         self._fitwatch.is_silent = not is_writer(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""
         begin_fit(self)
-        super().on_train_begin(logs)  # type: ignore[misc]
+        super().on_train_begin(logs)
         for part in self._fitwatch.hooked():
             part.train_begin(self)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called when an epoch begins."""
         begin_epoch(self, epoch)
-        super().on_epoch_begin(epoch, logs)  # type: ignore[misc]
+        super().on_epoch_begin(epoch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called when `fit()` ends."""
-        super().on_train_end(logs)  # type: ignore[misc]
+        super().on_train_end(logs)
         end_fit(self)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Called when an evaluation begins: the fit's own validation, or a nested one."""
         self._fitwatch.nested.begin_test(self)
-        super().on_test_begin(logs)  # type: ignore[misc]
+        super().on_test_begin(logs)
 
     def on_test_end(self, logs: Any = None) -> None:
         """Called when an evaluation ends."""
-        super().on_test_end(logs)  # type: ignore[misc]
+        super().on_test_end(logs)
         self._fitwatch.nested.end_test(self)
 
     def __getstate__(self) -> Any:

@@ -1,6 +1,5 @@
 """A callback's use of the step columns."""
 
-from collections.abc import Callable
 from typing import Any
 
 from fitwatch import _core
@@ -22,8 +21,8 @@ class StepUser(Part):
 
     losses: BatchLoss | None = None
     inexact = False
-    _feed: _core.Feed | None = None
-    _made_of: tuple[Any, ...] | None = None
+    # The last feed, with what it was made of.
+    _fed: tuple[Any, tuple[Any, ...], BatchLoss | None, _core.Feed] | None = None
 
     def begin(self, callback: Any) -> None:
         """Called when training begins."""
@@ -66,24 +65,25 @@ class StepUser(Part):
         """Ends the use."""
         if self.losses is not None:
             self.losses.release(self)
-        self.losses = self._feed = self._made_of = None
+        self.losses = self._fed = None
 
-    def feed(self, make: Callable[[], Any], *depends_on: Any) -> _core.Feed:
-        """The way into the callback's sink, with the step columns where there are any.
+    def feed(self, sink: Any, *made_of: Any) -> _core.Feed:
+        """The feed of the callback's sink, with the step columns if there are any.
 
         Args:
-            make: Gives the sink, if it is not the one of the call before.
-            depends_on: What the sink is made of.
+            sink: The sink, or its class.
+            made_of: The arguments of the class; a new sink is made when they change.
         """
-        made_of = (*depends_on, self.losses)
-        if self._feed is None or self._made_of != made_of:
-            columns = None if self.losses is None else self.losses.columns
-            self._made_of, self._feed = made_of, _core.Feed(make(), columns)
-        return self._feed
+        fed, losses = self._fed, self.losses
+        if fed is None or fed[0] is not sink or fed[1] != made_of or fed[2] is not losses:
+            columns = None if losses is None else losses.columns
+            feed = _core.Feed(sink(*made_of) if made_of else sink, columns)
+            fed = self._fed = (sink, made_of, losses, feed)
+        return fed[3]
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is outside the fit.
-        bound = ("losses", "_feed", "_made_of")
+        bound = ("losses", "_fed")
         return {name: value for name, value in vars(self).items() if name not in bound}
 
 

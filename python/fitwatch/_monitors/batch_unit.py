@@ -1,6 +1,5 @@
 """Monitors that count in batches."""
 
-import math
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -15,8 +14,9 @@ from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import trainer
 from fitwatch._monitors.metric import MonitorAttachment
 
-# The losses of a call's batches, and the metrics after the last of them.
-Values = tuple[list[float], list[float | None]]
+# How many batches of a call have step columns, and the values of each metric: one per batch from a
+# step column, one after the last batch from the logs, or none.
+Values = tuple[int, list[list[float]]]
 
 
 class MonitorSteps(StepUser):
@@ -107,7 +107,7 @@ class BatchUnit(Part):
         push(*self._form(callback), batch, logs)
 
     def _form(self, callback: Any) -> Form:
-        feed = callback._fitwatch.steps.feed(lambda: self.watch, self.watch)
+        feed = callback._fitwatch.steps.feed(self.watch)
         return feed, lambda batch, logs: self._on_verdict(callback, batch, logs)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
@@ -154,14 +154,14 @@ class BatchUnit(Part):
             return
         held, self._held = self._held, ()
         if averages:
-            calls = zip_longest(*(p["values"] for p in votes if p), fillvalue=([], []))
+            calls = zip_longest(*(p["values"] for p in votes if p), fillvalue=(0, []))
             held = [_averaged(call) for call in calls]
         improved = None
-        for losses, metrics in held:
-            if not losses and all(value is None for value in metrics):
+        for batches, values in held:
+            if not batches and not any(values):
                 continue
             again = False
-            while watch.feed(losses, metrics, again):
+            while watch.feed(batches, values, again):
                 again = True
                 if watch.verdict is not None and watch.verdict[0] == Decision.IMPROVED:
                     improved = watch.verdict  # the weights are those of now, for each of them
@@ -176,9 +176,10 @@ class BatchUnit(Part):
     def _report(self, callback: Any, logs: dict[str, Any]) -> None:
         """Warns about the first missing metric."""
         own = callback._fitwatch
-        losses = own.steps.losses is not None and own.steps.losses.exact
+        steps = own.steps.losses
+        taken = steps.columns.names if steps is not None and steps.exact else []
         for name in own.metrics(callback):
-            if name not in logs and not (losses and name == "loss"):
+            if name not in logs and name not in taken:
                 own.report_missing(callback, logs, name)
 
     def _prepare(self, callback: Any) -> None:
@@ -281,7 +282,9 @@ def form(callback: Any, recorder: Any) -> Any:
 
 def _averaged(call: tuple[Values, ...]) -> Values:
     """The values of several processes for the same call of the train function, averaged."""
-    losses, metrics = (
-        [mean(values) for values in zip_longest(*each)] for each in zip(*call, strict=True)
-    )
-    return [math.nan if loss is None else loss for loss in losses], metrics
+    metrics = zip_longest(*(values for _, values in call), fillvalue=[])
+    means = [
+        [average for each in zip_longest(*metric) if (average := mean(each)) is not None]
+        for metric in metrics
+    ]
+    return max(batches for batches, _ in call), means

@@ -141,7 +141,7 @@ class Monitor(FitwatchCallback):
         if reference_value is None or _is_nan(reference_value):
             worst = {keras.ops.less: math.inf, keras.ops.greater: -math.inf}
             return _number(monitor_value) != worst.get(self.monitor_op, math.nan)
-        return super()._is_improvement(monitor_value, reference_value)  # type: ignore[misc]
+        return super()._is_improvement(monitor_value, reference_value)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Called when `fit()` begins."""

@@ -1,5 +1,6 @@
 """The private part of `TerminateOnNaN`."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class NanWatch(Attachment, Voter):
 
     def form(self, callback: Any) -> Form:
         """The core passes finite numbers over; the others are judged here."""
-        feed = _core.Feed(_core.Finite(list(callback.monitor)))
+        feed = _finite(tuple(callback.monitor))
         return feed, lambda batch, logs: self.judge(callback, f"batch {batch}", logs)
 
     def report_missing(self, callback: Any, logs: dict[str, Any]) -> None:
@@ -83,6 +84,11 @@ class NanWatch(Attachment, Voter):
         unseen, self._unseen = self._unseen, frozenset()
         for name in unseen - set(logs):
             warn(missing(callback, name, logs))
+
+
+@lru_cache
+def _finite(metrics: tuple[str, ...]) -> _core.Feed:
+    return _core.Feed(_core.Finite(list(metrics)))
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:

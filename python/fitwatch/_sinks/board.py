@@ -99,13 +99,10 @@ class Board(Attachment):
 
     def feed(self, callback: Any) -> _core.Feed:
         """The core's part of the values of batches."""
-        every, file = callback.update_freq, self.files.file("train")
-
-        def make() -> _core.Scalars:
-            own = file if isinstance(file, _core.EventFile) else None
-            return _core.Scalars(self.train_batches, every, own, "batch_")
-
-        return self.steps.feed(make, every, file)
+        file = self.files.file("train")
+        own = file if isinstance(file, _core.EventFile) else None
+        every = callback.update_freq
+        return self.steps.feed(_core.Scalars, self.train_batches, every, own, "batch_")
 
     def write(self, step: int, logs: dict[str, Any]) -> None:
         """Writes values that the core cannot handle."""

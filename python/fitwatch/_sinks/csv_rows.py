@@ -140,7 +140,7 @@ class CsvRows(Attachment):
         return self._feed(), self._write
 
     def _feed(self) -> _core.Feed:
-        return self.steps.feed(lambda: self._rows, self._rows)
+        return self.steps.feed(self._rows)
 
     def flush(self, callback: Any) -> None:
         """Writes everything to the file."""

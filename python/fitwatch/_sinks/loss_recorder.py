@@ -93,8 +93,7 @@ class Recording(Attachment):
 
     def feed(self) -> _core.Feed:
         """The core's part of the record."""
-        series = self.record.series
-        return self.steps.feed(lambda: _core.Losses(series, "loss"), series)
+        return self.steps.feed(_core.Losses, self.record.series, "loss")
 
     def keep_logged(self, batch: int, logs: Any) -> None:
         """Records the loss in the logs."""

@@ -3,7 +3,6 @@
 import importlib.util
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +14,7 @@ from fitwatch._sinks.loss_record import LossRecord
 from fitwatch._sinks.loss_recorder import Recording, form
 
 
-class LossHistory(FitwatchCallback, keras.callbacks.Callback):  # type: ignore[misc]
+class LossHistory(FitwatchCallback):
     """Records the per-batch loss, and plots it.
 
     The loss is the one that the train step passes to Keras's loss tracker: of all outputs, with

@@ -13,17 +13,18 @@ use crate::row::{Column, Row};
 use crate::sink::{Batch, Decides, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
-/// Feeds the values of batches to a policy, and those of the step column `loss` where they are known.
-/// What it decides is left in `verdict` and carried out by
-/// the action, before the next value is fed.
+/// Feeds the values of batches to a policy: those of a step column where there is one of a metric's
+/// name, else the metric in the logs.
+///
+/// A decision is left in `verdict`. The action carries it out before the next value is fed.
 ///
 /// Args:
 ///     policy: An `EarlyStopping` or a `Plateau`.
 ///     metrics: The names of its metrics, in order; none to watch the time only.
-///     steps: Batches that a call trains: what a value of the logs stands for.
-///     prompt: Whether an improvement is acted on too, and nothing may come late.
-///     `max_time`: Seconds after which the action is called, without a verdict; so it is, once, when
-///         a metric is missing.
+///     steps: Batches that a call of the train function trains.
+///     prompt: Whether the action is called for improvements too, with the weights that improved.
+///     `max_time`: Seconds after which the action is called once, without a verdict. It is also
+///         called once when a metric is missing.
 #[pyclass(module = "fitwatch._core")]
 pub struct Watch {
     policy: Policy,
@@ -59,11 +60,9 @@ pub struct Watch {
     held: Vec<Values>,
 }
 
-/// The step column that a policy can watch.
-const LOSS: &str = "loss";
-
-/// The losses of a call's batches, and the metrics after the last of them.
-type Values = (Vec<f64>, Vec<Option<f64>>);
+/// How many batches of a call have step columns, and the values of each metric: one per batch from a
+/// step column, one after the last batch from the logs, or none.
+type Values = (usize, Vec<Vec<f64>>);
 
 #[pymethods]
 impl Watch {
@@ -115,22 +114,24 @@ impl Watch {
         self.passed = (seconds, Instant::now());
     }
 
-    /// Takes the values of a call's batches: their losses, if they are known, and the metrics after
-    /// the last of them. Whether there is a verdict to be carried out; if so, it has to be called
-    /// again with the same values and `again=True`.
-    #[pyo3(signature = (losses, metrics, again=false))]
-    #[allow(clippy::needless_pass_by_value)] // what PyO3 makes of a list
-    fn feed(
-        slf: &Bound<'_, Self>,
-        losses: Vec<f64>,
-        metrics: Vec<Option<f64>>,
-        again: bool,
-    ) -> bool {
+    /// Feeds the values of a call's batches.
+    ///
+    /// Args:
+    ///     batches: How many batches of the call have step columns.
+    ///     values: The values of each metric: one per batch from a step column, one after the last
+    ///         batch from the logs, or none.
+    ///     again: Whether the last call with these values returned True.
+    ///
+    /// Returns:
+    ///     Whether there is a verdict to carry out; if so, values may be left.
+    #[pyo3(signature = (batches, values, again=false))]
+    #[allow(clippy::needless_pass_by_value)] // PyO3 makes a new list
+    fn feed(slf: &Bound<'_, Self>, batches: usize, values: Vec<Vec<f64>>, again: bool) -> bool {
         let mut this = slf.borrow_mut();
         if !again {
             this.begin_row();
         }
-        this.advance(slf.py(), &losses, &metrics)
+        this.advance(slf.py(), batches, &values)
     }
 
     /// The values that were kept since the last time.
@@ -177,26 +178,21 @@ impl Sink for Py<Watch> {
             this.row = row.ordinal;
             this.begin_row();
         }
-        let metric = |column: &mut Column| match row.cell(column.position(row.schema)?) {
-            Cell::Number(number) => Some(*number),
-            _ => None,
-        };
-        let metrics: Vec<Option<f64>> = this.columns.iter_mut().map(metric).collect();
-        let losses: Vec<f64> = row.step(LOSS).collect();
-        let mut given = this.columns.iter().zip(&metrics);
-        let missing = |(column, metric): (&Column, &Option<f64>)| {
-            metric.is_none() && (losses.is_empty() || column.name != LOSS)
-        };
-        if given.any(missing) && !std::mem::replace(&mut this.said.1, true) {
+        let values: Vec<Vec<f64>> = this
+            .columns
+            .iter_mut()
+            .map(|column| values_of(column, row))
+            .collect();
+        if values.iter().any(Vec::is_empty) && !std::mem::replace(&mut this.said.1, true) {
             this.verdict = None;
             return Outcome::Again;
         }
         if this.holds {
-            // Even if there are none: there may be some in another process.
-            this.held.push((losses, metrics));
-        } else if metrics.iter().all(Option::is_none) && losses.is_empty() {
+            // Also without values: another process may have some.
+            this.held.push((row.batches, values));
+        } else if row.batches == 0 && values.iter().all(Vec::is_empty) {
             return Outcome::Done;
-        } else if this.advance(py, &losses, &metrics) {
+        } else if this.advance(py, row.batches, &values) {
             return Outcome::Again;
         }
         if this.over && !std::mem::replace(&mut this.said.0, true) {
@@ -213,16 +209,14 @@ impl Watch {
         self.pending = None;
     }
 
-    /// Feeds values until there is something to carry out, or none is left.
-    fn advance(&mut self, py: Python<'_>, losses: &[f64], metrics: &[Option<f64>]) -> bool {
-        let count = losses.len().max(1);
-        // Without losses, the logs stand for all batches of the call.
-        let units = if losses.is_empty() {
-            self.steps
-        } else {
-            i64::try_from(count).unwrap_or(i64::MAX)
+    /// Feeds values until there is a verdict to carry out, or none is left.
+    fn advance(&mut self, py: Python<'_>, batches: usize, values: &[Vec<f64>]) -> bool {
+        let count = batches.max(1);
+        // Without step columns, the logs stand for all batches of the call.
+        let (units, each) = match i64::try_from(batches) {
+            Ok(0) => (self.steps, self.steps),
+            known => (known.unwrap_or(i64::MAX), 1),
         };
-        let each = if losses.is_empty() { self.steps } else { 1 };
         if let Some(pending) = self.pending.take() {
             self.verdict = Some(pending);
             return true;
@@ -232,13 +226,13 @@ impl Watch {
             self.next += 1;
             self.seen = self.seen.saturating_add(each);
             let last = self.next == count;
-            let values: Vec<Option<core::Value>> = self
-                .columns
+            let values: Vec<Option<core::Value>> = values
                 .iter()
-                .zip(metrics)
-                .map(|(column, metric)| match losses.get(place) {
-                    Some(&value) if column.name == LOSS => Some(core::Value { value, units: 1 }),
-                    _ if last => metric.map(|value| core::Value { value, units }),
+                .map(|metric| match metric.get(place) {
+                    Some(&value) if metric.len() == count => {
+                        Some(core::Value { value, units: each })
+                    }
+                    _ if last => metric.first().map(|&value| core::Value { value, units }),
                     _ => None,
                 })
                 .collect();
@@ -263,5 +257,16 @@ impl Watch {
             self.next = 0;
         }
         self.verdict.is_some()
+    }
+}
+
+fn values_of(column: &mut Column, row: &Row<'_>) -> Vec<f64> {
+    let steps = row.step(&column.name);
+    if steps.len() > 0 {
+        return steps.collect();
+    }
+    match column.position(row.schema).map(|at| row.cell(at)) {
+        Some(Cell::Number(value)) => vec![*value],
+        _ => Vec::new(),
     }
 }
