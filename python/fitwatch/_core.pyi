@@ -37,7 +37,7 @@ __version__: str
 
 @final
 class Decision:
-    """What a policy wants done."""
+    """The decision of a policy."""
 
     IGNORE: ClassVar[Decision]
     IMPROVED: ClassVar[Decision]
@@ -52,7 +52,7 @@ class Decision:
 
 @final
 class EarlyStopping:
-    """Stop when a metric has stopped improving."""
+    """Decides to stop training when a metric has stopped improving."""
 
     best: float | None
     min_delta: float
@@ -83,7 +83,7 @@ class EarlyStopping:
 
 @final
 class Plateau:
-    """Reduce the learning rate when a metric has stopped improving."""
+    """Decides to reduce the learning rate when a metric has stopped improving."""
 
     best: float | None
     min_delta: float
@@ -107,7 +107,7 @@ class Plateau:
 
 @final
 class Checkpoint:
-    """When to save a checkpoint."""
+    """Decides when to save a checkpoint."""
 
     best: float | None
     min_delta: float
@@ -123,7 +123,7 @@ class Checkpoint:
 
 @final
 class Replacement:
-    """A new file for the place of an old one."""
+    """A new file that atomically replaces an old one."""
 
     @property
     def path(self) -> Path: ...
@@ -174,7 +174,7 @@ class EventFile:
 
 @final
 class CsvFile:
-    """A CSV file, open for writing: fields that are not numbers are text."""
+    """A CSV file, open for writing."""
 
     @property
     def columns(self) -> list[str]: ...
@@ -192,7 +192,7 @@ class CsvFile:
 
 @final
 class Item:
-    """One value of an array that holds several, read when it is wanted."""
+    """One element of an array, read when it is needed."""
 
     def __new__(cls, array: Any, at: int) -> Item: ...
     def __float__(self) -> float: ...
@@ -214,7 +214,7 @@ class Reader:
 
 @final
 class Recorder:
-    """Has the batch hooks of a callback list, as builtin methods."""
+    """The batch hooks of a callback list, as builtin methods."""
 
     callbacks: Any
     interrupted: bool
@@ -247,19 +247,19 @@ class Counter:
 
 @final
 class Due:
-    """Asks for an action when a checkpoint's policy says that it is due."""
+    """Calls the action when a checkpoint policy says that a save is due."""
 
     def __new__(cls, policy: Checkpoint, callback: Any, first: bool) -> Due: ...
 
 @final
 class Finite:
-    """Asks for an action when a metric is NaN, infinite or no number; a missing one is fine."""
+    """Calls the action when a metric is NaN, infinite or not a number."""
 
     def __new__(cls, metrics: list[str]) -> Finite: ...
 
 @final
 class Interval:
-    """Asks for an action after the first batch that ends some time after the last one."""
+    """Calls the action after the first batch that ends `seconds` or more after the last action."""
 
     hook: bool
     def __new__(cls, seconds: float) -> Interval: ...
@@ -267,7 +267,7 @@ class Interval:
 
 @final
 class Progress:
-    """Counts batches, and draws a progress bar now and then."""
+    """Counts batches, and draws a progress bar when a redraw is due."""
 
     seen: int
     target: int | None
@@ -285,13 +285,13 @@ class Progress:
 
 @final
 class Losses:
-    """Appends a metric to a series; where it is missing or no number, asks for an action."""
+    """Appends a metric to a series; calls the action if it is missing or not a number."""
 
     def __new__(cls, series: Series, metric: str) -> Losses: ...
 
 @final
 class Rows:
-    """Writes the values of every so many batches of an epoch to a CSV file."""
+    """Writes the values of every `every`-th batch of an epoch to a CSV file."""
 
     epoch: int
     def __new__(
@@ -300,7 +300,7 @@ class Rows:
 
 @final
 class Scalars:
-    """Writes all values of every so many batches to an event file."""
+    """Writes all values of every `every`-th batch to an event file."""
 
     def __new__(
         cls, counter: Counter, every: int, file: EventFile | None, prefix: str
@@ -331,7 +331,7 @@ class Watch:
 
 @final
 class StepColumns:
-    """Named columns that the train step has for every batch, beside what is in the logs."""
+    """Named columns of values that the train step returns for every batch, besides the logs."""
 
     @property
     def names(self) -> list[str]: ...
@@ -339,7 +339,7 @@ class StepColumns:
 
 @final
 class Feed:
-    """A sink, and the step columns that it wants."""
+    """A sink, and the step columns that it needs."""
 
     def __new__(cls, sink: Any, steps: StepColumns | None = None) -> Feed: ...
     def push(

@@ -1,45 +1,45 @@
-//! What can go wrong.
+//! The error type of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::csv;
 
-/// What can go wrong in this crate.
+/// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder cannot be made, read or written.
+    /// A file or folder cannot be created, read or written.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Where it lies.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Rows cannot be added to a file.
+    /// Rows cannot be added to a CSV file.
     #[error("{}: {problem}", path.display())]
     Csv {
-        /// Where it lies.
+        /// The path of the file.
         path: PathBuf,
-        /// What is the matter with it.
+        /// Why rows cannot be added.
         problem: csv::Problem,
     },
-    /// An event file whose events are taken over has a damaged record.
+    /// An event file that is followed has a damaged record.
     #[error("{}: a record is damaged, and what comes after it is left out", path.display())]
     DamagedRecord {
-        /// Where it lies.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// Bytes are not the state of a policy.
+    /// The bytes are not the state of a policy.
     #[error("not a state of this class: {0}")]
     State(postcard::Error),
-    /// The state of a policy is from a version of this crate with other fields.
+    /// The state of a policy is from a version of this crate with different fields.
     #[error("not a state of this class: version {0} is not known")]
     StateVersion(u8),
 }
 
-/// Says which file an error of the operating system is about.
+/// Adds the path of the file to an I/O error.
 pub(crate) trait At<T> {
     fn at(self, path: &Path) -> Result<T, Error>;
 }

@@ -1,13 +1,13 @@
-//! The core of fitwatch: every number that a training monitor tracks, and every decision it takes.
+//! The core of fitwatch: all numbers that a training monitor tracks, and all decisions it makes.
 //!
-//! Nothing in here knows Python, and nothing reads a clock: time is an argument. Values go into
-//! *sinks*, which keep or write them, and into *policies*, which decide.
+//! This crate does not depend on Python and does not read the clock: time is an argument. Values go
+//! into *sinks*, which keep or write them, and into *policies*, which decide.
 //!
-//! - [`policies`]: early stopping, learning-rate reduction, checkpoints; and what they are made of.
-//! - [`files`]: CSV files, TensorBoard event files, and files that are replaced as a whole.
-//! - [`series`]: a metric's value for every batch, in memory.
+//! - [`policies`]: early stopping, learning-rate reduction, checkpoints, and their building blocks.
+//! - [`files`]: CSV files, TensorBoard event files, and atomic replacement of files.
+//! - [`series`]: the values of a metric, one per batch, in memory.
 //! - [`progress_bar`]: the text of a progress bar.
-//! - [`timing`]: how often to look at the clock, and which callbacks are slow.
+//! - [`timing`]: how often to read the clock, and which callbacks are slow.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

@@ -4,38 +4,37 @@ use std::fmt::Write;
 
 use crate::python_text::{push_fixed, push_scientific};
 
-/// Seconds between two drawings of a live bar: what Keras's waits.
+/// The minimum interval between two redraws of a live bar, as in Keras, in seconds.
 const LIVE_INTERVAL: f64 = 0.05;
 
-/// Seconds between two plain lines.
+/// The minimum interval between two plain lines, in seconds.
 const PLAIN_INTERVAL: f64 = 10.0;
 
-/// Characters of the bar itself.
+/// The width of the bar, in characters.
 const WIDTH: usize = 20;
 
-/// Characters of a bar whose count has passed its target, at most. Keras's has no limit, and takes
-/// all memory after a batch number that is much too large.
+/// The maximum width of a bar whose count has passed its target. Keras has no limit: a far too
+/// large batch number exhausts the memory.
 const WIDEST: usize = 1000;
 
-/// How progress is shown.
+/// The style of a progress bar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
-    /// Not at all.
+    /// Nothing is shown.
     #[default]
     Silent,
-    /// A bar that is drawn over itself again and again, for terminals and notebooks.
+    /// A bar that is redrawn in place, for terminals and notebooks.
     Live,
-    /// A line now and then, without control characters, for pipes and files.
+    /// A line at intervals, without control characters, for pipes and files.
     Plain,
     /// One line at the end.
     Summary,
 }
 
-/// A progress bar: when it is to be drawn again, and what is to be printed for that.
+/// A progress bar: when a redraw is due, and the text to print for it.
 ///
-/// The texts of [`Style::Live`] and [`Style::Summary`] are those of `keras.utils.Progbar`, to the
-/// byte, in the form in which Keras's callback uses it: 20 characters wide, values shown as they
-/// are.
+/// The texts of [`Style::Live`] and [`Style::Summary`] equal those of `keras.utils.Progbar` byte
+/// for byte, as Keras's callback uses it: 20 characters wide, with values shown unchanged.
 ///
 /// Time is an argument of every method that needs it, in seconds.
 ///
@@ -50,14 +49,14 @@ pub enum Style {
 #[derive(Clone, Debug, Default)]
 pub struct ProgressBar {
     style: Style,
-    /// What stands before the count.
+    /// A label before the count.
     label: String,
     started_at: f64,
     drawn_at: Option<f64>,
     first_step_at: Option<f64>,
-    /// Characters that the last drawing took on the screen.
+    /// The width of the last redraw on the screen, in characters.
     width: usize,
-    /// Names and values, in the order in which the names came up.
+    /// Names and values, in the order of the names' first appearance.
     values: Vec<(String, f64)>,
 }
 
@@ -68,7 +67,7 @@ impl ProgressBar {
         Self {
             style,
             started_at: now,
-            // The first plain line has to wait, the first drawing of a live bar has not.
+            // The first plain line waits for the interval; a live bar is drawn at once.
             drawn_at: (style == Style::Plain).then_some(now),
             ..Self::default()
         }
@@ -84,24 +83,24 @@ impl ProgressBar {
         }
     }
 
-    /// Takes the line back from a bar that was drawn over this one.
+    /// Takes over the line from a bar that was drawn over this one.
     pub fn take_back(&mut self, over: &Self) {
         self.width = over.width;
     }
 
-    /// Notes that a step has ended, and tells whether to draw after it: not again for a while, then.
+    /// Records the end of a step. Returns whether a redraw is due, at most once per interval.
     pub fn step(&mut self, current: i64, now: f64) -> bool {
         let interval = match self.style {
             Style::Live => LIVE_INTERVAL,
             Style::Plain => PLAIN_INTERVAL,
             Style::Silent | Style::Summary => return false,
         };
-        // As Keras does, but for a summary: the first step, which may have compiled something, is
-        // left out of the time per step.
+        // As in Keras, except for a summary: the time per step excludes the first step, which may
+        // have compiled the model.
         if current == 1 {
             self.first_step_at = Some(now);
         }
-        // A clock that was set back must not stop the bar.
+        // The bar must not stop if the clock was set back.
         let waited = self.drawn_at.map(|drawn_at| now - drawn_at);
         let due = waited.is_none_or(|waited| !(0.0..interval).contains(&waited));
         if due {
@@ -110,7 +109,7 @@ impl ProgressBar {
         due
     }
 
-    /// Takes a value; it is shown until there is a newer one of that name.
+    /// Sets the value to show for a name.
     pub fn set(&mut self, name: &str, value: f64) {
         match self.values.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = value,
@@ -118,9 +117,9 @@ impl ProgressBar {
         }
     }
 
-    /// The text to print after `current` of `target` steps; nothing, if nothing is to be printed.
+    /// The text to print after `current` of `target` steps; empty if nothing is to be printed.
     ///
-    /// `last`: nothing follows.
+    /// `last` marks the final redraw.
     pub fn draw(&mut self, current: i64, target: Option<i64>, now: f64, last: bool) -> String {
         let target = target.filter(|&target| target > 0);
         match self.style {
@@ -137,7 +136,7 @@ impl ProgressBar {
         let start = text.len();
         text.push_str(&self.label);
         let per_step = self.seconds_per_step(current, now);
-        // What takes no place on the screen.
+        // Characters of escape sequences, which have no width on the screen.
         let mut invisible = 0;
         if let Some(target) = target {
             let count = count(current, target);
@@ -188,7 +187,7 @@ impl ProgressBar {
         push_seconds(&mut text, now - self.started_at);
         text.push_str(" -");
         push_per_step(&mut text, self.seconds_per_step(current, now));
-        // Keras looks at the sign here, unlike in its bar.
+        // Keras compares the signed value here, but the absolute value in its bar.
         self.push_values(&mut text, |value| value);
         text.push('\n');
         text
@@ -214,7 +213,7 @@ impl ProgressBar {
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // steps, on a display
+#[allow(clippy::cast_precision_loss)] // for display only
 fn to_float(steps: i64) -> f64 {
     steps as f64
 }
@@ -224,7 +223,7 @@ fn count(current: i64, target: i64) -> String {
     format!("{current:digits$}/{target}")
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // cut off on purpose
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // truncation is intended
 fn filled(current: i64, target: i64) -> usize {
     let filled = 20.0 * (to_float(current) / to_float(target));
     (filled as usize).min(WIDEST)

@@ -1,13 +1,13 @@
-//! Numbers as Python writes them.
+//! Formats numbers as Python does.
 
 use std::fmt::Write;
 
-/// `repr(value)`: the shortest text that reads back as the same float.
+/// `repr(value)`: the shortest text that parses to the same float.
 pub fn push_repr(text: &mut String, value: f64) {
     if push_special(text, value) {
         return;
     }
-    // Where Python has no exponent. There ryu, which is quicker, has none either.
+    // In this range neither Python nor ryu, which is faster, uses an exponent.
     if value == 0.0 || (1e-4..1e16).contains(&value.abs()) {
         text.push_str(ryu::Buffer::new().format_finite(value));
         return;
@@ -21,7 +21,7 @@ pub fn push_repr(text: &mut String, value: f64) {
 /// `f"{value:.{places}f}"`
 pub fn push_fixed(text: &mut String, value: f64, places: usize) {
     if !push_special(text, value) {
-        let _ = write!(text, "{value:.places$}"); // a String takes everything
+        let _ = write!(text, "{value:.places$}"); // writing to a String cannot fail
     }
 }
 
@@ -50,7 +50,7 @@ fn push_special(text: &mut String, value: f64) -> bool {
     true
 }
 
-/// An exponent with its sign and at least two digits.
+/// Appends an exponent with its sign and at least two digits.
 fn push_exponent(text: &mut String, exponent: &str) {
     let (sign, digits) = match exponent.strip_prefix('-') {
         Some(digits) => ('-', digits),

@@ -1,19 +1,19 @@
-//! A metric's value for every batch.
+//! The values of a metric, one per batch.
 
 use std::collections::VecDeque;
 
-/// Values in one chunk: 256 KiB, so that a series wastes at most that much.
+/// The number of values in a chunk: 256 KiB, the most memory that a series wastes.
 const CHUNK: usize = 1 << 16;
 
-/// An append-only float32 buffer, or a ring that keeps the last values only.
+/// An append-only float32 buffer, or a ring that keeps only the last values.
 ///
-/// Values are numbered from 0 in the order of their arrival; a ring forgets old values but never
-/// renumbers.
+/// Values are numbered from 0 in the order of arrival; a ring drops old values but does not
+/// renumber the others.
 ///
 /// Invariants:
 /// - an append-only series never copies a value that is already stored (a ring does, while it
 ///   fills);
-/// - memory is 4 bytes a value and at most one chunk over, or 4 bytes times the capacity;
+/// - memory is 4 bytes per value plus at most one chunk, or 4 bytes times the capacity;
 /// - `first() + kept() == len()`.
 ///
 /// ```
@@ -37,7 +37,7 @@ pub struct Series {
 enum Store {
     /// Every chunk but the last is full.
     Chunks(Vec<Vec<f32>>),
-    /// `capacity` is kept apart: a `VecDeque` may allocate more than it was asked for.
+    /// `capacity` is a separate field because a `VecDeque` may allocate more than requested.
     Ring {
         values: VecDeque<f32>,
         capacity: usize,
@@ -51,7 +51,7 @@ impl Default for Series {
 }
 
 impl Series {
-    /// A series that keeps everything.
+    /// A series that keeps all values.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Series {
         }
     }
 
-    /// A series as it was when `first` was the number of its oldest kept value.
+    /// Restores a series from its kept values, of which the oldest has the number `first`.
     #[must_use]
     pub fn restored(
         capacity: Option<usize>,
@@ -89,13 +89,13 @@ impl Series {
         series
     }
 
-    /// How many values have arrived, kept or not.
+    /// How many values were appended, kept or not.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no value has arrived yet.
+    /// Whether no value was appended yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -116,7 +116,7 @@ impl Series {
         }
     }
 
-    /// How many values are kept at most; `None` for all.
+    /// The maximum number of values kept; `None` means all.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         match &self.store {
@@ -142,7 +142,7 @@ impl Series {
                 }
                 if *capacity > 0 {
                     if values.len() == values.capacity() {
-                        // As a `VecDeque` grows by itself, but not beyond what is kept.
+                        // Double the allocation as `VecDeque` does, but not beyond the capacity.
                         let room = *capacity - values.len();
                         values.reserve_exact(room.min(values.len().max(1024)));
                     }
@@ -153,7 +153,7 @@ impl Series {
         self.len += 1;
     }
 
-    /// The kept values numbered `start` to `stop` (exclusive), in order, as contiguous pieces.
+    /// The kept values numbered `start` to `stop` (exclusive), in order, as contiguous slices.
     pub fn pieces(&self, start: usize, stop: usize) -> impl Iterator<Item = &[f32]> {
         let first = self.first();
         let stop = stop.clamp(first, self.len) - first;

@@ -1,8 +1,8 @@
-//! The clock.
+//! Wall-clock time.
 
 use std::time::SystemTime;
 
-/// Seconds since 1970.
+/// Seconds since the Unix epoch.
 pub fn now() -> f64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

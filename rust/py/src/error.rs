@@ -1,9 +1,9 @@
-//! Errors of the core, as Python exceptions.
+//! Conversion of the core's errors to Python exceptions.
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-/// What can fail in the core.
+/// An error of the core that converts to a Python exception.
 pub struct Error(fitwatch_core::Error);
 
 impl From<fitwatch_core::Error> for Error {
@@ -21,7 +21,7 @@ impl From<Error> for PyErr {
         match source.raw_os_error() {
             Some(errno) => {
                 let message = source.to_string();
-                // Rust appends " (os error N)", which Python shows as "[Errno N]" in front.
+                // Python adds "[Errno N]" itself: remove Rust's " (os error N)".
                 let reason = message.split(" (os error").next().unwrap_or_default();
                 PyOSError::new_err((errno, reason.to_owned(), path.into_os_string()))
             }

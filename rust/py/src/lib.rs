@@ -1,4 +1,4 @@
-//! `fitwatch._core`: the core, for Python. Signatures and conversions only.
+//! `fitwatch._core`, the Python binding of `fitwatch_core`.
 
 mod clock;
 mod error;
@@ -14,7 +14,7 @@ mod value;
 use pyo3::prelude::*;
 
 /// The compiled core of fitwatch. Private: use `fitwatch.callbacks`.
-// Reading an array's memory relies on the interpreter's lock: see `raw`.
+// Raw reads of an array's memory are sound only under the interpreter's lock: see `value/raw.rs`.
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]

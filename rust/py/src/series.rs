@@ -1,10 +1,10 @@
-//! A metric's value for every batch.
+//! The values of one metric, one per batch.
 
 use fitwatch_core::series as core;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
 
-/// What `__reduce__` gives to `copy` and `pickle`: class, arguments, state.
+/// The result of `__reduce__`: class, arguments, state.
 type Reduced<'py> = (
     Bound<'py, PyType>,
     (Option<usize>,),
@@ -23,18 +23,18 @@ impl Series {
         Self(capacity.map_or_else(core::Series::new, core::Series::ring))
     }
 
-    /// How many values have arrived, kept or not.
+    /// How many values were appended, kept or not.
     fn __len__(&self) -> usize {
         self.0.len()
     }
 
-    /// The number of the oldest value that is kept.
+    /// The index of the oldest value that is kept.
     #[getter]
     fn first(&self) -> usize {
         self.0.first()
     }
 
-    /// How many values are kept at most; None for all.
+    /// The maximum number of values kept; None means all.
     #[getter]
     fn capacity(&self) -> Option<usize> {
         self.0.capacity()
@@ -43,13 +43,13 @@ impl Series {
     /// Appends a value.
     #[allow(clippy::cast_possible_truncation)] // a series is float32
     fn append(slf: &Bound<'_, Self>, value: f64) {
-        // Borrowed here, and not by the signature: converting `value` may run Python code, which
-        // may read this series.
+        // Borrow only after `value` is converted: the conversion may run Python code that reads
+        // this series.
         slf.borrow_mut().0.push(value as f32);
     }
 
-    /// The kept values numbered `start` to `stop` (exclusive): float32 in native byte order, for
-    /// `numpy.frombuffer`. One copy, no object per value.
+    /// The kept values from index `start` to `stop` (exclusive) as float32 in native byte order,
+    /// for `numpy.frombuffer`. Makes one copy and no object per value.
     fn tobytes<'py>(
         &self,
         py: Python<'py>,
@@ -76,7 +76,7 @@ impl Series {
         Ok((slf.get_type(), (this.capacity(),), state))
     }
 
-    /// What `__reduce__` gave: the number of the oldest kept value, and the kept values.
+    /// Restores the state of `__reduce__`: the index of the oldest kept value, and the kept values.
     fn __setstate__(&mut self, state: (usize, Vec<u8>)) {
         let (first, bytes) = state;
         let (values, _) = bytes.as_chunks();

@@ -1,4 +1,4 @@
-//! What a recorder and its sinks say to each other.
+//! The interface between the recorder and its sinks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,78 +8,78 @@ use pyo3::types::PyDict;
 use crate::row::{Row, Share};
 use crate::value::Reader;
 
-/// What a compiled callback does with batches, instead of a Python hook.
+/// Processes batches for a compiled callback, in place of its Python hook.
 pub trait Sink: Send + Sync {
-    /// What it wants of every batch that its gate lets through; asked once for a plan.
+    /// What the sink needs of every batch that passes its gate. Called when its `Feed` is made.
     fn wants(&self, _py: Python<'_>) -> Wants {
         Wants::default()
     }
 
-    /// Whether it wants anything of a batch that has ended, before the values are there.
+    /// Decides what to do with a batch that has just ended, before its values are read.
     fn gate(&self, batch: &Batch<'_, '_>) -> Gate;
 
-    /// Takes a row: of a batch that its gate has let through, or of another.
+    /// Takes a row. Rows of batches that did not pass the gate may be pushed too.
     fn push(&self, _py: Python<'_>, _row: &Row<'_>) -> Outcome {
         Outcome::Done
     }
 
-    /// Looks at the dict that the Python hooks of a batch have been given.
+    /// Inspects the logs dict that the Python hooks of the batch have received.
     fn look(&self, _logs: &Bound<'_, PyDict>) -> PyResult<()> {
         Ok(())
     }
 }
 
-/// What a sink wants of the batches.
+/// What a sink needs of the batches.
 #[derive(Debug, Default)]
 pub struct Wants {
-    /// Metrics, by name; where a step column of that name was taken, that one in its place.
+    /// Names of metrics. A step column of the same name replaces the metric.
     pub columns: Vec<String>,
-    /// Whether it wants all metrics.
+    /// Whether the sink needs all metrics.
     pub rows: bool,
-    /// What depends on the rows.
+    /// What kind of decision depends on the rows.
     pub decides: Decides,
-    /// How many batches a row stands for, as far as the sink knows.
+    /// How many batches one row covers; 0 if the sink does not know.
     pub batches: usize,
 }
 
-/// What depends on the rows of a sink.
+/// What kind of decision depends on the rows of a sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decides {
     #[default]
     Nothing,
-    /// A decision, which may come late.
+    /// A decision that may come up to `max_lag` batches late.
     InTime,
-    /// A decision about the weights as they are.
+    /// A decision about the current weights, which must not come late.
     AtOnce,
 }
 
-/// What a sink wants of one batch.
+/// What a sink asks for after one batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Gate {
     Shut,
-    /// Its row.
+    /// The row of the batch.
     Open,
-    /// That its action is carried out now.
+    /// An immediate call of the action.
     Act,
-    /// That the callback's Python hook is called now.
+    /// An immediate call of the callback's Python hook.
     Hook,
 }
 
-/// What is to be done about a row, if anything.
+/// What to do after a row was pushed.
 pub enum Outcome {
     Done,
-    /// The action is called with the batch and its logs.
+    /// Call the action with the batch and its logs.
     Action,
-    /// The same, and then the sink is pushed the row again.
+    /// Call the action as above, then push the row to the sink again.
     Again,
-    /// The action is called for each share, with its number and logs.
+    /// Call the action for each share, with its number and logs.
     Shares(Vec<Share>),
-    /// The function is called with the text.
+    /// Call the function with the text.
     Print(Py<PyAny>, String),
 }
 
 impl Outcome {
-    /// Carries it out; whether the sink is to be pushed the row again.
+    /// Carries out the outcome. Returns whether to push the row to the sink again.
     pub fn carry_out(
         self,
         action: &Bound<'_, PyAny>,
@@ -113,13 +113,13 @@ pub struct Batch<'a, 'py> {
     pub ordinal: u64,
     /// Seconds since 1970, estimated.
     pub now: f64,
-    /// Whether the clock was read for it.
+    /// Whether the clock was read for this batch.
     pub clock_read: bool,
-    /// Of how many batches of the call the step columns were taken.
+    /// How many batches of the call have values in the step columns.
     pub taken: usize,
 }
 
-/// A number for a batch: unique, and larger than those before.
+/// The number of the next batch: unique and increasing across all recorders.
 pub fn next_ordinal() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1

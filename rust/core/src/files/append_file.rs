@@ -1,4 +1,4 @@
-//! A file that grows at its end, by whole pieces.
+//! A buffered file that is appended to by whole pieces.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
@@ -7,36 +7,36 @@ use std::path::{Path, PathBuf};
 use crate::error::{At, Error};
 use crate::files::Owner;
 
-/// Bytes that are collected before they are written.
+/// Bytes that are buffered before they are written.
 const BUFFER: usize = 1 << 16;
 
-/// Bytes that are kept while the file cannot be written; more are given up.
+/// The maximum number of bytes kept while the file cannot be written; a larger buffer is dropped.
 const PATIENCE: usize = 1 << 20;
 
-/// Seconds after which collected bytes are written all the same, so that a reader of the live file
-/// lags no more than this behind while pieces arrive.
+/// Seconds after which a partly filled buffer is written, so that readers of the live file lag by
+/// no more than this while pieces arrive.
 const FLUSH_SECONDS: f64 = 0.1;
 
-/// A file, open for appending, with a buffer in front of it.
+/// A file, open for appending, with a write buffer.
 ///
-/// Time is an argument of every method that needs it, in seconds since 1970: the caller has read
-/// the clock already, and tests need no clock at all.
+/// Time is an argument of every method that needs it, in seconds since the Unix epoch: the caller
+/// has already read the clock, and tests need none.
 ///
 /// Invariants:
-/// - only whole pieces are handed to the operating system, in the order of their arrival;
-/// - what an error leaves of a piece in the file is cut off again;
-/// - a child of a fork writes nothing.
+/// - only whole pieces are written to the operating system, in the order of arrival;
+/// - a partial piece that an error has left in the file is truncated;
+/// - a forked child writes nothing.
 #[derive(Debug)]
 pub struct AppendFile {
     file: File,
     path: PathBuf,
     buffer: Vec<u8>,
-    /// Bytes in the file, as far as they were written whole.
+    /// The length of the file up to the last successful write.
     length: u64,
     flushed_at: f64,
     /// Whether the last attempt to write has failed.
     failing: bool,
-    /// Whether half a piece is left in the file, which cannot be cut off.
+    /// Whether the file ends with a partial piece that could not be truncated.
     torn: bool,
     owner: Owner,
 }
@@ -45,7 +45,7 @@ impl AppendFile {
     /// Takes a file that was opened for appending.
     ///
     /// # Errors
-    /// When the file cannot be asked for its length.
+    /// When the length of the file cannot be read.
     pub fn new(file: File, path: PathBuf, now: f64) -> Result<Self, Error> {
         Ok(Self {
             length: file.metadata().at(&path)?.len(),
@@ -59,36 +59,36 @@ impl AppendFile {
         })
     }
 
-    /// Where the file lies.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether nothing was ever written.
+    /// Whether both the file and the buffer are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0 && self.buffer.is_empty()
     }
 
-    /// Whether this process may write: a child of a fork has a copy.
+    /// Whether the calling process may write; false in a forked child.
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.owner.is_here()
     }
 
-    /// Where a piece is put; call [`flush_if_due`](Self::flush_if_due) after it.
+    /// The buffer to append a piece to; call [`flush_if_due`](Self::flush_if_due) afterwards.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Hands everything to the operating system, if enough was collected or it is time to.
+    /// Writes the buffer to the operating system if it is full or a flush is due.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn flush_if_due(&mut self, now: f64) -> Result<(), Error> {
         let waited = now - self.flushed_at;
-        // A clock that was set back must not hold anything until it has caught up.
+        // The buffer must not wait until a clock that was set back has caught up.
         let due = !(0.0..FLUSH_SECONDS).contains(&waited);
         if due || (self.buffer.len() >= BUFFER && !self.failing) {
             self.flush(now)
@@ -97,11 +97,11 @@ impl AppendFile {
         }
     }
 
-    /// Hands everything to the operating system. In a child of a fork it is dropped.
+    /// Writes the buffer to the operating system. A forked child drops it.
     ///
     /// # Errors
-    /// When the file cannot be written, or is in no folder any more. What was collected is kept for
-    /// the next attempt, as long as it is little.
+    /// When the file cannot be written, or was deleted. The buffer is kept for the next attempt, up
+    /// to 1 MiB.
     pub fn flush(&mut self, now: f64) -> Result<(), Error> {
         self.flushed_at = now;
         if self.buffer.is_empty() {
@@ -126,22 +126,22 @@ impl AppendFile {
         written.at(&self.path)
     }
 
-    /// Waits until what was handed to the operating system is safe from a loss of power.
+    /// Syncs the written data to disk.
     ///
     /// # Errors
-    /// When that fails.
+    /// When the file cannot be synced.
     pub fn sync(&self) -> Result<(), Error> {
         match self.file.sync_data() {
-            // A pipe, a device.
+            // A pipe or a device cannot be synced.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
             synced => synced.at(&self.path),
         }
     }
 
-    /// Cuts off what a failed write has left of a piece in a file that had this length before.
+    /// Truncates the partial piece that a failed write has left. `before`: the length before it.
     fn cut_back(&self, before: u64) -> io::Result<()> {
         let length = self.file.metadata()?.len();
-        // More than was to be written comes from another writer.
+        // A larger increase comes from another writer.
         if length > before && length - before < self.buffer.len() as u64 {
             self.file.set_len(before)?;
         }
@@ -161,20 +161,20 @@ impl AppendFile {
 
 impl Drop for AppendFile {
     fn drop(&mut self) {
-        // Where another program has cut or replaced the content since, nothing is added to it.
+        // Write nothing if another program has truncated or replaced the content.
         let content = self.file.metadata().map(|facts| facts.len());
         if content.is_ok_and(|length| length == self.length) {
             let now = self.flushed_at;
-            // An error cannot be reported from here: `flush` does that.
+            // `drop` cannot report errors; callers that need them call `flush` first.
             let _ = self.flush(now);
         }
     }
 }
 
-/// The number of the error that Python knows as `FileNotFoundError`.
+/// The errno that Python maps to `FileNotFoundError`.
 const ENOENT: i32 = 2;
 
-/// Whether an open file has no name any more: writing to it would succeed, and keep nothing.
+/// Whether an open file was deleted: writes would succeed, but the data would be lost.
 #[cfg(unix)]
 fn is_deleted(facts: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

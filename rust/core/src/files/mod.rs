@@ -1,4 +1,4 @@
-//! Files that survive a crash: rows, events, and files that are replaced as a whole.
+//! Files that survive a crash: CSV files, event files, and files that are replaced atomically.
 
 mod append_file;
 pub mod csv;

@@ -1,4 +1,4 @@
-//! A file put in the place of another, whole or not at all.
+//! Atomic replacement of files.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -8,25 +8,25 @@ use std::path::{Path, PathBuf};
 use crate::error::{At, Error};
 use crate::files::Owner;
 
-/// How the name of a folder begins in which a new file is written; 16 hexadecimal digits follow.
+/// The prefix of temporary folders; 16 hexadecimal digits follow.
 const PREFIX: &str = ".fitwatch-";
-/// The file in it that is locked.
+/// The name of the lock file in a temporary folder.
 const LOCK: &str = "lock";
 
-/// Symbolic links that lead to a file, at most.
+/// The maximum number of symbolic links to follow.
 const LINKS: usize = 40;
 
-/// A new file for the place of an old one.
+/// A new file that atomically replaces an old one.
 ///
-/// It is written at [`path`](Self::path), in a temporary folder beside its target.
+/// The new file is written at [`path`](Self::path), in a temporary folder beside its target.
 /// [`commit`](Self::commit) then syncs it, gives it the permissions and the name of the old file,
-/// and syncs the folder. Readers see either the old file or the new one, never a partial file. Where
-/// the target is a symbolic link, the file that it leads to is replaced.
+/// and syncs the folder. Readers see either the old file or the new one, never a partial file. If
+/// the target is a symbolic link, the file that it points to is replaced.
 ///
 /// Invariants:
-/// - a file in the temporary folder is locked while this lives. The system drops the lock with the
-///   process, so [`clean`] recognises what is left over, whatever machine or container it ran on;
-/// - a child of a fork neither commits nor removes what its parent has begun.
+/// - the lock file in the temporary folder is locked while this object lives. The system releases
+///   the lock when the process ends, so [`clean`] recognises leftovers of any machine or container;
+/// - a forked child neither commits nor removes a replacement of its parent.
 ///
 /// ```
 /// use fitwatch_core::files::replace::Replacement;
@@ -43,7 +43,7 @@ const LINKS: usize = 40;
 /// ```
 #[derive(Debug)]
 pub struct Replacement {
-    /// The target as the caller has named it, for errors.
+    /// The target as given by the caller, for errors.
     name: PathBuf,
     target: PathBuf,
     folder: PathBuf,
@@ -53,22 +53,22 @@ pub struct Replacement {
 }
 
 impl Replacement {
-    /// Begins to replace the file `target`, which need not be there yet; its folder has to be.
+    /// Begins to replace the file `target`, which need not exist yet; its folder must exist.
     ///
     /// # Errors
-    /// When nothing can be made beside `target`, or it is not a regular file.
+    /// When the temporary folder cannot be created, or `target` is not a regular file.
     pub fn begin(target: &Path) -> Result<Self, Error> {
         Self::beside(target).at(target)
     }
 
     fn beside(name: &Path) -> io::Result<Self> {
-        // The program may change its folder.
+        // The program may change its working directory.
         let target = std::path::absolute(behind_links(name)?)?;
         if target.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         if target.exists() && !target.is_file() {
-            return Err(io::ErrorKind::Unsupported.into()); // a device, a pipe
+            return Err(io::ErrorKind::Unsupported.into()); // a device or a pipe
         }
         let file_name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let parent = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
@@ -79,7 +79,7 @@ impl Replacement {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             }
-            // Another process that cleans up may have been faster than the lock.
+            // Another process may have cleaned the folder up before it was locked.
             if let Some(lock) = take(&folder)? {
                 return Ok(Self {
                     path: folder.join(file_name),
@@ -93,16 +93,16 @@ impl Replacement {
         }
     }
 
-    /// Where to write the new file.
+    /// The path to write the new file at.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts the new file in the place of the old one.
+    /// Replaces the old file with the new one.
     ///
     /// # Errors
-    /// When that fails, or another process has begun it; the old one is then as it was.
+    /// When that fails, or in a forked child; the old file is then unchanged.
     pub fn commit(self) -> Result<(), Error> {
         self.put_in_place().at(&self.name)
     }
@@ -111,7 +111,7 @@ impl Replacement {
         if !self.owner.is_here() {
             return Err(io::Error::other("another process is writing the new file"));
         }
-        // To sync, some systems want a file that is open for writing.
+        // Some systems can only sync a file that is open for writing.
         let file = File::options().read(true).write(true).open(&self.path)?;
         if let Ok(old) = fs::metadata(&self.target) {
             file.set_permissions(old.permissions())?;
@@ -119,7 +119,7 @@ impl Replacement {
         file.sync_all()?;
         drop(file);
         fs::rename(&self.path, &self.target)?;
-        // The name is safe once the folder is. Not every system can sync one.
+        // Sync the folder to make the rename durable. Not every system supports that.
         if let Some(folder) = self
             .target
             .parent()
@@ -133,7 +133,7 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // The first error is the one that counts. Some systems cannot remove a file that is open.
+        // Some systems cannot remove an open file. Errors are ignored: an earlier one matters more.
         drop(self.lock.take());
         if !self.owner.is_here() {
             return;
@@ -142,10 +142,10 @@ impl Drop for Replacement {
     }
 }
 
-/// Replaces the file `path`, which has to be there, by what `write` writes.
+/// Replaces the existing file `path` by the output of `write`.
 ///
 /// # Errors
-/// When `write` fails, or the new file cannot be written; the old one is then as it was.
+/// When `write` fails, or the new file cannot be written; the old file is then unchanged.
 pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Error>,
@@ -158,10 +158,9 @@ pub fn replace(
     new.commit()
 }
 
-/// Removes what dead processes have left in `folder` of files that they were writing.
+/// Removes the temporary folders that dead processes have left in `folder`.
 ///
-/// Nothing of a process that lives, and nothing that is not ours. It never fails: what cannot be
-/// removed stays.
+/// Temporary folders of live processes and all other files stay. Errors are ignored.
 pub fn clean(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -176,29 +175,29 @@ pub fn clean(folder: &Path) {
 fn clean_one(folder: &Path) -> io::Result<()> {
     let lock = match File::options().write(true).open(folder.join(LOCK)) {
         Ok(lock) => lock,
-        // Its process is about to lock it, and makes another one if this is gone.
+        // Its process has not locked it yet, and makes another folder if this one is removed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return fs::remove_dir(folder),
         Err(error) => return Err(error),
     };
     lock.try_lock()?;
-    #[cfg(windows)] // which removes no open file
+    #[cfg(windows)] // Windows cannot remove an open file
     drop(lock);
     fs::remove_dir_all(folder)
 }
 
-/// Locks a folder; `None` if it was cleaned up meanwhile.
+/// Locks a temporary folder. Returns `None` if it was cleaned up meanwhile.
 fn take(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join(LOCK);
     let lock = match File::create(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         created => created?,
     };
-    // Where files cannot be locked, `clean` removes nothing either.
+    // If files cannot be locked, `clean` removes nothing either.
     let _ = lock.lock();
     Ok(path.exists().then_some(lock))
 }
 
-/// What is at the end of symbolic links, be it there or not.
+/// Follows symbolic links to their final target, which need not exist.
 fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {

@@ -1,22 +1,22 @@
-//! The best value so far.
+//! The best value of a metric.
 
 use serde::{Deserialize, Serialize};
 
 use super::Improvement;
 
-/// The best value seen so far, and the rule by which a value takes its place.
+/// The best value seen so far, and the rule by which a new value improves on it.
 ///
-/// Invariant: [`offer`](Self::offer) never stores a NaN or the infinity on the wrong side.
+/// Invariant: [`offer`](Self::offer) never stores a NaN, nor the infinity in the worse direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// What counts as better.
+    /// The rule for an improvement.
     pub rule: Improvement,
-    /// The best so far; `None` before there is one.
+    /// The best value so far; `None` initially.
     pub value: Option<f64>,
 }
 
 impl Best {
-    /// Takes `value` as the new best if it improves on the old one, and says whether it did.
+    /// Stores `value` if it improves on the best value. Returns whether it does.
     pub fn offer(&mut self, value: f64) -> bool {
         let improved = self.rule.improves(value, self.value);
         if improved {

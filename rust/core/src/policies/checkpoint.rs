@@ -1,13 +1,13 @@
-//! When to save a checkpoint.
+//! The policy that decides when to save a checkpoint.
 
 use serde::{Deserialize, Serialize};
 
 use super::Best;
 
-/// The numbers of `keras.callbacks.ModelCheckpoint`: is it time to save, and what is the best?
+/// The policy of `keras.callbacks.ModelCheckpoint`: when a save is due, and the best value.
 ///
-/// Invariant: between two saves that are due lie at least `every` batches, counted across epochs
-/// and with gaps (several batches may pass between two calls).
+/// Invariant: a save is due at least `every` batches after the previous one, counted across epochs
+/// and including batches that were skipped (several batches may pass between two calls).
 ///
 /// ```
 /// use fitwatch_core::policies::Checkpoint;
@@ -20,17 +20,17 @@ use super::Best;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The best value and what counts as better.
+    /// The best value and the rule for an improvement.
     pub best: Best,
-    /// Batches since the last save that was due.
+    /// Batches since the last due save.
     pub batches_since: u64,
     /// The last batch of the current epoch that was seen.
     pub last_batch: Option<u64>,
 }
 
 impl Checkpoint {
-    /// Whether a save is due after `batch` (counted from 0 in each epoch), one for every `every`
-    /// batches. A batch number that does not grow begins a new epoch.
+    /// Whether a save is due after `batch` (counted from 0 in each epoch), if one is due every
+    /// `every` batches. A batch number that does not grow begins a new epoch.
     pub fn due(&mut self, batch: u64, every: u64) -> bool {
         let passed = match self.last_batch {
             Some(last) if batch > last => batch - last,

@@ -1,17 +1,17 @@
-//! What a policy wants done.
+//! The decision of a policy.
 
-/// What a policy decided after it saw a value. The policy keeps the numbers, the caller acts.
+/// The decision of a policy about a value. The caller carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The value does not count yet (a warm-up).
+    /// The value does not count, for instance during a warm-up.
     Ignore,
     /// The value is the new best.
     Improved,
-    /// No improvement, and nothing to do about it.
+    /// No improvement, and no action is needed yet.
     Wait,
-    /// End the training.
+    /// Stop training.
     Stop,
-    /// End the training, though the value is the new best: of several metrics another one ends it.
+    /// Stop training because of another metric, although the value is the new best.
     StopOnBest,
     /// Patience is exhausted: reduce the learning rate.
     ReduceRate,

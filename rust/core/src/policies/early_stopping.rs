@@ -1,4 +1,4 @@
-//! Stop when metrics have stopped improving.
+//! The policy that stops training when metrics have stopped improving.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,10 @@ use super::{Decision, Metric, Value};
 /// The policy of `keras.callbacks.EarlyStopping`, for one metric or several, in epochs or batches.
 ///
 /// Invariants:
-/// - what comes before `start` changes nothing but smoothed means;
-/// - training is never stopped for lack of patience in the first unit, and for one metric never in
-///   a unit that improved;
-/// - a metric that is missing in a unit stays as it is.
+/// - values before `start` change only the smoothed means;
+/// - exhausted patience never stops training in the first unit, nor, with a single metric, in a
+///   unit that improved;
+/// - a metric that is missing in a unit keeps its state.
 ///
 /// ```
 /// use fitwatch_core::policies::{Decision, EarlyStopping, Moment, Value};
@@ -28,27 +28,27 @@ use super::{Decision, Metric, Value};
 pub struct EarlyStopping {
     /// The metric that "best" refers to.
     pub first: Metric,
-    /// The others that are watched.
+    /// The other metrics.
     pub others: Vec<Metric>,
-    /// Whether all of them have to stall, or any.
+    /// Whether all metrics must stall to stop training, or any.
     pub combine: Combine,
     /// The first unit that counts.
     pub start: i64,
-    /// The epoch of the best value, and the batch where batches are counted.
+    /// The epoch of the best value.
     pub best_epoch: i64,
-    /// See `best_epoch`.
+    /// The batch of the best value, if the units are batches.
     pub best_batch: Option<i64>,
-    /// The epoch at which training was stopped, and the batch; 0 and `None` if it was not.
+    /// The epoch at which training was stopped; 0 if it was not.
     pub stopped_epoch: i64,
-    /// See `stopped_epoch`.
+    /// The batch at which training was stopped, if the units are batches; `None` if it was not.
     pub stopped_batch: Option<i64>,
-    /// Which metric has diverged.
+    /// The index of the first metric that diverged.
     pub diverged: Option<usize>,
-    /// Whether a batch of this training has stopped it: those that were on their way do not count.
+    /// Whether training was stopped after a batch; later rows that are still queued do not count.
     pub ended: bool,
 }
 
-/// How several metrics make one decision.
+/// How several metrics are combined to one decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Combine {
     /// Stop when all have stopped improving.
@@ -58,17 +58,17 @@ pub enum Combine {
     Any,
 }
 
-/// When a value was seen.
+/// The time of a value, in epochs and batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// The epoch, from 0.
     pub epoch: i64,
-    /// The batch, from 0 and across epochs, where batches are the units.
+    /// The batch, counted from 0 across epochs, if the units are batches.
     pub batch: Option<i64>,
 }
 
 impl EarlyStopping {
-    /// The values of one unit, in the order of the metrics.
+    /// Takes the values of one unit, in the order of the metrics.
     pub fn update(&mut self, at: Moment, values: &[Option<Value>]) -> Decision {
         if self.ended {
             return Decision::Ignore;
@@ -106,21 +106,21 @@ impl EarlyStopping {
         }
     }
 
-    /// Notes that the training is stopped, for whatever reason.
+    /// Records that training was stopped, for any reason.
     pub fn stop(&mut self, at: Moment) {
         self.stopped_epoch = at.epoch;
         self.stopped_batch = at.batch;
         self.ended = at.batch.is_some();
     }
 
-    /// The numbers of the metrics that have stopped improving.
+    /// The indices of the metrics that have stopped improving.
     pub fn stalled(&self) -> impl Iterator<Item = usize> {
         self.metrics()
             .enumerate()
             .filter_map(|(number, metric)| metric.stalled.then_some(number))
     }
 
-    /// The numbers of the metrics that have diverged, by their thresholds as they are now.
+    /// The indices of the metrics that have diverged by their current thresholds.
     pub fn diverged(&self) -> impl Iterator<Item = usize> {
         self.metrics()
             .enumerate()
@@ -132,13 +132,13 @@ impl EarlyStopping {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// The same, to be changed.
+    /// The metrics, in order, for modification.
     pub fn metrics_mut(&mut self) -> impl Iterator<Item = &mut Metric> {
         std::iter::once(&mut self.first).chain(&mut self.others)
     }
 
-    /// Whether a training that was stopped would be stopped again, by the rules as they are now:
-    /// there may be more patience, another threshold or a later start.
+    /// Whether a stopped training would also stop by the current rules: patience, thresholds and
+    /// start may have changed since.
     #[must_use]
     pub fn still_stops(&self) -> bool {
         let unit = self.stopped_batch.unwrap_or(self.stopped_epoch);

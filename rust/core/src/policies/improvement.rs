@@ -1,19 +1,19 @@
-//! When is a value better than another? The one rule under every monitor.
+//! The rule that all policies use to decide whether a value is an improvement.
 
 use serde::{Deserialize, Serialize};
 
-/// Which way is better.
+/// Whether smaller or larger values are better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
-    /// Smaller is better (a loss).
+    /// Smaller is better, as for a loss.
     #[default]
     Min,
-    /// Larger is better (an accuracy).
+    /// Larger is better, as for an accuracy.
     Max,
 }
 
 impl Direction {
-    /// The value that is worse than every other.
+    /// The worst possible value.
     #[must_use]
     pub fn worst(self) -> f64 {
         match self {
@@ -25,9 +25,8 @@ impl Direction {
 
 /// The float type in which two values are compared.
 ///
-/// Keras compares through a backend operation, and backends round Python floats to their own
-/// default float type on the way in. A rule that compared in another width would decide otherwise
-/// in near ties.
+/// Keras compares with a backend operation, and backends convert Python floats to their default
+/// float type first. Another width would decide near ties differently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Width {
     /// IEEE single precision, the default `floatx` of Keras.
@@ -37,12 +36,12 @@ pub enum Width {
     F64,
 }
 
-/// The rule that tells an improvement: direction, minimum change, and how values are compared.
+/// The rule for an improvement: direction, minimum change, and precision of the comparison.
 ///
 /// Invariants:
-/// - a NaN is never an improvement, whatever it is compared with;
-/// - the infinity on the wrong side is never an improvement either, so neither can become a best;
-/// - with no reference (or a NaN for one) every other value is an improvement.
+/// - NaN is never an improvement;
+/// - the worst possible value, an infinity, is never an improvement;
+/// - without a reference, or with NaN as reference, every other value is an improvement.
 ///
 /// ```
 /// use fitwatch_core::policies::{Direction, Improvement};
@@ -58,14 +57,14 @@ pub enum Width {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Improvement {
-    /// Which way is better.
+    /// Whether smaller or larger values are better.
     pub direction: Direction,
-    /// Subtracted from the value, in float64, before it is rounded and compared. Keras keeps it
-    /// signed: positive where larger is better, negative where smaller is.
+    /// The minimum change, subtracted from the value in float64, before rounding and comparing.
+    /// Signed as in Keras: positive if larger is better, negative if smaller is better.
     pub signed_delta: f64,
-    /// Whether the minimum change is a fraction of the reference's size.
+    /// Whether the minimum change is a fraction of the reference's absolute value.
     pub relative: bool,
-    /// The width both sides are rounded to.
+    /// The width that both sides are rounded to.
     pub width: Width,
     /// Whether the backend treats subnormal numbers as zero in comparisons.
     pub flush_subnormal: bool,
@@ -195,7 +194,7 @@ mod tests {
 
     #[test]
     fn min_delta_is_subtracted_before_rounding() {
-        // 1.44 - 0.71 is 0.73; in float32 the difference comes out above the float32 next to 0.73.
+        // 1.44 - 0.71 is 0.73, but in float32 the difference is larger than 0.73.
         let difference_in_f32 = 1.44_f32 - 0.71_f32;
         assert!(difference_in_f32 > 0.73_f32);
         assert!(!max(0.71).improves(1.44, Some(0.73)));

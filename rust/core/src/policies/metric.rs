@@ -1,51 +1,51 @@
-//! One of the metrics that early stopping watches.
+//! One metric of early stopping.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Best, Direction, Patience, Smoothing};
 
-/// A metric, and how long it has not improved.
+/// A metric, its best value and how long it has not improved.
 ///
-/// Invariant: the wait starts over only when a value beats both the best and the baseline.
+/// Invariant: the wait restarts only when a value improves on both the best value and the baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// The best value and what counts as better.
+    /// The best value and the rule for an improvement.
     pub best: Best,
     /// Units without improvement, and how many are allowed.
     pub patience: Patience,
-    /// A value that an improvement must also beat before the wait starts over.
+    /// A value that must also be improved on before the wait restarts.
     pub baseline: Option<f64>,
-    /// What the values are smoothed by, if they are.
+    /// The smoothing of the values, if any.
     pub smoothing: Option<Smoothing>,
-    /// A value that must not be passed on the way to the worse.
+    /// A worst acceptable value: a worse one means that the metric has diverged.
     pub divergence_threshold: Option<f64>,
-    /// Whether it had not improved for too long when it was last seen.
+    /// Whether patience was exhausted at the last value.
     pub stalled: bool,
-    /// The value that passed the threshold last; NaN for one that was not finite.
+    /// The last value that passed the threshold; NaN if it was not finite.
     pub diverged_at: Option<f64>,
 }
 
-/// What a value of a metric shows.
+/// The result of observing a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// It is the new best.
+    /// The value is the new best.
     pub improved: bool,
-    /// It is worse than the threshold, or no finite number where there is a threshold.
+    /// The value is worse than the threshold, or there is a threshold and the value is not finite.
     pub diverged: bool,
 }
 
-/// A value, and how many units it stands for: a metric that is seen once in eight batches has a
-/// value for eight.
+/// A value, and how many units it covers: a metric that is read once in eight batches has one value
+/// for eight units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Value {
     /// The value at the end of the units.
     pub value: f64,
-    /// At least one.
+    /// How many units the value covers; at least 1.
     pub units: i64,
 }
 
 impl Metric {
-    /// Takes a value; one of a warm-up is smoothed, and does not count.
+    /// Takes a value. During a warm-up (`counts` is false) it is only smoothed.
     pub fn observe(&mut self, Value { value, units }: Value, counts: bool) -> Seen {
         let smoothed = match &mut self.smoothing {
             Some(smoothing) => smoothing.update(value, units),
@@ -71,13 +71,13 @@ impl Metric {
         Seen { improved, diverged }
     }
 
-    /// Whether it had stalled, and its patience as it is now has run out too.
+    /// Whether the metric had stalled, and its current patience is exhausted too.
     #[must_use]
     pub fn still_stalled(&self) -> bool {
         self.stalled && self.patience.exhausted()
     }
 
-    /// Whether it had diverged, and has so by its threshold as it is now.
+    /// Whether the metric had diverged, and has by its current threshold too.
     #[must_use]
     pub fn still_diverged(&self) -> bool {
         self.diverged_at
@@ -90,8 +90,8 @@ impl Metric {
             .is_none_or(|baseline| rule.improves(value, Some(baseline)))
     }
 
-    /// Where there is smoothing, one value beyond the threshold is noise; one that is not finite is
-    /// never.
+    /// With smoothing, a single value beyond the threshold is noise, but one that is not finite
+    /// always counts.
     fn diverged(&self, value: f64, smoothed: f64) -> bool {
         self.divergence_threshold.is_some_and(|threshold| {
             !value.is_finite()

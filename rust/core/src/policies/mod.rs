@@ -1,5 +1,5 @@
-//! Policies: they are told values of epochs or batches, and return a [`Decision`] that the caller
-//! carries out.
+//! Policies take the values of epochs or batches, and return a [`Decision`] that the caller carries
+//! out.
 
 mod best;
 mod checkpoint;

@@ -1,5 +1,4 @@
-//! The two counters of every monitor: how long to wait, and how long to rest, in units: epochs or
-//! batches.
+//! The counters of policies: patience and cooldown, in units (epochs or batches).
 //!
 //! Counters are signed: users may assign a negative wait to grant a grace period.
 
@@ -8,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Counts units without improvement against a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Patience {
-    /// How many units without improvement are allowed. [`Patience::FOREVER`] never runs out.
+    /// The limit of units without improvement. [`Patience::FOREVER`] is never reached.
     pub limit: i64,
-    /// How many have passed.
+    /// Units without improvement so far.
     pub waited: i64,
 }
 
@@ -18,12 +17,12 @@ impl Patience {
     /// A limit that is never reached.
     pub const FOREVER: i64 = i64::MAX;
 
-    /// Units have passed without improvement (or before it is known that there was one).
+    /// Counts units without improvement, or units that are yet to be judged.
     pub fn wait(&mut self, units: i64) {
         self.waited = self.waited.saturating_add(units);
     }
 
-    /// There was an improvement: start over.
+    /// Restarts the count after an improvement.
     pub fn reset(&mut self) {
         self.waited = 0;
     }
@@ -35,28 +34,28 @@ impl Patience {
     }
 }
 
-/// Counts down the units in which a policy rests after it acted.
+/// Counts down the units in which a policy pauses after it has acted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
-    /// How many units to rest.
+    /// How many units the cooldown lasts.
     pub length: i64,
-    /// How many are left.
+    /// How many units are left.
     pub remaining: i64,
 }
 
 impl Cooldown {
-    /// The policy acted: the rest begins.
+    /// Starts the cooldown.
     pub fn start(&mut self) {
         self.remaining = self.length;
     }
 
-    /// Whether the policy still rests.
+    /// Whether the cooldown is still running.
     #[must_use]
     pub fn active(&self) -> bool {
         self.remaining > 0
     }
 
-    /// Units of rest have passed.
+    /// Counts units of the cooldown that have passed.
     pub fn tick(&mut self, units: i64) {
         self.remaining = self.remaining.saturating_sub(units).max(0);
     }

@@ -1,16 +1,16 @@
-//! Reduce the learning rate when a metric has stopped improving.
+//! The policy that reduces the learning rate when a metric has stopped improving.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Best, Cooldown, Decision, Patience, Smoothing};
 
-/// The policy of `keras.callbacks.ReduceLROnPlateau`, in units: epochs or batches.
+/// The policy of `keras.callbacks.ReduceLROnPlateau`, in epochs or batches.
 ///
 /// Invariants:
-/// - no reduction is asked for while the cooldown is active;
-/// - a reduction that could not be made (the rate is at its minimum) starts no cooldown and keeps
-///   the wait, so that it is asked for again with the next value;
-/// - a rate is never raised, and never set below `min_rate`.
+/// - no reduction is requested while the cooldown is active;
+/// - a reduction that cannot be made, because the rate is at its minimum, starts no cooldown and
+///   keeps the wait, so it is requested again at the next value;
+/// - the rate is never raised, and never set below `min_rate`.
 ///
 /// ```
 /// use fitwatch_core::policies::{Decision, Plateau};
@@ -24,23 +24,23 @@ use super::{Best, Cooldown, Decision, Patience, Smoothing};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
-    /// The best value and what counts as better.
+    /// The best value and the rule for an improvement.
     pub best: Best,
     /// Units without improvement, and how many are allowed.
     pub patience: Patience,
-    /// What the values are smoothed by, if they are.
+    /// The smoothing of the values, if any.
     pub smoothing: Option<Smoothing>,
-    /// The rest after a reduction.
+    /// The cooldown after a reduction.
     pub cooldown: Cooldown,
-    /// What the rate is multiplied by, in (0, 1).
+    /// The factor that the rate is multiplied by, in (0, 1).
     pub factor: f64,
-    /// The lowest rate that is set.
+    /// The minimum rate.
     pub min_rate: f64,
 }
 
 impl Plateau {
-    /// The value that ends `units` units. After [`Decision::ReduceRate`] the caller sets
-    /// [`reduced`](Self::reduced) rates and reports with [`acted`](Self::acted) if it set any.
+    /// Takes a value that covers `units` units. After [`Decision::ReduceRate`] the caller sets the
+    /// [`reduced`](Self::reduced) rates, and calls [`acted`](Self::acted) if it set any.
     pub fn update(&mut self, value: f64, units: i64) -> Decision {
         let value = match &mut self.smoothing {
             Some(smoothing) => smoothing.update(value, units),
@@ -65,15 +65,15 @@ impl Plateau {
         }
     }
 
-    /// The rate that follows `rate`; `None` where `rate` is at its minimum already (compared in
-    /// float32, as Keras does).
+    /// The reduced rate, or `None` if `rate` is already at the minimum (compared in float32, as
+    /// Keras does).
     #[must_use]
     #[allow(clippy::cast_possible_truncation)] // rounding is the point
     pub fn reduced(&self, rate: f64) -> Option<f64> {
         (rate as f32 > self.min_rate as f32).then(|| (rate * self.factor).max(self.min_rate))
     }
 
-    /// A rate was reduced: the wait starts over and the cooldown begins.
+    /// Records that a rate was reduced: restarts the wait and starts the cooldown.
     pub fn acted(&mut self) {
         self.cooldown.start();
         self.patience.reset();
@@ -154,7 +154,7 @@ mod tests {
         assert!(close(p.reduced(0.1), 0.01));
         assert!(close(p.reduced(0.01), 0.005));
         assert_eq!(p.reduced(0.005), None);
-        // What a float32 variable holds after 0.005 was set is not above the minimum.
+        // A float32 variable that was set to 0.005 is not above the minimum.
         assert_eq!(p.reduced(f64::from(0.005_f32)), None);
     }
 }

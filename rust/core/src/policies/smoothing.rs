@@ -1,12 +1,12 @@
-//! A mean that forgets: noise is not progress.
+//! Exponential smoothing, so that noise does not count as an improvement.
 
 use serde::{Deserialize, Serialize};
 
 /// The bias-corrected exponential mean of a series, as pandas' `ewm(halflife=...).mean()`.
 ///
-/// A value counts half as much once `halflife` units have passed. The weights are divided by their
-/// sum, so that the first values are not drawn towards zero. A value that is not finite is left
-/// out, though time passes.
+/// The weight of a value halves after `halflife` units. Weights are divided by their sum, so the
+/// first means are not biased towards zero. A value that is not finite is skipped, but its units
+/// still pass.
 ///
 /// ```
 /// use fitwatch_core::policies::Smoothing;
@@ -17,16 +17,16 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Smoothing {
-    /// Units after which a value counts half; more than 0.
+    /// Units after which the weight of a value halves; more than 0.
     pub halflife: f64,
-    /// The weighted mean of the values so far.
+    /// The weighted mean so far.
     pub mean: f64,
-    /// The sum of their weights, of which the last one is 1; 0 before there is one.
+    /// The sum of the weights, where the last value has weight 1; 0 before the first value.
     pub weight: f64,
 }
 
 impl Smoothing {
-    /// The mean of nothing yet.
+    /// A mean without values.
     #[must_use]
     pub fn new(halflife: f64) -> Self {
         Self {
@@ -36,14 +36,13 @@ impl Smoothing {
         }
     }
 
-    /// Takes the value that ends `units` units, and gives the mean; NaN before there is one.
+    /// Takes a value that covers `units` units. Returns the mean, NaN before any finite value.
     #[allow(clippy::cast_precision_loss)]
     pub fn update(&mut self, value: f64, units: i64) -> f64 {
         self.weight *= (-(units as f64) / self.halflife).exp2();
         if value.is_finite() {
             self.weight += 1.0;
-            // By the difference: a series that does not change has a mean that does not, to the
-            // last place.
+            // In terms of the difference, so that a constant series has exactly that mean.
             self.mean += (value - self.mean) / self.weight;
         }
         if self.weight > 0.0 {
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The definition: every value with its weight.
+    /// The mean by its definition, from all values and weights.
     fn reference(values: &[f64], halflife: f64) -> f64 {
         let weight = |age: usize| 0.5_f64.powf(f64::from(u32::try_from(age).unwrap()) / halflife);
         let known = values

@@ -1,4 +1,4 @@
-//! The state of a policy as bytes, for copies and pickles.
+//! Serialisation of policies, for `copy` and `pickle`.
 //!
 //! ```
 //! use fitwatch_core::policies::{Plateau, state};
@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 
 use crate::Error;
 
-/// Changes with every change of a field: the encoding does not describe itself.
+/// Must change when a field changes, because the encoding is not self-describing.
 const VERSION: u8 = 2;
 
-/// The bytes of a policy.
+/// Serialises a policy.
 ///
 /// # Errors
 /// Never, for the policies of this crate.
@@ -26,10 +26,10 @@ pub fn to_bytes(policy: &impl Serialize) -> Result<Vec<u8>, Error> {
     postcard::to_stdvec(&(VERSION, policy)).map_err(Error::State)
 }
 
-/// The policy of such bytes.
+/// Deserialises a policy.
 ///
 /// # Errors
-/// When they are not the state of such a policy, or of another version.
+/// When the bytes are not the state of such a policy, or have another version.
 pub fn from_bytes<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, Error> {
     match postcard::take_from_bytes(bytes).map_err(Error::State)? {
         (VERSION, policy) => postcard::from_bytes(policy).map_err(Error::State),

@@ -43,7 +43,7 @@ fn a_bar_over_another_leaves_nothing_of_its_line_and_gives_it_back() {
         first.contains("\rvalidation \x1b[1m1/9\x1b[0m "),
         "{first:?}"
     );
-    assert_eq!(visible(&first), visible(&training)); // filled up with spaces
+    assert_eq!(visible(&first), visible(&training)); // padded with spaces
     bar.take_back(&over);
     let last = bar.draw(4, Some(4), 2.0, true);
     assert!(last.starts_with('\u{8}') && last.contains("\r\x1b[1m4/4"));
@@ -97,7 +97,7 @@ fn no_count_makes_a_text_without_bound() {
             }
         }
     }
-    // Beyond its target, up to the limit, the bar is as long as Keras's.
+    // Beyond its target, up to the limit, the bar is as long as in Keras.
     assert_eq!((filled(36, 1), filled(51, 1)), (720, WIDEST));
 }
 

@@ -1,4 +1,4 @@
-//! Time: when to look at the clock, and what takes it.
+//! Timing: when to read the clock, and which callbacks are slow.
 
 mod pacer;
 mod slow_hooks;

@@ -1,16 +1,16 @@
-//! How often to look at the clock.
+//! Estimates the time of batches from occasional readings of the clock.
 
-/// Seconds between two looks at the clock, roughly.
+/// The target interval between two readings of the clock, in seconds.
 const TARGET: f64 = 0.01;
 
-/// Batches between two looks at the clock, at most.
+/// The maximum number of batches between two readings of the clock.
 const LONGEST: u32 = 64;
 
-/// Tells the time of every batch with one look at the clock in many batches.
+/// Estimates the time of every batch, and reads the clock only once in many batches.
 ///
-/// The time in between is estimated from the duration of the batches before. When batches are slow
-/// the clock is read at each of them, so the estimate is never far off: after a stall it lags
-/// behind for 64 batches at most, and it never runs backwards between two readings.
+/// Between two readings the time is estimated from the duration of earlier batches. If batches are
+/// slow the clock is read at each of them, so the estimate is never far off: after a stall it lags
+/// for at most 64 batches, and it never runs backwards between two readings.
 ///
 /// ```
 /// use fitwatch_core::timing::Pacer;
@@ -21,27 +21,27 @@ const LONGEST: u32 = 64;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Pacer {
-    /// What the clock said when it was last read; `None` before that.
+    /// The last reading of the clock; `None` before the first one and after a pause.
     read_at: Option<f64>,
-    /// Batches since then.
+    /// Batches since the last reading.
     passed: u32,
-    /// Batches after which to read the clock again.
+    /// Batches from one reading to the next.
     period: u32,
-    /// Seconds that a batch takes.
+    /// The estimated duration of a batch, in seconds.
     step: f64,
 }
 
-/// The time of a batch.
+/// The time at the end of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tick {
-    /// Seconds; estimated, unless the clock was read.
+    /// The time in seconds; estimated unless the clock was read.
     pub now: f64,
     /// Whether the clock was read.
     pub read: bool,
 }
 
 impl Pacer {
-    /// Passes one batch. `clock` is asked now and then only.
+    /// Counts one batch. Calls `clock` only if a reading is due.
     pub fn tick(&mut self, clock: impl FnOnce() -> f64) -> Tick {
         self.passed += 1;
         if let Some(read_at) = self.read_at
@@ -53,12 +53,12 @@ impl Pacer {
         let now = clock();
         if let Some(read_at) = self.read_at
             && now >= read_at
-        // A clock that was set back tells nothing.
+        // Skip the estimate if the clock was set back.
         {
             self.step = (now - read_at) / f64::from(self.passed);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it saturates
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturating cast
             let aim = (TARGET / self.step) as u32;
-            // At most twice as long as before: one fast batch may be an exception.
+            // At most double the period, because a single fast batch may be an exception.
             self.period = aim.clamp(1, LONGEST.min(2 * self.period.max(1)));
         }
         self.read_at = Some(now);
@@ -66,7 +66,7 @@ impl Pacer {
         Tick { now, read: true }
     }
 
-    /// Forgets when the clock was last read: the time up to the next batch is not a batch's.
+    /// Discards the last reading, because the time until the next batch belongs to no batch.
     pub fn pause(&mut self) {
         self.read_at = None;
     }
@@ -76,7 +76,7 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    /// Runs `count` batches of `second` seconds; the ticks, and the true times.
+    /// Runs `count` batches of `second` seconds. Returns the ticks with the true times.
     fn run(pacer: &mut Pacer, start: f64, second: f64, count: usize) -> Vec<(Tick, f64)> {
         let mut now = start;
         (0..count)

@@ -1,27 +1,27 @@
-//! Which callbacks slow a training down with their hooks.
+//! Finds callbacks whose hooks slow training down.
 
 use std::time::{Duration, Instant};
 
-/// A callback is slow when its hooks take more of the time than this, ...
+/// A callback is slow if its hooks take more than this share of the time, ...
 const SHARE: f64 = 0.2;
 
-/// ... and longer than this in all.
+/// ... and more than this in total.
 const SECONDS: Duration = Duration::from_millis(500);
 
-/// Calls of a callback that are left out, the longest ones: an import, a file that is opened.
+/// How many of a callback's longest calls are ignored: they may import a module or open a file.
 const LONGEST: usize = 8;
 
-/// A callback is looked at after so many calls, and whenever their number has doubled.
+/// A report is due after this many calls of a callback, and whenever their number has doubled.
 const FIRST_LOOK: u64 = 32;
 
-/// The kinds of batches: of training, of an evaluation and so on.
+/// The number of kinds of batches: training, evaluation, prediction, and the old hook names.
 const KINDS: usize = 4;
 
-/// Adds up what the hooks of callbacks take of the time of batches.
+/// Measures which share of the time of batches the hooks of each callback take.
 ///
-/// The time for which a hook waits for values is not its own: the device takes it. The first batch
-/// of each kind, in which the model is compiled, and pauses between batches do not count. One long
-/// call tells nothing, so the longest ones are left out before a callback is called slow.
+/// The time that a hook waits for values is not its own, because the device takes it. The first
+/// batch of each kind, in which the model is compiled, and pauses between batches do not count. A
+/// single long call is not evidence, so the longest ones are ignored when a callback is judged.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -41,65 +41,65 @@ const KINDS: usize = 4;
 #[derive(Debug, Default)]
 pub struct SlowHooks {
     callbacks: Vec<Calls>,
-    /// The time of batches that went by.
+    /// The total time of batches.
     passed: Duration,
-    /// Up to when `passed` counts; `None` if counting goes on with the next call.
+    /// The end of the time counted in `passed`; `None` to restart at the next call of a hook.
     reached: Option<Instant>,
     first: [FirstBatch; KINDS],
 }
 
-/// How far the first batch of a kind is.
+/// The progress of the first batch of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum FirstBatch {
     #[default]
     Unseen,
-    /// A hook at its begin has been called.
+    /// A hook at the beginning of the batch was called.
     Begun,
-    /// A hook at its end has been called.
+    /// A hook at the end of the batch was called.
     Ended,
-    /// This is the second batch, or a later one.
+    /// The first batch is over.
     Over,
 }
 
-/// What the calls of one callback took, by themselves.
+/// The durations of the calls of one callback.
 #[derive(Clone, Debug, Default)]
 struct Calls {
-    /// All of them, those of first batches included.
+    /// The number of calls, including those in first batches.
     count: u64,
     own: Duration,
-    /// The longest ones, the shortest of them first.
+    /// The longest calls, in ascending order.
     longest: [Duration; LONGEST],
 }
 
-/// What a callback's hooks took.
+/// The share of the time that a callback's hooks take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share {
-    /// The callback's place in the list.
+    /// The callback's index in the list.
     pub callback: usize,
-    /// The part of the time of batches (0 to 1), longest calls included.
+    /// The share of the time of batches (0 to 1), including the longest calls.
     pub share: f64,
-    /// Whether it is worth a warning.
+    /// Whether the callback is slow enough for a warning.
     pub slow: bool,
 }
 
 impl SlowHooks {
-    /// A pause is over: the time since the last call does not count.
+    /// Ends a pause: the time since the last call does not count.
     pub fn resume(&mut self, now: Instant) {
         self.reached = Some(now);
     }
 
-    /// Hooks at the begin or the end of a batch are to be called now.
+    /// Must be called before the hooks at the beginning or the end (`ends`) of a batch.
     ///
     /// # Panics
     ///
-    /// When `kind` is not below 4.
+    /// If `kind` is 4 or more.
     pub fn batch(&mut self, kind: usize, ends: bool) {
         let first = &mut self.first[kind];
         *first = match (*first, ends) {
             (FirstBatch::Unseen, false) => FirstBatch::Begun,
             (FirstBatch::Unseen | FirstBatch::Begun, true) => FirstBatch::Ended,
             (FirstBatch::Begun, false) => {
-                // No hook is called at the end of a batch, so the first one has ended by now.
+                // No hook is called at the end of batches, so the first batch has ended.
                 self.reached = None;
                 FirstBatch::Over
             }
@@ -107,11 +107,11 @@ impl SlowHooks {
         };
     }
 
-    /// A hook was called; whether it is time to look at what the callback took.
+    /// Records the call of a hook. Returns whether a report is due.
     ///
     /// # Panics
     ///
-    /// When `kind` is not below 4.
+    /// If `kind` is 4 or more.
     pub fn called(
         &mut self,
         kind: usize,
@@ -133,7 +133,7 @@ impl SlowHooks {
         calls.count >= FIRST_LOOK && calls.count.is_power_of_two()
     }
 
-    /// What the callbacks took whose hooks have been called at all, by their place in the list.
+    /// The shares of all callbacks whose hooks were called, in the order of the list.
     pub fn shares(&self) -> impl Iterator<Item = Share> {
         let calls = self.callbacks.iter().enumerate();
         calls
@@ -145,7 +145,7 @@ impl SlowHooks {
             })
     }
 
-    /// The list has other callbacks now.
+    /// Discards the measurements, because the list of callbacks has changed.
     pub fn forget_callbacks(&mut self) {
         self.callbacks.clear();
         self.passed = Duration::ZERO;
@@ -168,7 +168,7 @@ impl Calls {
     }
 }
 
-/// One duration by another; 0 by 0 is 0.
+/// The quotient of two durations, where 0 / 0 is 0.
 fn part(own: Duration, all: Duration) -> f64 {
     if own.is_zero() {
         0.0

@@ -1,4 +1,4 @@
-//! CSV files.
+//! Python class for CSV files.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,16 +12,16 @@ use pyo3::types::PyType;
 use crate::clock::now;
 use crate::error::Error;
 
-/// A CSV file, open for writing: fields that are not numbers are text.
+/// A CSV file, open for writing.
 ///
 /// Args:
-///     path: Where it lies; an old file is replaced.
-///     separator: One character.
+///     path: The path of the file; an existing file is replaced.
+///     separator: The field separator, one character.
 #[pyclass(module = "fitwatch._core", frozen, weakref)]
 pub struct CsvFile(Mutex<csv::CsvFile>);
 
 impl CsvFile {
-    /// The file, once no other thread writes to it; no Python code may run while it is held.
+    /// Locks the file. No Python code may run while the guard is held.
     pub fn lock(&self, py: Python<'_>) -> MutexGuard<'_, csv::CsvFile> {
         self.0
             .lock_py_attached(py)
@@ -49,20 +49,21 @@ impl CsvFile {
         )?)))
     }
 
-    /// Opens a file to add rows to it; makes it, if there is none.
+    /// Opens a file to add rows to it; creates it if it does not exist.
     ///
     /// Args:
-    ///     path: Where it lies.
-    ///     separator: One character.
-    ///     first: A column that it must have.
-    ///     keep: How many of its rows to keep, the first ones; None for all.
+    ///     path: The path of the file.
+    ///     separator: The field separator, one character.
+    ///     first: The name of a column that the file must have.
+    ///     keep: How many of the first rows to keep; None for all.
     ///
     /// Returns:
-    ///     The file; and what its last row was, if that was torn, with whether it was kept.
+    ///     The file, and None or a pair for a last row without a line end: its text, and whether it
+    ///     was kept.
     ///
     /// Raises:
-    ///     `OSError`: It cannot be opened.
-    ///     `ValueError`: It is not a CSV file with that column.
+    ///     `OSError`: The file cannot be opened.
+    ///     `ValueError`: The file is not a CSV file with that column.
     #[classmethod]
     #[pyo3(signature = (path, separator, first, keep=None))]
     #[allow(clippy::needless_pass_by_value)] // from Python
@@ -84,19 +85,19 @@ impl CsvFile {
         self.lock(py).columns().to_vec()
     }
 
-    /// The rows that are in the file, without those that wait to be written.
+    /// The number of rows in the file, without those still in the buffer.
     #[getter]
     fn get_rows(&self, py: Python<'_>) -> u64 {
         self.lock(py).rows()
     }
 
-    /// Adds columns at the end; rows that are there already get `NA` for them.
+    /// Adds columns at the end. Existing rows get `NA` for them.
     #[allow(clippy::needless_pass_by_value)] // from Python
     fn add_columns(&self, py: Python<'_>, names: Vec<String>) -> Result<(), Error> {
         self.write(py, |file| file.add_columns(&names, now()))
     }
 
-    /// Adds a row: the fields by the names of their columns; a missing one is `NA`.
+    /// Adds a row, given as a dict from column names to fields. A missing field is `NA`.
     #[allow(clippy::needless_pass_by_value)] // from Python
     fn add_row(&self, py: Python<'_>, fields: HashMap<String, String>) -> Result<(), Error> {
         self.write(py, |file| {
@@ -109,12 +110,12 @@ impl CsvFile {
         })
     }
 
-    /// Hands everything to the operating system.
+    /// Writes the buffer to the operating system.
     fn flush(&self, py: Python<'_>) -> Result<(), Error> {
         self.write(py, |file| file.flush(now()))
     }
 
-    /// Writes everything, and waits until it is safe from a loss of power.
+    /// Writes the buffer and syncs the file to disk.
     fn sync(&self, py: Python<'_>) -> Result<(), Error> {
         py.detach(|| {
             let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);

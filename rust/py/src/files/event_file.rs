@@ -1,4 +1,4 @@
-//! TensorBoard event files.
+//! Python class for TensorBoard event files.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,19 +11,20 @@ use pyo3::prelude::*;
 use crate::clock::now;
 use crate::error::Error;
 
-/// Whether the interpreter ends: a thread that has let go of its lock may not get it back then.
+/// Whether the interpreter is exiting: a thread that releases its lock may then not get it back.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
 /// An event file, open for writing.
 ///
-/// It never raises an error of the disk but when it is made: one warning tells of the first.
+/// Errors of writing are raised only by the constructor. Later, the first one becomes a warning.
 ///
 /// Args:
-///     folder: Where to make it. The folder is made if it is missing.
-///     host: The machine's name, which becomes a part of the file's.
-///     run: A name of the run, which becomes a part of the file's, too.
+///     folder: The folder to create the file in. It is created if it is missing.
+///     host: The name of the machine, a part of the file name.
+///     run: The name of the run, a part of the file name; None to omit it.
 ///
-/// Raises an `OSError` where the file cannot be made.
+/// Raises:
+///     `OSError`: The file cannot be created.
 #[pyclass(module = "fitwatch._core", frozen, subclass, weakref)]
 pub struct EventFile {
     file: event_file::EventFile,
@@ -38,8 +39,8 @@ impl EventFile {
         self.file.add(template, value as f32, step, wall_time);
     }
 
-    /// Called after something was added: waits for the disk where too much is waiting for it, and
-    /// tells once when it cannot be written to.
+    /// Must be called after data was added. Waits for the disk if too much data is pending, and
+    /// warns once if the file cannot be written.
     pub fn care(&self, py: Python<'_>) {
         if !self.file.needs_care() {
             return;
@@ -57,7 +58,7 @@ impl EventFile {
         );
         let message = std::ffi::CStr::from_bytes_until_nul(message.as_bytes()).unwrap_or_default();
         if let Err(error) = PyErr::warn(py, &py.get_type::<PyUserWarning>(), message, 1) {
-            // Where warnings are errors, this one ends no training.
+            // A warning filter that raises errors must not end the training.
             error.write_unraisable(py, None);
         }
     }
@@ -84,7 +85,7 @@ impl EventFile {
         })
     }
 
-    /// Where the file lies.
+    /// The path of the file.
     #[getter]
     fn path(&self) -> &Path {
         self.file.path()
@@ -110,7 +111,7 @@ impl EventFile {
         Ok(())
     }
 
-    /// Adds many values under `tag`, at steps of their own.
+    /// Adds many values under `tag`, each at its own step.
     #[pyo3(signature = (tag, values, steps, walltime=None))]
     fn add_series(
         &self,
@@ -130,7 +131,7 @@ impl EventFile {
         Ok(())
     }
 
-    /// Adds an encoded `Event`.
+    /// Adds an `Event` that is already encoded.
     fn add_event(&self, py: Python<'_>, event: &[u8]) -> PyResult<()> {
         self.require_open()?;
         self.file.add_event(event);
@@ -138,23 +139,23 @@ impl EventFile {
         Ok(())
     }
 
-    /// Writes, from now on, the events of another file too.
+    /// Copies the events of another file into this one, from now on.
     #[allow(clippy::needless_pass_by_value)] // from Python
     fn follow(&self, path: PathBuf) -> Result<(), Error> {
         Ok(self.file.follow(&path)?)
     }
 
-    /// Writes what the other file has, and is done with it.
+    /// Copies the remaining events of the other file, and stops following it.
     fn unfollow(&self, py: Python<'_>) {
         py.detach(|| self.file.unfollow());
     }
 
-    /// Has everything written now, and waits for nothing.
+    /// Asks the thread to write all pending data now, without waiting.
     fn nudge(&self) {
         self.file.nudge();
     }
 
-    /// Waits until everything is with the operating system.
+    /// Waits until all pending data is written to the operating system.
     fn flush(&self, py: Python<'_>) {
         py.detach(|| self.file.flush());
         self.care(py);
@@ -169,16 +170,16 @@ impl EventFile {
 }
 
 impl Drop for EventFile {
-    /// Waits for the thread that writes, without the interpreter's lock.
+    /// Waits for the thread that writes, with the interpreter's lock released.
     fn drop(&mut self) {
         if !EXITING.load(Relaxed) {
             Python::try_attach(|py| py.detach(|| self.file.close()));
         }
-        // Otherwise the core's own file waits for it.
+        // Otherwise the drop of the core's file waits for the thread.
     }
 }
 
-/// Called when the interpreter ends: from now on its lock is not let go of for a file that goes.
+/// Called at exit: from now on, dropping a file does not release the interpreter's lock.
 #[pyfunction]
 pub fn exiting() {
     EXITING.store(true, Relaxed);

@@ -1,4 +1,4 @@
-//! The core's files, for Python.
+//! Python classes for the core's files.
 
 mod csv_file;
 mod event_file;

@@ -1,4 +1,4 @@
-//! Files that are replaced, whole or not at all.
+//! Python class for atomic replacement of files.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 
 use crate::error::Error;
 
-/// A new file for the place of an old one.
+/// A new file that atomically replaces an old one.
 ///
 /// Args:
-///     target: The file to replace; it need not be there yet.
+///     target: The file to replace; it need not exist yet.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct Replacement {
     /// Where to write the new file.
@@ -39,7 +39,7 @@ impl Replacement {
         })
     }
 
-    /// Syncs the new file and puts it in the place of the old one.
+    /// Syncs the new file and replaces the old one with it.
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
         let Some(begun) = self.take() else {
             return Err(PyValueError::new_err("it was ended before"));
@@ -47,13 +47,13 @@ impl Replacement {
         Ok(py.detach(|| begun.commit()).map_err(Error::from)?)
     }
 
-    /// Removes the new file, if it is not in its place yet.
+    /// Removes the new file, unless it was committed.
     fn discard(&self) {
         drop(self.take());
     }
 }
 
-/// Removes what dead processes have left in a folder of files that they were writing.
+/// Removes the temporary files that dead processes have left in a folder.
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value)] // from Python
 pub fn clean(py: Python<'_>, folder: PathBuf) {

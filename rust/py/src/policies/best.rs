@@ -1,13 +1,13 @@
-//! What all policies share: the best value, the rule that judges a new one, and copying.
+//! Methods that all policies share: the best value, the rule for improvements, and copying.
 
 use pyo3::Bound;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 
-/// What `__reduce__` gives.
+/// The result of `__reduce__`: class, arguments, state.
 pub type Reduced<'py> = (Bound<'py, PyType>, Bound<'py, PyTuple>, Bound<'py, PyBytes>);
 
-/// Gives a class the attributes and methods of its core's `Best`, which lies at a path of fields,
-/// and the means to copy it.
+/// Adds the attributes and methods of the core's `Best`, found at a path of fields, to a class,
+/// and support for `copy` and `pickle`.
 macro_rules! best_methods {
     ($class:ident, $($best:ident).+) => {
         #[pyo3::pymethods]
@@ -23,7 +23,7 @@ macro_rules! best_methods {
                 self.0.$($best).+.value = value;
             }
 
-            /// What is subtracted from a value before it is compared: signed, as Keras keeps it.
+            /// The minimum change, subtracted from a value before comparing; signed as in Keras.
             #[getter]
             fn min_delta(&self) -> f64 {
                 self.0.$($best).+.rule.signed_delta
@@ -34,7 +34,7 @@ macro_rules! best_methods {
                 self.0.$($best).+.rule.signed_delta = value;
             }
 
-            /// Sets how values are compared.
+            /// Sets the direction and the precision of comparisons.
             fn compare(&mut self, larger_is_better: bool, double: bool, flush_subnormal: bool) {
                 let rule = &mut self.0.$($best).+.rule;
                 rule.direction = if larger_is_better {
@@ -50,7 +50,7 @@ macro_rules! best_methods {
                 rule.flush_subnormal = flush_subnormal;
             }
 
-            /// For `copy` and `pickle`: class, arguments, state.
+            /// Supports `copy` and `pickle`: class, arguments, state.
             fn __reduce__<'py>(
                 slf: &pyo3::Bound<'py, Self>,
             ) -> pyo3::PyResult<crate::policies::best::Reduced<'py>> {

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use super::best::best_methods;
 
-/// When to save a checkpoint.
+/// Decides when to save a checkpoint.
 #[pyclass(module = "fitwatch._core")]
 pub struct Checkpoint(pub core::Checkpoint);
 
@@ -38,7 +38,7 @@ impl Checkpoint {
         self.0.last_batch = batch;
     }
 
-    /// Whether a save is due after `batch`, one for every `every` batches.
+    /// Whether a save is due after `batch`, if one is due every `every` batches.
     fn due(&mut self, batch: u64, every: u64) -> bool {
         self.0.due(batch, every)
     }

@@ -1,9 +1,9 @@
-//! The verdict of a policy, as a Python enum.
+//! The decision of a policy, as a Python enum.
 
 use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
-/// What a policy wants done.
+/// The decision of a policy.
 #[pyclass(
     frozen,
     eq,

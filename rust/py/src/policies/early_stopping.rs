@@ -7,15 +7,16 @@ use super::best::best_methods;
 use super::decision::Decision;
 use super::limit::Limit;
 
-/// Stop when a metric has stopped improving.
+/// Decides to stop training when a metric has stopped improving.
 #[pyclass(module = "fitwatch._core")]
 pub struct EarlyStopping(pub core::EarlyStopping);
 
-/// What a metric has come to: best value, wait, whether it has stalled, and the mean and weight of
-/// its smoothing, and the value that passed the threshold.
+/// The state of a metric: best value, wait, whether it has stalled, the mean and the weight of its
+/// smoothing, and the value that passed the divergence threshold.
 type Progress = (Option<f64>, i64, bool, f64, f64, Option<f64>);
 
-/// A metric's direction (whether larger is better), signed minimum change, baseline and bound.
+/// A metric's direction (whether larger is better), signed minimum change, baseline and divergence
+/// threshold.
 type Rule = (bool, f64, Option<f64>, Option<f64>);
 
 best_methods!(EarlyStopping, first.best);
@@ -110,7 +111,7 @@ impl EarlyStopping {
         self.0.stopped_batch = batch;
     }
 
-    /// Sets how many metrics are watched, how they make one decision, and what smooths them.
+    /// Sets how many metrics are watched, how they are combined, and the half-life of smoothing.
     fn watch(&mut self, metrics: usize, either: bool, halflife: Option<f64>) {
         self.0.combine = if either {
             core::Combine::Any
@@ -126,7 +127,7 @@ impl EarlyStopping {
         }
     }
 
-    /// Sets the rules of all metrics, which are compared in double precision.
+    /// Sets the rules of all metrics, and compares in double precision.
     fn judge(&mut self, rules: Vec<Rule>, relative: bool) {
         for (metric, rule) in self.0.metrics_mut().zip(rules) {
             let (larger_is_better, signed_delta, baseline, threshold) = rule;
@@ -146,7 +147,7 @@ impl EarlyStopping {
         }
     }
 
-    /// Forgets what the metrics have come to.
+    /// Resets the states of the metrics.
     fn reset(&mut self) {
         self.0.best_batch = None;
         self.0.stopped_batch = None;
@@ -163,7 +164,7 @@ impl EarlyStopping {
         }
     }
 
-    /// What the metrics have come to.
+    /// The states of the metrics.
     #[getter]
     fn progress(&self) -> Vec<Progress> {
         let metrics = self.0.metrics();
@@ -198,22 +199,22 @@ impl EarlyStopping {
         }
     }
 
-    /// The numbers of the metrics that have stopped improving.
+    /// The indices of the metrics that have stopped improving.
     fn stalled(&self) -> Vec<usize> {
         self.0.stalled().collect()
     }
 
-    /// The numbers of the metrics that have diverged, by their thresholds as they are now.
+    /// The indices of the metrics that have diverged by their current thresholds.
     fn diverged(&self) -> Vec<usize> {
         self.0.diverged().collect()
     }
 
-    /// Whether a training that was stopped would be stopped again, by the rules as they are now.
+    /// Whether a stopped training would also stop by the current rules.
     fn still_stops(&self) -> bool {
         self.0.still_stops()
     }
 
-    /// The value of one epoch, or those of several metrics.
+    /// Takes the values of one epoch, one per metric.
     fn update(&mut self, epoch: i64, values: Vec<Option<f64>>) -> Decision {
         let at = core::Moment { epoch, batch: None };
         let values: Vec<_> = values
@@ -223,7 +224,7 @@ impl EarlyStopping {
         self.0.update(at, &values).into()
     }
 
-    /// Notes that the training is stopped for another reason.
+    /// Records that training was stopped for another reason.
     fn stop(&mut self, epoch: i64, batch: Option<i64>) {
         self.0.stop(core::Moment { epoch, batch });
     }

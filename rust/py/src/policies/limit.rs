@@ -1,9 +1,9 @@
-//! A patience that may be endless.
+//! A patience limit that may be infinite.
 
 use fitwatch_core::policies::Patience;
 use pyo3::prelude::*;
 
-/// A limit in units; Python's `inf`, and what no counter can reach, is [`Patience::FOREVER`].
+/// A limit in units. Python's `inf`, or a value beyond `i64`, becomes [`Patience::FOREVER`].
 #[derive(IntoPyObject)]
 pub enum Limit {
     Forever(f64),

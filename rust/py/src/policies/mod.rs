@@ -1,4 +1,4 @@
-//! The core's policies, for Python.
+//! Python classes for the core's policies.
 
 mod best;
 mod checkpoint;

@@ -7,7 +7,7 @@ use super::best::best_methods;
 use super::decision::Decision;
 use super::limit::Limit;
 
-/// Reduce the learning rate when a metric has stopped improving.
+/// Decides to reduce the learning rate when a metric has stopped improving.
 #[pyclass(module = "fitwatch._core")]
 pub struct Plateau(pub core::Plateau);
 
@@ -80,21 +80,21 @@ impl Plateau {
         self.0.min_rate = rate;
     }
 
-    /// Sets what is new beside Keras: a minimum change that is a fraction of the best value, and
-    /// smoothing.
+    /// Sets the options that Keras does not have: a minimum change that is a fraction of the best
+    /// value, and smoothing.
     fn refine(&mut self, relative: bool, halflife: Option<f64>) {
         self.0.best.rule.relative = relative;
         self.0.smoothing = halflife.map(core::Smoothing::new);
     }
 
-    /// Forgets smoothed values.
+    /// Resets the smoothing.
     fn reset(&mut self) {
         if let Some(smoothing) = &mut self.0.smoothing {
             *smoothing = core::Smoothing::new(smoothing.halflife);
         }
     }
 
-    /// The weighted mean of the values and the sum of the weights, where they are smoothed.
+    /// The weighted mean of the values and the sum of the weights; None without smoothing.
     #[getter]
     fn mean(&self) -> Option<(f64, f64)> {
         let smoothing = self.0.smoothing?;
@@ -108,17 +108,17 @@ impl Plateau {
         }
     }
 
-    /// The value of one epoch.
+    /// Takes the value of one epoch.
     fn update(&mut self, value: f64) -> Decision {
         self.0.update(value, 1).into()
     }
 
-    /// The rate that follows `rate`, or None at the minimum.
+    /// The reduced learning rate, or None if `rate` is at the minimum.
     fn reduced(&self, rate: f64) -> Option<f64> {
         self.0.reduced(rate)
     }
 
-    /// A rate was reduced.
+    /// Records that a learning rate was reduced.
     fn acted(&mut self) {
         self.0.acted();
     }

@@ -1,4 +1,4 @@
-//! One hook of one batch.
+//! One call of a hook.
 
 mod values;
 
@@ -18,27 +18,27 @@ use crate::sink::{Batch, Decides, Gate, Wants, next_ordinal};
 use crate::value::Cell;
 use crate::value::waiting::called;
 
-/// One hook of one batch, while it runs.
+/// The state of a hook while it runs for one batch.
 pub struct Call<'a, 'py> {
     recorder: &'a Bound<'py, Recorder>,
-    /// A new one, if a Python hook changes the list of callbacks.
+    /// Replaced when a Python hook changes the list of callbacks.
     pub plan: Arc<Plan>,
     hook: usize,
     batch: Batch<'a, 'py>,
-    /// The logs as the loop gave them.
+    /// The logs as passed by the training loop.
     source: Option<&'a Bound<'py, PyAny>>,
-    /// The logs' values in Keras's order, and their names, once they were asked for.
+    /// The names and values of the logs in Keras's order, once they are needed.
     values: Option<(Arc<Schema>, Vec<Bound<'py, PyAny>>)>,
-    /// The step columns' values, once a sink has wanted them.
+    /// The values of the step columns, once a sink needs them.
     steps: Option<StepValues<'py>>,
-    /// The dict that Python hooks get, once one has been called.
+    /// The dict for Python hooks, once one is called.
     logs: Option<Bound<'py, PyDict>>,
-    /// How often it had been written to when the last record was begun.
+    /// The number of writes to `logs` that the last row of this batch includes.
     writes: usize,
-    /// Whether this batch has a record in the queue that is still open.
+    /// Whether this batch has an open row in the queue.
     recording: bool,
     pub clock_read: bool,
-    /// Whether it is time to look for slow hooks.
+    /// Whether a report of slow hooks is due.
     pub report_due: bool,
 }
 
@@ -111,7 +111,7 @@ impl<'a, 'py> Call<'a, 'py> {
             }
             at += 1;
             if plan.calls && self.recorder.borrow().changed(self.py()) {
-                // As Keras does, which goes through the list while it changes.
+                // Keras iterates over the live list, so changes take effect within the batch.
                 self.close();
                 self.plan = Recorder::plan(self.recorder, self.hook)?;
                 at = self
@@ -129,7 +129,7 @@ impl<'a, 'py> Call<'a, 'py> {
         self.recorder.py()
     }
 
-    /// Calls the Python hook of a callback, the way Keras does.
+    /// Calls the Python hook of a callback, with the same arguments as Keras.
     fn call(&mut self, entry: &Entry) -> PyResult<()> {
         let py = self.py();
         let keywords = PyDict::new(py);
@@ -139,9 +139,9 @@ impl<'a, 'py> Call<'a, 'py> {
         Ok(())
     }
 
-    /// The same, and puts down how long it took.
+    /// Calls the Python hook and measures how long it takes.
     fn timed(&mut self, entry: &Entry) -> PyResult<()> {
-        // What making the logs takes is not the hook's.
+        // Make the logs first: that is not the hook's own time.
         self.logs()?;
         let began = Instant::now();
         let (result, waited) = called(|| self.call(entry));
@@ -152,7 +152,7 @@ impl<'a, 'py> Call<'a, 'py> {
         result
     }
 
-    /// The dict for Python hooks, which all of this batch share.
+    /// The dict for Python hooks, shared by all hooks of this batch.
     fn logs(&mut self) -> PyResult<Bound<'py, PyDict>> {
         if let Some(logs) = &self.logs {
             return Ok(logs.clone());
@@ -163,7 +163,7 @@ impl<'a, 'py> Call<'a, 'py> {
         let reader = Recorder::reader(self.recorder)?;
         let (schema, values) = self.values()?;
         for (name, value) in schema.names.iter().zip(values) {
-            // A value that may change is read now; an array is kept as it is.
+            // A mutable value is read now; an immutable array is kept unread.
             match reader.get().capture(value)? {
                 Cell::Number(number) => logs.set_item(name, number)?,
                 Cell::Array(kept, _) | Cell::Other(kept) => logs.set_item(name, kept)?,
@@ -174,12 +174,12 @@ impl<'a, 'py> Call<'a, 'py> {
         Ok(logs)
     }
 
-    /// Puts the batch down as one whose values the entry `at` wants.
+    /// Queues the row of the batch for the plan entry `at`.
     fn record(&mut self, at: usize, wants: &Wants) -> PyResult<()> {
         if let Some(logs) = self.logs.clone() {
             let writes = logs.getattr(intern!(self.py(), "_writes"))?.extract()?;
             if writes != self.writes {
-                // From here on the row is what the callbacks have made of it.
+                // A callback has modified the logs: later entries get a new row.
                 self.close();
                 self.writes = writes;
                 let schema = Recorder::schema_of(self.recorder, &logs);
@@ -196,14 +196,14 @@ impl<'a, 'py> Call<'a, 'py> {
             open.whole |= wants.rows;
         }
         if wants.decides > Decides::Nothing && recorder.lag(&self.plan) == 0 {
-            // Before the callbacks that come later in the list.
+            // Decide before the callbacks that follow in the list.
             drop(recorder);
             Recorder::drain_to(self.recorder, 0)?;
         }
         Ok(())
     }
 
-    /// Begins a record, for the entries from `at` on.
+    /// Adds a row to the queue, for the plan entries from `at` on.
     fn begin(&mut self, at: usize) -> PyResult<()> {
         self.values()?;
         self.steps()?;
@@ -247,7 +247,7 @@ impl<'a, 'py> Call<'a, 'py> {
         Ok(())
     }
 
-    /// Ends the record of this batch, if there is one.
+    /// Closes the open row of this batch, if there is one.
     pub fn close(&mut self) {
         if std::mem::take(&mut self.recording) {
             let mut recorder = Recorder::with_queue(self.recorder);

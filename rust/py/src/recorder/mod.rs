@@ -23,10 +23,10 @@ use plan::Plan;
 use queue::Queue;
 use turn::{Turn, this_thread};
 
-/// The most batches that wait for their values, where no decision depends on them.
+/// The maximum number of queued rows if no decision depends on them.
 const LONGEST: usize = 1024;
 
-/// What a batch's columns depend on: the plan, the schema, and whether its step columns are known.
+/// The cache key of `Recorder::columns`: plan, schema, and whether the step columns have values.
 type Wanted = (u64, u64, bool);
 
 /// The batch hooks, in the order of `Recorder::plans`.
@@ -41,47 +41,46 @@ const HOOKS: [&str; 8] = [
     "on_batch_end",
 ];
 
-/// Has the batch hooks of a callback list, as builtin methods.
+/// The batch hooks of a callback list, as builtin methods.
 ///
-/// A hook calls the Python hooks that some callback overrides, in the order of the list, and keeps
-/// the values that compiled callbacks want until they are there.
+/// A hook calls the Python hooks that callbacks override, in the order of the list, and queues the
+/// values that compiled callbacks need until they are ready.
 ///
 /// Args:
-///     owner: What knows about Python, a `CallbackList` with `_plan(hook)`, `_flatten(logs)`,
-///         `_reader()`, `_failed()`, `_interrupted()` and `_report()`.
-///     logs: The type of the logs that Python hooks get: a dict that reads a value when it is
-///         asked for it.
-///     `max_lag`: Batches that a decision may wait for its values.
+///     owner: The `CallbackList`, with `_plan(hook)`, `_flatten(logs)`, `_reader()`, `_failed()`,
+///         `_interrupted()` and `_report()`.
+///     logs: The type of the logs for Python hooks: a dict that converts a value when it is read.
+///     `max_lag`: How many batches late a decision may come.
 #[pyclass(module = "fitwatch._core")]
 pub struct Recorder {
-    /// The callbacks: a list, as a user sees it.
+    /// The list of callbacks, which users may modify.
     #[pyo3(get)]
     callbacks: Py<PyAny>,
     #[pyo3(get)]
     max_lag: usize,
     owner: Option<Py<PyAny>>,
-    /// Reads the values; made with the first batch, since making it may start the backend.
+    /// Made when first needed, because making it may initialise the backend.
     reader: Option<Py<Reader>>,
     logs: Py<PyType>,
     plans: [Option<Arc<Plan>>; HOOKS.len()],
     /// The contents of `callbacks` when the plans were made.
     planned: Vec<Py<PyAny>>,
     order: Option<Arc<Order>>,
-    /// The schema of logs that are in no such order.
+    /// The schema of logs to which `order` does not apply.
     flat: Option<Arc<Schema>>,
-    /// Where the plan's columns are in a schema.
+    /// The positions of a plan's columns in a schema.
     columns: Option<(Wanted, Arc<[usize]>)>,
     queue: Queue,
-    /// Who has the queue, while it is drained.
+    /// Which thread drains the queue.
     turn: Arc<Turn>,
-    /// The thread that trains: the one whose hook has put the last batch down.
+    /// The thread that trains: the one that has queued the last row or called `drain()`.
     thread: usize,
     pace: Pace,
     slow_hooks: SlowHooks,
-    /// That of the last batch.
+    /// The ordinal of the last batch.
     ordinal: u64,
     interrupted: bool,
-    /// What an action raised when an attribute was read.
+    /// The exception of an action that ran in `settle()`; raised by the next hook.
     put_off: Option<PyErr>,
 }
 
@@ -115,12 +114,12 @@ impl Recorder {
     fn set_callbacks(slf: &Bound<'_, Self>, callbacks: Py<PyAny>) {
         let mut this = slf.borrow_mut();
         let old = std::mem::replace(&mut this.callbacks, callbacks);
-        // Objects are let go of without a borrow, here and elsewhere: a `__del__` may come back.
+        // Drop Python objects without a borrow, here and elsewhere: a `__del__` may call back.
         drop(this);
         drop(old);
     }
 
-    /// Finds out again which callbacks override what, when the next batch comes.
+    /// Drains, and discards the plans: the next batch makes new ones.
     fn replan(slf: &Bound<'_, Self>) -> PyResult<()> {
         Self::drain(slf)?;
         let mut this = slf.borrow_mut();
@@ -132,19 +131,22 @@ impl Recorder {
         Ok(())
     }
 
-    /// Reads all values that wait, and hands them to their sinks. For the thread that trains.
+    /// Reads all queued values and pushes the rows to their sinks. For the thread that trains only.
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.borrow_mut().thread = this_thread();
         Self::raise_put_off(slf)?;
         waiting(|| Self::drain_to(slf, 0))
     }
 
-    /// The same for a read of an attribute: what an action raises comes out of the next hook, or
-    /// nowhere, if no hook follows.
+    /// Like `drain`, for the read of an attribute: the first exception of an action is raised by
+    /// the next hook, others are dropped.
     ///
-    /// Any thread may look, also while another one drains, for which it waits. Decisions are left
-    /// to the thread that trains, and so are the rows behind them. An action must not wait for a
-    /// thread that looks.
+    /// Any thread may call this; it waits while another thread drains. Decisions, and the rows
+    /// behind them, are left to the thread that trains. An action must not wait for a thread that
+    /// calls this.
+    ///
+    /// Args:
+    ///     last: Whether no hook follows; all exceptions are then dropped.
     #[pyo3(signature = (last=false))]
     fn settle(slf: &Bound<'_, Self>, last: bool) {
         while let Err(error) = waiting(|| Self::drain_to(slf, 0)) {
@@ -163,13 +165,13 @@ impl Recorder {
         }
     }
 
-    /// How many batches wait for their values.
+    /// How many rows are queued.
     #[getter]
     fn waiting(&self) -> usize {
         self.queue.records.len()
     }
 
-    /// Ends the training after the batch that is running.
+    /// Whether to end the training after the current batch.
     #[setter]
     fn set_interrupted(&mut self, interrupted: bool) {
         self.interrupted = interrupted;
@@ -180,18 +182,18 @@ impl Recorder {
         self.interrupted
     }
 
-    /// Forgets what hooks took: another training begins.
+    /// Resets the measured times of hooks, for another training.
     fn start_over(&mut self) {
         self.slow_hooks = SlowHooks::default();
     }
 
-    /// Each callback whose Python hooks have been called, the part of the time of batches (0 to 1)
-    /// that they took, and whether that is worth a warning.
+    /// Each callback whose Python hooks were called, the share of the time of batches (0 to 1) that
+    /// they took, and whether that warrants a warning.
     fn shares(&self, py: Python<'_>) -> Vec<(Py<PyAny>, f64, bool)> {
         let shares = self.slow_hooks.shares();
         shares
             .filter_map(|one| {
-                // Hooks of the list itself come behind those of the callbacks.
+                // Higher indices belong to hooks of the list itself.
                 let callback = self.planned.get(one.callback)?;
                 Some((callback.clone_ref(py), one.share, one.slow))
             })

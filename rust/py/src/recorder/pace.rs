@@ -4,16 +4,16 @@ use fitwatch_core::timing::Pacer;
 
 use crate::clock::now;
 
-/// Tells the time, whatever kind of batch ends.
+/// Estimates the time at the end of each batch, for all kinds of batches.
 #[derive(Default)]
 pub struct Pace {
     pacer: Pacer,
-    /// The kind of hook that ticked last: a pause lies between training and evaluation.
+    /// The hook of the last tick. A change means a pause, as between training and evaluation.
     hook: usize,
 }
 
 impl Pace {
-    /// A batch has ended: the time, and whether the clock was read for it.
+    /// Counts a batch that has ended. Returns the time, and whether the clock was read for it.
     pub fn tick(&mut self, hook: usize) -> (f64, bool) {
         if hook != self.hook {
             self.pause();
@@ -23,7 +23,7 @@ impl Pace {
         (tick.now, tick.read)
     }
 
-    /// The time until the next batch does not count.
+    /// Excludes the time until the next batch from the estimate.
     pub fn pause(&mut self) {
         self.pacer.pause();
     }

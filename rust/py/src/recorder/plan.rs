@@ -1,4 +1,4 @@
-//! Which callbacks have to do with a hook, and how.
+//! The plan of a hook: which callbacks take part in it, and how.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,42 +15,42 @@ pub struct Entry {
     pub kind: Kind,
     /// The callback's Python hook, bound.
     pub hook: Py<PyAny>,
-    /// The callback's place in the list.
+    /// The callback's index in the list.
     pub callback: usize,
 }
 
 pub enum Kind {
-    /// Calls the Python hook.
+    /// Call the Python hook.
     Call,
-    /// Shows the batch to a sink; its action is a Python function of a batch (or step) and logs.
+    /// Feed the batch to a sink. The action is a Python function of a batch (or step) and logs.
     Feed { feed: Py<Feed>, action: Py<PyAny> },
 }
 
-/// The callbacks that have to do with a hook, in the order of the list.
+/// The callbacks that take part in a hook, in the order of the list.
 #[derive(Default)]
 pub struct Plan {
-    /// Unlike the address, never used twice.
+    /// Unique, unlike the address, which may be reused.
     pub id: u64,
     pub entries: Vec<Entry>,
-    /// The columns that are wanted where no whole row is.
+    /// The metrics that sinks need by name.
     pub columns: Vec<String>,
-    /// The columns that are wanted only where step columns could not be taken.
+    /// The metrics that sinks need only if the step columns of the same names have no values.
     pub instead: Vec<String>,
-    /// The step columns, if they are wanted.
+    /// The step columns, if a sink needs them.
     pub steps: Option<Py<StepColumns>>,
-    /// Whether a whole row may be wanted.
+    /// Whether a sink needs all metrics.
     pub rows: bool,
-    /// The most urgent thing that depends on rows.
+    /// The most urgent kind of decision that depends on rows.
     pub decides: Decides,
-    /// How many batches a row stands for.
+    /// How many batches one row covers; 0 if no sink knows.
     pub batches: usize,
-    /// Whether a Python hook is called.
+    /// Whether any Python hook is called.
     pub calls: bool,
 }
 
 impl Plan {
-    /// A plan of what the planner gave, for each callback: its place in the list, its Python hook,
-    /// and None to call that or a pair of a sink (or a `Feed`) and its action.
+    /// Builds a plan from the planner's items, one per callback: its index in the list, its Python
+    /// hook, and either None to call that hook or a pair of a sink (or a `Feed`) and its action.
     pub fn new(planned: &Bound<'_, PyAny>) -> PyResult<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let py = planned.py();
@@ -86,7 +86,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Adds what a sink wants.
+    /// Adds the needs of a sink.
     fn add(&mut self, py: Python<'_>, feed: &Feed) {
         let wants = &feed.wants;
         for column in &wants.columns {

@@ -1,4 +1,4 @@
-//! Batches whose values are still to be read, and the drain that reads them.
+//! The queue of rows whose values are not read yet, and the drain that reads them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use crate::row::{Row, Schema};
 use crate::sink::{Decides, Outcome};
 use crate::value::{Cell, Flight, Layout, Reader};
 
-/// A batch whose values are wanted.
+/// A queued row: its values are in `Queue::cells`.
 pub struct Record {
     pub plan: Arc<Plan>,
-    /// The entries of the plan that the row is for.
+    /// The plan entries that the row is still to be pushed to.
     pub entries: std::ops::Range<usize>,
-    /// Whether entries are still to be added: a Python hook of this batch is running.
+    /// Whether entries may still be added, because the hook of this batch is running.
     pub open: bool,
-    /// What the next entry's sink has decided, where that is left to the thread that trains.
+    /// A decision of the first entry's sink that is left to the thread that trains.
     pub decided: Option<Outcome>,
-    /// Whether all values are wanted, or those at `columns` only.
+    /// Whether all metrics are needed, or only those at `columns`.
     pub whole: bool,
     pub columns: Arc<[usize]>,
-    /// Of how many batches of the call the step columns are known, whose cells follow those of the
-    /// schema.
+    /// How many batches of the call have values in the step columns. Their cells follow those of
+    /// the schema.
     pub batches: usize,
     pub batch: Py<PyAny>,
     pub ordinal: u64,
@@ -33,7 +33,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// How many cells it has.
+    /// The number of cells of the row.
     fn cells(&self) -> usize {
         let steps = self.plan.steps.as_ref();
         let columns = steps.map_or(0, |steps| steps.get().names.len());
@@ -41,8 +41,8 @@ impl Record {
     }
 }
 
-/// Records in the order of their batches. `cells` has the values of the first record, then those
-/// of the second, and so on.
+/// Rows in the order of their batches. `cells` has the values of the first row, then those of the
+/// second, and so on.
 #[derive(Default)]
 pub struct Queue {
     pub records: VecDeque<Record>,
@@ -69,7 +69,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The record of a batch whose hook is still running: as a rule the last one.
+    /// The open row of a batch whose hook is still running, usually the last row.
     pub fn open(&mut self, ordinal: u64) -> Option<&mut Record> {
         self.records
             .iter_mut()
@@ -77,9 +77,9 @@ impl Queue {
             .find(|record| record.open && record.ordinal == ordinal)
     }
 
-    /// Reads what can be read and shows it to the sinks, in order. Waits for a batch's values only
-    /// if more than `may_wait` batches would be left. Decisions are carried out if `decides` says
-    /// so; otherwise it stops before the first one.
+    /// Reads the values that are ready and pushes the rows to their sinks, in order. Waits for
+    /// values only while more than `may_wait` rows are queued. Stops at an open row, and before the
+    /// first decision if `decides` is false.
     pub fn drain(
         &mut self,
         py: Python<'_>,
@@ -109,7 +109,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Reads the wanted values of the first record. `false` if one is not there yet.
+    /// Reads the needed values of the first row. Returns `false` if one is not ready.
     fn read(
         &mut self,
         py: Python<'_>,
@@ -133,8 +133,8 @@ impl Queue {
         Ok(true)
     }
 
-    /// Brings values from an accelerator, those of many batches at a time; `false` if the first
-    /// ones are still on their way.
+    /// Transfers values from an accelerator, those of all queued rows at once. Returns `false` if
+    /// the transfer is still running.
     fn transfer(&mut self, py: Python<'_>, reader: &Reader, wait: bool) -> PyResult<bool> {
         let Some(transfer) = reader.transfer() else {
             return Ok(true);
@@ -171,7 +171,7 @@ impl Queue {
         }
     }
 
-    /// Shows the first record to its sinks, up to the first decision that is not to be carried out.
+    /// Pushes the first row to its sinks. Stops before the first decision if `decides` is false.
     fn show(&mut self, py: Python<'_>, reader: &Reader, decides: bool) -> PyResult<()> {
         let Some(first) = self.records.front_mut() else {
             return Ok(());

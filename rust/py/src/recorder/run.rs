@@ -1,4 +1,4 @@
-//! How a hook runs: the plan, the call, the drain.
+//! The run of a hook: its plan, its call and the drain.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::row::Schema;
 use crate::sink::Decides;
 use crate::value::Reader;
 
-/// The queue in the hands of the thread that drains it, which gives it back whatever happens.
+/// Takes the queue out of the recorder for a drain; its `Drop` puts it back, also after a panic.
 struct Drain<'a, 'py> {
     recorder: &'a Bound<'py, Recorder>,
     queue: Queue,
@@ -46,7 +46,7 @@ impl Drop for Drain<'_, '_> {
 }
 
 impl Recorder {
-    /// One hook of one batch.
+    /// Runs one hook for one batch.
     pub(super) fn run<'py>(
         slf: &Bound<'py, Self>,
         hook: usize,
@@ -82,7 +82,7 @@ impl Recorder {
             }
             Ok(()) => Ok(()),
             Err(error) => {
-                // The exception is what the user has to see, whatever else fails now.
+                // The user must see the first exception, not one that is raised while handling it.
                 if let Err(second) = Self::tell(slf, intern!(py, "_failed")) {
                     second.write_unraisable(py, None);
                 }
@@ -91,7 +91,7 @@ impl Recorder {
         }
     }
 
-    /// Whether a hook has nothing to do: the shortest way through.
+    /// Whether a hook has nothing to do. This is the fast path.
     fn is_idle(&self, py: Python<'_>, hook: usize) -> bool {
         self.plans[hook]
             .as_ref()
@@ -110,7 +110,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Raises what was put off.
+    /// Raises the deferred exception of an action that ran in `settle()`.
     pub(super) fn raise_put_off(slf: &Bound<'_, Self>) -> PyResult<()> {
         if slf.borrow().put_off.is_none() {
             return Ok(());
@@ -119,7 +119,7 @@ impl Recorder {
         error.map_or(Ok(()), Err)
     }
 
-    /// The plan of a hook; a new one if the callbacks have changed.
+    /// The plan of a hook, made again if the callbacks have changed.
     pub(super) fn plan(slf: &Bound<'_, Self>, hook: usize) -> PyResult<Arc<Plan>> {
         let py = slf.py();
         let changed = {
@@ -161,10 +161,10 @@ impl Recorder {
         Ok(plan)
     }
 
-    /// Whether the list has others in it than when the plans were made.
+    /// Whether the list of callbacks has changed since the plans were made.
     pub(super) fn changed(&self, py: Python<'_>) -> bool {
         let Ok(list) = self.callbacks.bind(py).cast::<PyList>() else {
-            // No list: whatever it is, it is looked at every time.
+            // Not a list: changes are not detected, so plan every time.
             return true;
         };
         list.len() != self.planned.len()
@@ -179,7 +179,7 @@ impl Recorder {
         self.owner.as_ref().map(|owner| owner.clone_ref(py))
     }
 
-    /// What reads the values.
+    /// The reader of the backend's values.
     pub(super) fn reader(slf: &Bound<'_, Self>) -> PyResult<Py<Reader>> {
         let py = slf.py();
         if let Some(reader) = &slf.borrow().reader {
@@ -195,16 +195,16 @@ impl Recorder {
         Ok(reader)
     }
 
-    /// Rows that a decision may wait for.
+    /// How many rows may stay queued although a decision depends on them.
     pub(super) fn lag(&self, plan: &Plan) -> usize {
         if plan.decides == Decides::AtOnce {
             return 0;
         }
         match &self.reader {
-            // There is no wait where values are there with the batch.
+            // Values are ready as soon as a batch ends, so no row has to wait.
             Some(reader) if reader.get().at_once() => 0,
             _ => {
-                // A call that trains several batches makes their decisions late by itself.
+                // A call that trains several batches already delays their decisions.
                 let batches = plan.batches.max(1);
                 self.max_lag.saturating_sub(batches - 1) / batches
             }
@@ -241,13 +241,13 @@ impl Recorder {
         }
         let reader = Self::reader(slf)?;
         let mut drain = Drain::begin(slf);
-        // Without a borrow: a sink's action may run hooks of this very list.
+        // No borrow is held here: a sink's action may run hooks of the same list.
         drain
             .queue
             .drain(slf.py(), reader.get(), may_wait, drain.decides)
     }
 
-    /// The recorder, once its queue is in no other thread's hands.
+    /// Borrows the recorder, once no other thread drains its queue.
     pub(super) fn with_queue<'py>(slf: &Bound<'py, Self>) -> PyRefMut<'py, Self> {
         loop {
             let this = slf.borrow_mut();
@@ -260,8 +260,8 @@ impl Recorder {
         }
     }
 
-    /// The schema of flat logs that are as they come, be it that they were nested or that a
-    /// callback has written to them: as a rule that of the batch before.
+    /// The schema of flat logs in their own order: logs that were nested, or that a callback has
+    /// modified. Usually that of the previous batch.
     pub(super) fn schema_of(slf: &Bound<'_, Self>, logs: &Bound<'_, PyDict>) -> Arc<Schema> {
         let known = slf.borrow().flat.clone();
         match known {
@@ -275,7 +275,8 @@ impl Recorder {
         }
     }
 
-    /// Where the plan's columns are in a schema, for a batch whose step columns are known or not.
+    /// The positions of a plan's columns in a schema. `known` tells whether the step columns have
+    /// values.
     pub(super) fn columns(&mut self, plan: &Plan, schema: &Schema, known: bool) -> Arc<[usize]> {
         let key = (plan.id, schema.id, known);
         if let Some((last, columns)) = &self.columns

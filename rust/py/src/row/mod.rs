@@ -12,34 +12,34 @@ use crate::value::{Cell, Reader};
 pub use schema::{Column, Order, Schema};
 pub use steps::{StepColumns, StepValues};
 
-/// A batch's values, while they are pushed to a sink.
+/// The values of one batch, as they are pushed to a sink.
 pub struct Row<'a> {
     pub schema: &'a Schema,
     /// The names of the step columns.
     pub steps: &'a [String],
-    /// Of how many batches of the call the step columns are known.
+    /// How many batches of the call have values in the step columns.
     pub batches: usize,
     pub ordinal: u64,
     pub now: f64,
-    /// The values of the schema, then those of each step column.
+    /// The values of the metrics in the schema, then those of each step column.
     pub cells: &'a VecDeque<Cell>,
 }
 
-/// What one of a call's batches has of its row.
+/// The part of a row that belongs to one batch of the call.
 pub struct Share {
-    /// The batch's number, or its step.
+    /// The number of the batch, or its step.
     pub number: i64,
-    /// Its place among the batches of the call.
+    /// The index of the batch in the call.
     pub place: usize,
-    /// Whether it has the metrics too, which are known after the last batch of a call.
+    /// Whether the share includes the metrics, which are known only after the last batch.
     pub last: bool,
-    /// What stands for a metric that it has not; None leaves it out.
+    /// The text for a metric that the share does not include; None omits the metric.
     pub missing: Option<&'static str>,
 }
 
 impl<'a> Row<'a> {
-    /// What the places of its values depend on, for a sink: it has the same step columns in all
-    /// rows, or none.
+    /// A cache key for the positions of the values. For one sink, the names of the step columns
+    /// never change, so their number suffices.
     pub fn layout(&self) -> (u64, usize) {
         (self.schema.id, self.steps.len())
     }
@@ -48,8 +48,8 @@ impl<'a> Row<'a> {
         &self.cells[at]
     }
 
-    /// The values of a step column, in the order of the call's batches; none where they are not
-    /// known. NaN stands for a value that could not be read.
+    /// The values of a step column, in the order of the call's batches; empty if there are none.
+    /// A value that could not be read is NaN.
     pub fn step<'r>(&'r self, name: &str) -> impl ExactSizeIterator<Item = f64> + use<'r, 'a> {
         let column = self.steps.iter().position(|step| step == name);
         let batches = column.map_or(0, |_| self.batches);
@@ -57,7 +57,7 @@ impl<'a> Row<'a> {
         (0..batches).map(move |place| self.step_at(column, place).unwrap_or(f64::NAN))
     }
 
-    /// The value of a step column for one of the call's batches; None where it is not known.
+    /// The value of a step column for one batch of the call; `None` if there is none.
     pub fn step_at(&self, column: usize, place: usize) -> Option<f64> {
         if place >= self.batches {
             return None;
@@ -73,7 +73,7 @@ impl<'a> Row<'a> {
         (0..self.schema.len()).all(|at| matches!(self.cells[at], Cell::Number(_)))
     }
 
-    /// The row as a dict; what was not read is read now, and what nothing wanted is None.
+    /// The row as a dict. Reads values that are still arrays; an unwanted value is None.
     pub fn logs<'py>(&self, py: Python<'py>, reader: &Reader) -> PyResult<Bound<'py, PyDict>> {
         let logs = PyDict::new(py);
         for (name, cell) in self.schema.names.iter().zip(self.cells) {
@@ -82,7 +82,7 @@ impl<'a> Row<'a> {
         Ok(logs)
     }
 
-    /// What one of the call's batches has of it.
+    /// The part of the row that belongs to one batch of the call, as a dict.
     pub fn share<'py>(
         &self,
         py: Python<'py>,

@@ -1,4 +1,4 @@
-//! The names of a batch's logs, and their order.
+//! The names in a batch's logs, and their order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-/// Names in the order in which Keras hands them to callbacks.
+/// Names in the order in which Keras passes them to callbacks.
 #[derive(Debug)]
 pub struct Schema {
-    /// Unlike the address, never used twice.
+    /// Unique, unlike the address, which may be reused.
     pub id: u64,
     pub names: Vec<Py<PyAny>>,
-    /// The names once more, to be looked up; a name that is not text is never found.
+    /// The names as Rust strings, for lookups; `None` for a name that is not a string.
     texts: Vec<Option<String>>,
 }
 
@@ -44,7 +44,7 @@ impl Schema {
     }
 }
 
-/// A name of a schema, and where it was found last.
+/// The name of a metric, with its position in the schema that was searched last.
 #[derive(Debug)]
 pub struct Column {
     pub name: String,
@@ -68,14 +68,14 @@ impl Column {
     }
 }
 
-/// How to get from a loop's logs to Keras's order: sorted by name, nested dicts flattened.
+/// The permutation from the order of a loop's logs to Keras's order, which is sorted by name.
 ///
 /// The names of a training run are the same for every batch, so they are sorted once.
 #[derive(Debug)]
 pub struct Order {
-    /// The names as the loop has them.
+    /// The names in the loop's order.
     source: Vec<Py<PyAny>>,
-    /// For each of them its place in `schema`.
+    /// The position of each name in `schema`.
     places: Vec<usize>,
     pub schema: Arc<Schema>,
 }
@@ -97,8 +97,8 @@ impl Order {
         })
     }
 
-    /// Puts the values of `logs` into `values`, in the order of the schema; `false`, with nothing
-    /// done, if the names are others or a value is itself a dict.
+    /// Puts the values of `logs` into `values`, in the order of the schema. Returns `false` if the
+    /// names differ or a value is itself a dict.
     pub fn apply<'py>(
         &self,
         logs: &Bound<'py, PyDict>,

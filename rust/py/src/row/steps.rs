@@ -1,19 +1,18 @@
-//! Columns that leave the train step for every batch.
+//! Step columns: values that the train step returns for every batch.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// Named columns that the train step has for every batch, beside what is in the logs.
+/// Named columns of values that the train step returns for every batch, besides the logs.
 ///
-/// A call of the train function may train several batches, and a column then has a value for each.
+/// If a call of the train function trains several batches, a column has a value for each.
 ///
 /// Args:
 ///     names: The names of the columns.
-///     source: What has the values: its `values` are what the last call has left, for each name a
-///         sequence with the values of the call's batches, in order. They are empty where the
-///         values could not be taken.
+///     source: An object whose attribute `values` has, for each name, a sequence of the values of
+///         the last call's batches, in order. It is empty if the values are not available.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct StepColumns {
     #[pyo3(get)]
@@ -21,7 +20,7 @@ pub struct StepColumns {
     source: Py<PyAny>,
 }
 
-/// The values of a call's batches: those of the first column, then those of the second, and so on.
+/// The values of a call's batches, column by column.
 #[derive(Default)]
 pub struct StepValues<'py> {
     pub batches: usize,
@@ -41,7 +40,7 @@ impl StepColumns {
 }
 
 impl StepColumns {
-    /// What the last call has left.
+    /// Reads the values of the last call.
     pub fn read<'py>(&self, py: Python<'py>) -> PyResult<StepValues<'py>> {
         let mut read = StepValues::default();
         let columns = self.source.bind(py).getattr(intern!(py, "values"))?;

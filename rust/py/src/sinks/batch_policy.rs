@@ -1,4 +1,4 @@
-//! A policy that batches are fed to.
+//! A policy that is updated with the values of batches.
 
 use fitwatch_core::policies as core;
 use pyo3::gc::{PyTraverseError, PyVisit};

@@ -1,4 +1,4 @@
-//! A number of batches.
+//! A counter of batches.
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -8,7 +8,7 @@ use crate::sink::{Batch, Gate, Sink};
 /// Counts batches.
 #[pyclass(module = "fitwatch._core")]
 pub struct Counter {
-    /// Batches so far.
+    /// The number of batches so far.
     #[pyo3(get, set)]
     pub count: i64,
 }
@@ -21,7 +21,7 @@ impl Counter {
         Self { count }
     }
 
-    /// For `copy` and `pickle`: class, arguments.
+    /// Supports `copy` and `pickle`: class, arguments.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (i64,)) {
         (slf.get_type(), (slf.borrow().count,))
     }

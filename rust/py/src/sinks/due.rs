@@ -1,4 +1,4 @@
-//! An action after every so many batches.
+//! An action every `save_freq` batches.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 use crate::policies::Checkpoint;
 use crate::sink::{Batch, Gate, Sink};
 
-/// Asks for an action when a checkpoint's policy says that it is due.
+/// Calls the action when a checkpoint policy says that a save is due.
 ///
 /// Args:
-///     policy: The policy.
-///     callback: Its `save_freq` is the number of batches between two actions, and may change; any
-///         other value of it is left to the callback's Python hook.
-///     first: Whether to leave the first batch to the hook too.
+///     policy: The checkpoint policy.
+///     callback: The callback. Its `save_freq` is read at every batch; if it is not an integer, the
+///         callback's Python hook is called instead.
+///     first: Whether to call the Python hook for the first batch too.
 #[pyclass(module = "fitwatch._core")]
 pub struct Due {
     policy: Py<Checkpoint>,

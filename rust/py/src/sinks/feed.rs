@@ -1,4 +1,4 @@
-//! The one way into a sink, from a compiled list or from a Python hook.
+//! The common entry point to a sink, for compiled lists and for Python hooks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,19 +14,19 @@ use crate::sink::{Batch, Gate, Sink, Wants, next_ordinal};
 use crate::value::waiting::waiting;
 use crate::value::{Cell, Reader};
 
-/// A sink, and the step columns that it wants.
+/// A sink, and the step columns that it needs.
 ///
 /// Args:
 ///     sink: The sink.
-///     steps: Step columns that take the place of the metrics of their names; None for none.
+///     steps: Step columns that replace the metrics of the same names; None for none.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct Feed {
-    /// The sink, as Python has it.
+    /// The Python object of the sink.
     object: Py<PyAny>,
     pub sink: Box<dyn Sink>,
     pub steps: Option<Py<StepColumns>>,
     pub wants: Wants,
-    /// The names of the logs that were pushed last.
+    /// The names in the logs that were pushed last.
     schema: Mutex<Option<Arc<Schema>>>,
 }
 
@@ -47,17 +47,20 @@ impl Feed {
         })
     }
 
-    /// Pushes a batch that has just ended, for a Python hook: what a compiled list does with it,
-    /// but at once.
+    /// Pushes a batch that has just ended, for a Python hook: like a compiled list, but without
+    /// a queue.
     ///
     /// Args:
-    ///     batch: The batch's number.
-    ///     logs: Its logs, a dict.
-    ///     action: What the sink calls where the core cannot do it alone.
-    ///     reader: What reads the values.
+    ///     batch: The number of the batch.
+    ///     logs: The logs of the batch.
+    ///     action: The function to call when the sink asks for its action.
+    ///     reader: The reader of the backend's values.
     ///
     /// Returns:
-    ///     Whether the sink wanted anything of the batch.
+    ///     Whether the sink took the batch.
+    ///
+    /// Raises:
+    ///     `TypeError`: `batch` is not an integer.
     fn push(
         &self,
         batch: &Bound<'_, PyAny>,
@@ -110,7 +113,7 @@ impl Feed {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.steps)?;
         visit.call(&self.object)?;
-        visit.call(&self.object) // once more, for the reference that `sink` is
+        visit.call(&self.object) // again, for the reference that `sink` holds
     }
 }
 
@@ -127,11 +130,11 @@ impl Feed {
         }
         let schema = Schema::new(logs.keys().iter().collect());
         let old = lock().replace(schema.clone());
-        drop(old); // what is let go of may run Python code, for which no lock is held
+        drop(old); // without the lock: dropping Python objects may run Python code
         schema
     }
 
-    /// The values that the sink wants, read now, and those of the step columns.
+    /// Reads the values that the sink needs, and those of the step columns.
     fn cells(
         &self,
         logs: &Bound<'_, PyDict>,

@@ -1,4 +1,4 @@
-//! Metrics that must stay finite.
+//! A check that metrics stay finite.
 
 use pyo3::prelude::*;
 
@@ -7,10 +7,10 @@ use crate::row::{Column, Row};
 use crate::sink::{Batch, Decides, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
-/// Asks for an action when one of some metrics is NaN, infinite or no number; a missing one is fine.
+/// Calls the action when a metric is NaN, infinite or not a number. Missing metrics are ignored.
 ///
 /// Args:
-///     metrics: Their names.
+///     metrics: The names of the metrics.
 #[pyclass(module = "fitwatch._core")]
 pub struct Finite {
     columns: Vec<Column>,

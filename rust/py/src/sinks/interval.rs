@@ -1,4 +1,4 @@
-//! An action after every so many seconds.
+//! An action every `seconds` seconds.
 
 use std::time::Instant;
 
@@ -6,15 +6,15 @@ use pyo3::prelude::*;
 
 use crate::sink::{Batch, Gate, Sink};
 
-/// Asks for an action after the first batch that ends some time after the last one.
+/// Calls the action after the first batch that ends `seconds` or more after the last action.
 ///
 /// Args:
-///     seconds: The time between two actions, which begins now.
+///     seconds: The minimum time between two actions. The first interval begins at construction.
 #[pyclass(module = "fitwatch._core")]
 pub struct Interval {
     seconds: f64,
     since: Instant,
-    /// Whether the next batch is left to the Python hook.
+    /// Whether to call the Python hook for the next batch instead.
     #[pyo3(get, set)]
     hook: bool,
 }
@@ -30,7 +30,7 @@ impl Interval {
         }
     }
 
-    /// Whether the time has passed; if so, it begins anew.
+    /// Whether the interval has passed; if so, the next one begins.
     fn due(&mut self) -> bool {
         let due = self.since.elapsed().as_secs_f64() >= self.seconds;
         if due {

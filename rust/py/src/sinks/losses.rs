@@ -1,4 +1,4 @@
-//! A metric's value of every batch, kept.
+//! Keeps the values of one metric in memory.
 
 use pyo3::prelude::*;
 
@@ -7,11 +7,11 @@ use crate::series::Series;
 use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
-/// Appends a metric to a series; where it is missing or no number, asks for an action.
+/// Appends a metric to a series; calls the action if it is missing or not a number.
 ///
 /// Args:
-///     series: Where to append.
-///     metric: Its name.
+///     series: The series to append to.
+///     metric: The name of the metric.
 #[pyclass(module = "fitwatch._core")]
 pub struct Losses {
     series: Py<Series>,

@@ -1,4 +1,4 @@
-//! What compiled callbacks do with the batches.
+//! The sinks of compiled callbacks.
 
 mod batch_policy;
 mod counter;
@@ -31,7 +31,7 @@ use pyo3::prelude::*;
 use crate::row::Column;
 use crate::sink::Sink;
 
-/// A sink that Python has made.
+/// Extracts a sink from its Python object.
 fn sink_of(value: &Bound<'_, PyAny>) -> PyResult<Box<dyn Sink>> {
     macro_rules! one_of {
         ($($class:ident),*) => {
@@ -51,9 +51,9 @@ fn names(columns: &[Column]) -> Vec<String> {
     columns.iter().map(|column| column.name.clone()).collect()
 }
 
-/// What was kept of a batch whose gate was open; None for one whose gate was shut.
+/// Takes the item that the gate queued for a batch; `None` if the gate was shut.
 fn kept<T: Copy>(queue: &mut VecDeque<(u64, T)>, ordinal: u64) -> Option<T> {
-    // Batches that no row came of.
+    // Skip earlier batches whose rows were never pushed.
     while queue.front().is_some_and(|(first, _)| *first < ordinal) {
         queue.pop_front();
     }

@@ -1,4 +1,4 @@
-//! The progress bar.
+//! A progress bar for batches.
 
 use std::collections::VecDeque;
 
@@ -13,28 +13,27 @@ use crate::row::Row;
 use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
-/// Counts batches, and draws a progress bar now and then.
+/// Counts batches, and draws a progress bar when a redraw is due.
 ///
 /// Args:
-///     show: Called with a text to print.
-///     seen: Batches so far.
+///     show: Called with the text to print.
+///     seen: The number of batches so far.
 #[pyclass(module = "fitwatch._core")]
 pub struct Progress {
     /// The number of the last batch, counted from 1.
     #[pyo3(get, set)]
     seen: i64,
-    /// How many batches there will be; None if that is not known.
+    /// The total number of batches; None if it is unknown.
     #[pyo3(get, set)]
     target: Option<i64>,
-    /// Whether it shows values of the logs.
+    /// Whether the bar shows the values of the logs.
     #[pyo3(get, set)]
     values: bool,
     show: Option<Py<PyAny>>,
     bar: ProgressBar,
-    /// The batches whose rows are to be shown.
+    /// The batches whose rows are to be drawn: ordinal and count.
     shown: VecDeque<(u64, i64)>,
-    /// What callbacks have written into the logs of batches, which a bar shows to its end: the last
-    /// value of each name.
+    /// The last value of each name that callbacks have set in the logs; the final bar shows them.
     written: Option<Py<PyDict>>,
 }
 
@@ -54,7 +53,7 @@ impl Progress {
         }
     }
 
-    /// For `copy` and `pickle`: class, arguments. The bar itself stays behind.
+    /// Supports `copy` and `pickle`: class, arguments. The bar itself is not copied.
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyType>, (Option<Py<PyAny>>, i64)) {
         let this = slf.borrow();
         let show = this.show.as_ref().map(|show| show.clone_ref(slf.py()));
@@ -74,8 +73,8 @@ impl Progress {
         Ok(())
     }
 
-    /// What callbacks have written into the logs of batches: the last value of each name, and None
-    /// for what is no callback's.
+    /// The last value of each name that callbacks have set in the logs; None for names that no
+    /// callback has set. Empty if no callback has set any.
     #[getter]
     fn written<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyDict> {
         let written = self.written.get_or_insert_with(|| PyDict::new(py).unbind());
@@ -88,22 +87,22 @@ impl Progress {
         Self::take_bar(slf, bar);
     }
 
-    /// Takes the line back from a bar that was drawn over this one.
+    /// Takes over the line from a bar that was drawn over this one.
     fn take_back(&mut self, over: &Bound<'_, Self>) {
         self.bar.take_back(&over.borrow().bar);
     }
 
-    /// Takes a value; it is shown until there is a newer one of that name.
+    /// Sets the value to show for a name.
     fn set(&mut self, name: &str, value: f64) {
         self.bar.set(name, value);
     }
 
-    /// Notes that a step has ended, and tells whether to draw after it.
+    /// Records the end of a step. Returns whether a redraw is due.
     fn step(&mut self, current: i64, now: f64) -> bool {
         self.bar.step(current, now)
     }
 
-    /// Draws.
+    /// Draws the bar.
     fn draw(slf: &Bound<'_, Self>, current: i64, now: f64, last: bool) -> PyResult<()> {
         let py = slf.py();
         let (text, show) = {
@@ -187,7 +186,7 @@ impl Sink for Py<Progress> {
         }
     }
 
-    /// Keeps what callbacks have written into the logs of a batch.
+    /// Keeps the values that callbacks have set in the logs.
     fn look(&self, logs: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = logs.py();
         if !logs.getattr(intern!(py, "_writes"))?.is_truthy()? {
@@ -195,14 +194,14 @@ impl Sink for Py<Progress> {
         }
         let written = self.borrow_mut(py).written(py);
         if written.is_empty() {
-            // What the metrics are called, and in which order.
+            // Establish the names of the metrics and their order.
             for name in logs.keys() {
                 written.set_item(name, py.None())?;
             }
         }
         for name in logs.getattr(intern!(py, "_written"))?.try_iter()? {
             let name = name?;
-            // As it lies in the dict: a value is read when it is asked for.
+            // `get_item` bypasses the conversion of values in `Logs.__getitem__`.
             if let Some(value) = logs.get_item(&name)? {
                 written.set_item(name, value)?;
             }

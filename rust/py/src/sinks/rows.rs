@@ -1,4 +1,4 @@
-//! Batch values for a CSV file.
+//! Rows of a CSV file for batches.
 
 use std::collections::VecDeque;
 
@@ -12,32 +12,31 @@ use crate::row::{Row, Share};
 use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
-/// Writes the values of every so many batches of an epoch to a CSV file.
+/// Writes the values of every `every`-th batch of an epoch to a CSV file.
 ///
-/// Where the step columns of a call's batches are known, each batch that is due has a row with its
-/// own values of these, and the last of them has the metrics. A row with a value that is no number,
-/// or that no column is for, is left to the action, and so is the failure of the file to the
-/// function `failed`, which is called with the error.
+/// If the step columns have values, each batch of the call that is due gets a row with its own
+/// values of these columns; only the last of these rows has the metrics. If a value is not a number
+/// or has no column, the action is called instead.
 ///
 /// Args:
-///     every: Batches between two rows.
-///     file: Where to write.
+///     every: The number of batches between two rows.
+///     file: The file to write to.
 ///     failed: Called with the `OSError` when the file cannot be written.
-///     steps: Batches that a call trains.
+///     steps: The number of batches that a call trains.
 #[pyclass(module = "fitwatch._core")]
 pub struct Rows {
     every: i64,
-    /// The epoch that is running.
+    /// The current epoch.
     #[pyo3(get, set)]
     epoch: i64,
     file: Py<CsvFile>,
     failed: Option<Py<PyAny>>,
     steps: i64,
-    /// The last batch, if there was one in this epoch.
+    /// The last batch that `is_due` was called with.
     last: Option<i64>,
-    /// The batches that are due.
+    /// The batches that are due: ordinal and number.
     due: VecDeque<(u64, i64)>,
-    /// What each column holds, for rows of this layout.
+    /// The source of each column, for rows of this layout.
     sources: Option<((u64, usize), Vec<Source>)>,
 }
 
@@ -46,7 +45,7 @@ pub struct Rows {
 enum Source {
     Epoch,
     Batch,
-    /// A metric, by its place in the row, and the step column that takes its place.
+    /// A metric, by its position in the row, and the step column that replaces it, if any.
     Metric(usize, Option<usize>),
     Nowhere,
 }
@@ -80,18 +79,18 @@ impl Rows {
 impl Rows {
     /// Whether a row is due after this batch, counted from 0 in each epoch.
     ///
-    /// With several steps in one call not every batch is seen: a row is due at the first one that
-    /// is, when its turn has come.
+    /// If a call trains several batches, only the last one is seen here: a row is due if any of
+    /// them was due.
     fn is_due(&mut self, batch: i64) -> bool {
-        // The next epoch counts anew.
+        // A number that does not grow begins a new epoch.
         let before = self.last.filter(|&last| last < batch);
         self.last = Some(batch);
         let turn = |batch: i64| batch.saturating_add(1).div_euclid(self.every);
         turn(batch) > before.map_or(0, turn)
     }
 
-    /// The batches of a call that are due, if the step columns of so many of them are known:
-    /// counted from 0 in each epoch, like the call's own number, which is that of its last batch.
+    /// The batches of a call that are due. `batch` is the number of the call's last batch, counted
+    /// from 0 in each epoch; `taken` is how many of its batches have values in the step columns.
     fn shares(&self, batch: i64, taken: usize) -> Vec<Share> {
         let share = |number, place| Share {
             number,
@@ -114,7 +113,7 @@ impl Rows {
         shares
     }
 
-    /// Finds out what each column holds; false if a metric has no column.
+    /// Finds the source of each column. Returns `false` if a metric or the batch has no column.
     fn find_sources(&mut self, columns: &[String], row: &Row<'_>) -> bool {
         let known = matches!(&self.sources, Some((layout, sources))
             if *layout == row.layout() && sources.len() == columns.len());
@@ -184,7 +183,7 @@ impl Sink for Py<Rows> {
 
     fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
         let file = self.borrow(py).file.clone_ref(py);
-        // First, since it may wait for another thread.
+        // Lock the file before the borrow, because this may wait for another thread.
         let mut file = file.get().lock(py);
         let mut guard = self.borrow_mut(py);
         let this = &mut *guard;
@@ -205,7 +204,7 @@ impl Sink for Py<Rows> {
         drop(file);
         drop(guard);
         if let (Err(error), Some(failed)) = (written, failed) {
-            // That a file cannot be written must not end the training.
+            // An error of the file must not end the training.
             let error = PyErr::from(Error::from(error)).into_value(py);
             if let Err(error) = failed.call1(py, (error,)) {
                 error.write_unraisable(py, None);

@@ -1,4 +1,4 @@
-//! Batch values for TensorBoard.
+//! Scalars of an event file for batches.
 
 use std::collections::VecDeque;
 
@@ -11,30 +11,29 @@ use crate::row::{Row, Share};
 use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
-/// Writes all values of every so many batches to an event file.
+/// Writes all values of every `every`-th batch to an event file.
 ///
-/// Where the step columns of a call's batches are known, their values are written at the batches'
-/// own steps, and the metrics with the last one that is due. A row with a value that is no number
-/// is left to the action.
+/// If the step columns have values, these are written at the steps of their own batches, and the
+/// metrics at the last step that is due. If a value is not a number, the action is called instead.
 ///
 /// Args:
-///     counter: Counts the batches; the step of a value is its count.
-///     every: Batches between two rows.
-///     file: Where to write; None leaves everything to the action.
-///     prefix: Stands before each metric's name.
+///     counter: The counter of batches. Its count is the step of a value.
+///     every: The number of batches between two steps that are written.
+///     file: The file to write to; None calls the action instead.
+///     prefix: A prefix of the tags, before the name of the metric.
 #[pyclass(module = "fitwatch._core")]
 pub struct Scalars {
     counter: Py<Counter>,
     every: i64,
     file: Option<Py<EventFile>>,
     prefix: String,
-    /// The last steps of the calls that are due.
+    /// The calls that are due: ordinal and last step.
     due: VecDeque<(u64, i64)>,
     /// The tags of the metrics, for rows of this layout.
     tags: Option<((u64, usize), Vec<Tag>)>,
 }
 
-/// The tag of a metric, and the step column that takes its place.
+/// The tag of a metric, and the step column that replaces it, if any.
 type Tag = (Template, Option<usize>);
 
 #[pymethods]
@@ -53,12 +52,12 @@ impl Scalars {
 }
 
 impl Scalars {
-    /// The last step up to this one that is due.
+    /// The last step up to `step` that is due.
     fn last_due(&self, step: i64) -> i64 {
         step.div_euclid(self.every) * self.every
     }
 
-    /// The steps of a call that are due, of which the last one is given.
+    /// The steps of a call that are due; `last` is the last step of the call.
     fn shares(&self, last: i64, taken: usize) -> Vec<Share> {
         let count = i64::try_from(taken).unwrap_or(0).max(1);
         (last - count + 1..=last)
@@ -73,7 +72,7 @@ impl Scalars {
             .collect()
     }
 
-    /// Finds the tags; false if a metric's name is not text.
+    /// Finds the tags. Returns `false` if the name of a metric is not a string.
     fn find_tags(&mut self, row: &Row<'_>) -> bool {
         if matches!(&self.tags, Some((layout, _)) if *layout == row.layout()) {
             return true;
@@ -100,7 +99,7 @@ impl Sink for Py<Scalars> {
     fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
         let py = batch.number.py();
         let this = &mut *self.borrow_mut(py);
-        // The first batch of the call is counted already.
+        // The counter has counted the call as one batch.
         let more = i64::try_from(batch.taken.saturating_sub(1)).unwrap_or(0);
         let last = {
             let mut counter = this.counter.borrow_mut(py);

@@ -1,21 +1,21 @@
-//! A value of a batch, and where it lies.
+//! One value of a row, and the memory layout it is read from.
 
 use pyo3::prelude::*;
 
-/// Where and as what the value of an array lies.
+/// Where and in which type an array stores its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layout {
-    /// In this process's memory, with an address: JAX on one CPU device.
+    /// At an address in this process's memory: JAX on one CPU device.
     Address { double: bool },
-    /// In an array of several values, as `Item` names one, on one CPU device.
+    /// In a one-dimensional array on one CPU device; an `Item` names the element.
     Row { double: bool, count: usize },
-    /// The same value on several devices of this kind: JAX's replicated arrays.
+    /// The same value on several CPU devices: replicated JAX arrays.
     Replicated { double: bool },
     /// Behind the buffer protocol: TensorFlow on the CPU.
     Buffer,
-    /// On an accelerator: fetched together with others.
+    /// On an accelerator: transferred in bulk with others.
     Device,
-    /// Anything else, by `float()`; `asynchronous` if it has to be asked whether it is there.
+    /// Anything else, read by `float()`; `asynchronous` if `is_ready()` must be checked first.
     Float { asynchronous: bool },
 }
 
@@ -44,14 +44,14 @@ impl Layout {
     }
 }
 
-/// A value of a row.
+/// One value of a row.
 #[derive(Debug)]
 pub enum Cell {
     Number(f64),
-    /// An array whose value is read later, if it is needed.
+    /// An array whose value is read when it is needed.
     Array(Py<PyAny>, Layout),
-    /// Not a number: an array with dimensions, a text, or a deleted array.
+    /// Not a number: an array with dimensions, a string, or a deleted array.
     Other(Py<PyAny>),
-    /// A value that was not asked for.
+    /// A value that no sink needs.
     Unwanted,
 }

@@ -1,13 +1,13 @@
-//! Values on their way from an accelerator.
+//! Transfers of values from an accelerator.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-/// Moves the values of arrays on an accelerator, all with one transfer.
+/// A running transfer of the values of many arrays on an accelerator.
 pub struct Flight {
     handle: Py<PyAny>,
-    /// How many arrays are on their way.
+    /// How many arrays are being transferred.
     pub arrays: usize,
 }
 

@@ -1,13 +1,13 @@
-//! One value of an array that holds several.
+//! One element of an array.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// One value of an array that holds several, read when it is wanted.
+/// One element of an array, read when it is needed.
 ///
 /// Args:
-///     array: An array with one dimension.
-///     at: The value's place in it.
+///     array: A one-dimensional array.
+///     at: The index of the element.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct Item {
     pub array: Py<PyAny>,

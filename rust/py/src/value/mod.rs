@@ -1,4 +1,4 @@
-//! How the values of a backend are read.
+//! Reading the values of each backend.
 
 mod cell;
 mod flight;

@@ -1,4 +1,4 @@
-//! How a value in the logs becomes a number: the cheapest way that each backend has.
+//! Converts values in the logs to numbers, by the cheapest way that each backend offers.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,24 +12,25 @@ use super::item::Item;
 use super::raw;
 use super::waiting::waiting;
 
-/// Layouts that are remembered; a training run has one or two.
+/// The maximum number of cached layouts; a training run has one or two.
 const REMEMBERED: usize = 16;
 
 /// Reads values of one backend.
 ///
-/// Arrays of the backend's own type cannot change, so they are kept as they are until someone
-/// needs their value. Everything else (torch's parameters, arrays of `numpy`, a user's own numbers)
-/// may change under us and is converted at once.
+/// Arrays of the backend's own type are immutable, so they are kept unread until their value is
+/// needed. Everything else (torch parameters, `numpy` arrays, numbers of a user's own type) may
+/// change later and is converted at once.
 ///
 /// Args:
-///     convert: A function that gives a value as a float, or the value itself where it is none.
-///     array: The backend's array type; None where its arrays can change.
-///     layout: A function that tells the layout of such an array, by name.
-///     copy: A function that gives a copy of a value that can change and lies on a device, to be
-///         read later; None for any other value, which is then converted.
-///     keys: Attributes that are the same objects for arrays of the same layout.
-///     transfer: What moves values from an accelerator: `start(arrays)` gives a handle, of which
-///         `ready(handle)` and `finish(handle)` (a list of floats) tell the rest.
+///     convert: A function that returns a value as a float, or unchanged if it is not a number.
+///     array: The backend's array type; None if its arrays are mutable.
+///     layout: A function that returns the name of the layout of such an array.
+///     keys: Attributes that are identical objects for arrays of the same layout.
+///     copy: A function that returns a copy of a mutable value on a device, to be read later;
+///         None for any other value, which is then converted.
+///     transfer: An object that transfers values from an accelerator: `start(arrays)` returns a
+///         handle, `ready(handle)` a bool and `finish(handle)` a list of floats, with None for an
+///         array that has no value.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct Reader {
     convert: Py<PyAny>,
@@ -64,7 +65,7 @@ impl Reader {
         }
     }
 
-    /// A value as a float, or itself where it is none; waits for it.
+    /// Returns a value as a float, or unchanged if it is not a number. Waits until it is ready.
     fn read(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = value.py();
         match waiting(|| self.read_now(value))? {
@@ -76,7 +77,7 @@ impl Reader {
 }
 
 impl Reader {
-    /// A value that is read now, and waited for.
+    /// Reads a value now, and waits until it is ready.
     pub fn read_now(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
         Ok(match self.capture(value)? {
             Cell::Array(array, layout) => self
@@ -86,7 +87,7 @@ impl Reader {
         })
     }
 
-    /// What has to be kept of a value now, so that it can be read later.
+    /// Captures a value, so that it can be read later.
     pub fn capture(&self, value: &Bound<'_, PyAny>) -> PyResult<Cell> {
         if let Ok(float) = value.cast::<PyFloat>() {
             return Ok(Cell::Number(float.value()));
@@ -119,8 +120,7 @@ impl Reader {
         self.convert(value)
     }
 
-    /// Reads an array that was captured; `None` if its value is not there yet and is not waited
-    /// for.
+    /// Reads a captured array. Returns `None` if its value is not ready and `wait` is false.
     pub fn resolve(
         &self,
         value: &Bound<'_, PyAny>,
@@ -138,7 +138,7 @@ impl Reader {
                 }))
             }
             Layout::Replicated { double } => {
-                // The first of several devices; a deleted array has none to give.
+                // All devices have the same value, so read the first. Raises for a deleted array.
                 match value.call_method1(intern!(value.py(), "addressable_data"), (0,)) {
                     Ok(shard) => read_address(&shard, 0, double, wait),
                     Err(error) => gone(value, error),
@@ -154,9 +154,9 @@ impl Reader {
         }
     }
 
-    /// Whether values are there as soon as a batch has ended.
+    /// Whether values are ready as soon as a batch has ended.
     pub fn at_once(&self) -> bool {
-        // Nothing but a device runs ahead of the program; of arrays, JAX's do so on the CPU too.
+        // Devices compute asynchronously, and so does JAX on the CPU: the only backend with `keys`.
         self.transfer.is_none() && self.keys.is_empty()
     }
 
@@ -202,7 +202,7 @@ impl Reader {
             Some(function) => {
                 let name = match function.bind(py).call1((value,)) {
                     Ok(name) => name,
-                    // An array that is gone does not tell where it was; that is no layout.
+                    // A deleted array has no layout; do not cache one.
                     Err(error) if error.is_instance_of::<PyException>(py) => {
                         return Ok(Layout::BY_FLOAT);
                     }
@@ -222,16 +222,16 @@ impl Reader {
             Vec::new()
         };
         known.push((keys, layout));
-        // What is let go of may run Python code, for which no lock is held.
+        // Dropping Python objects may run Python code, so release the lock first.
         drop(known);
         drop(old);
         Ok(layout)
     }
 }
 
-/// Whether an asynchronous array's value is there. One that is gone will never be.
+/// Whether an asynchronous array can be read without waiting. True for a deleted array.
 fn is_there(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    // In this order: asking a deleted array whether it is ready ends the process.
+    // Order matters: `is_ready()` on a deleted JAX array crashes the process.
     let py = value.py();
     Ok(is_deleted(value)? || value.call_method0(intern!(py, "is_ready"))?.is_truthy()?)
 }
@@ -242,8 +242,8 @@ fn is_deleted(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         .is_truthy()
 }
 
-/// Reads the value at a place in an array whose layout was found to be one with an address, with
-/// a value of this type at that place.
+/// Reads element `at` of an array whose layout says that it has an address and stores a value of
+/// this type there.
 #[allow(unsafe_code)]
 fn read_address(
     value: &Bound<'_, PyAny>,
@@ -265,16 +265,16 @@ fn read_address(
     }
     let address: usize = match value.call_method0(intern!(py, "unsafe_buffer_pointer")) {
         Ok(address) => address.extract()?,
-        // By another thread, while this one waited.
+        // Another thread deleted it while this one waited.
         Err(error) if is_deleted(value)? => return gone(value, error),
         Err(error) => return Err(error),
     };
     let number = if double {
-        // SAFETY: The array has just given this address of its own buffer, which raises for an
-        // array that is deleted; its value is there, and JAX's arrays do not change. `value` keeps
-        // it alive, and no Python code runs between the call and the read, so that no other thread
-        // can delete it. Its layout says that the buffer is in this process's memory and has a
-        // float64 at this place; type and shape of an array are fixed.
+        // SAFETY: The array has just returned the address of its own buffer, which raises for a
+        // deleted array; its value is ready, and JAX arrays are immutable. `value` keeps it alive,
+        // and no Python code runs between the call and the read, so no other thread can delete it.
+        // The layout guarantees that the buffer is in this process's memory and has a float64 at
+        // this index; type and shape of an array are fixed.
         unsafe { raw::f64_at(address + 8 * at) }
     } else {
         // SAFETY: As above, with a float32.
@@ -283,7 +283,7 @@ fn read_address(
     Ok(Some(Cell::Number(number)))
 }
 
-/// A value that cannot be read stays what it is, as in Keras; an interrupt is passed on.
+/// Keeps a value that cannot be read unchanged, as Keras does. Passes interrupts on.
 fn gone(value: &Bound<'_, PyAny>, error: PyErr) -> PyResult<Option<Cell>> {
     if error.is_instance_of::<PyException>(value.py()) {
         Ok(Some(Cell::Other(value.clone().unbind())))

@@ -1,15 +1,15 @@
-//! The time for which a hook waits for values, which is not counted as the hook's own.
+//! Measures how long a hook waits for values, which does not count as the hook's own time.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    /// How long the hook that runs on this thread has waited; `None` outside of hooks, and while
-    /// one waits: what it waits for may in its turn wait.
+    /// How long the hook that runs on this thread has waited. `None` outside of hooks, and while
+    /// a hook waits, so that nested waits are not counted twice.
     static WAITED: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
-/// Reads values, which may wait for the device.
+/// Calls `read` and adds its duration to the waiting time of the running hook.
 pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
     let Some(waited) = WAITED.take() else {
         return read();
@@ -20,12 +20,12 @@ pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Calls a hook: its result, and how long it has waited for values.
+/// Calls a hook. Returns its result and how long it waited for values.
 pub fn called<T>(hook: impl FnOnce() -> T) -> (T, Duration) {
     let around = WAITED.replace(Some(Duration::ZERO));
     let result = hook();
     let waited = WAITED.get().unwrap_or_default();
-    // A hook that runs within another one waits for both.
+    // The wait of a nested hook also counts for the outer one.
     WAITED.set(around.map(|around| around + waited));
     (result, waited)
 }

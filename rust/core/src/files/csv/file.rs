@@ -1,4 +1,4 @@
-//! A CSV file that is written row by row.
+//! Writing a CSV file row by row.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,8 +14,8 @@ use crate::files::replace::replace;
 /// A CSV file, open for writing: a header, then rows in UTF-8.
 ///
 /// Invariants:
-/// - the header names every column, and every row that is written here has a field for each;
-/// - a column is never moved or renamed, and a new one is added at the end;
+/// - the header names every column, and every row written here has a field for each;
+/// - columns are never moved or renamed, and new ones are added at the end;
 /// - `waiting` counts the rows in the buffer of `file`.
 ///
 /// ```
@@ -36,30 +36,30 @@ pub struct CsvFile {
     separator: char,
     columns: Vec<String>,
     row: String,
-    /// Rows in the file, and those that wait to be written.
+    /// Rows in the file, without those in the buffer.
     rows: u64,
     waiting: u64,
 }
 
 impl CsvFile {
-    /// Makes a new file, in the place of an old one.
+    /// Creates a new file, or replaces an existing one.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the file cannot be created.
     pub fn create(path: &Path, separator: char, now: f64) -> Result<Self, Error> {
         File::create(path).at(path)?;
         Self::open(path, separator, Vec::new(), 0, now)
     }
 
-    /// Opens a file to add rows to it; makes it, if there is none.
+    /// Opens a file to add rows to it; creates it if it does not exist.
     ///
-    /// A last line without an end, as a crash leaves it, is cut off: half a number looks like one.
-    /// Where half of the end is there, it gets the other half. Rows behind the first `keep` are cut
-    /// off, too.
+    /// A crash may leave a last line without a line end. The line is removed, because a truncated
+    /// number still looks like a number; with half of a line end (`\r`) it is kept and completed.
+    /// Rows after the first `keep` are removed too.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is not a CSV file whose header has the column `first`. It is
-    /// then left as it was.
+    /// When the file cannot be opened, or is not a CSV file whose header has the column `first`.
+    /// The file is then unchanged.
     pub fn append(
         path: &Path,
         separator: char,
@@ -97,7 +97,7 @@ impl CsvFile {
         rows: u64,
         now: f64,
     ) -> Result<Self, Error> {
-        // The program may change its folder.
+        // The program may change its working directory.
         let path = std::path::absolute(path).at(path)?;
         let file = open_to_append(&path)?;
         Ok(Self {
@@ -110,7 +110,7 @@ impl CsvFile {
         })
     }
 
-    /// Where the file lies.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.file.path()
@@ -122,17 +122,17 @@ impl CsvFile {
         &self.columns
     }
 
-    /// The rows that the file has, without those that wait to be written.
+    /// The number of rows in the file, without those still in the buffer.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Adds columns at the end. Rows that are there already get fields that say "missing", in a new
-    /// file that takes the place of the old one.
+    /// Adds columns at the end. If the file is not empty, it is replaced by a new file whose rows
+    /// have `NA` for these columns.
     ///
     /// # Errors
-    /// When the file cannot be written; it then has the columns that it had.
+    /// When the file cannot be written; its columns are then unchanged.
     pub fn add_columns(&mut self, names: &[String], now: f64) -> Result<(), Error> {
         let mut columns = self.columns.clone();
         columns.extend_from_slice(names);
@@ -170,7 +170,7 @@ impl CsvFile {
         })
     }
 
-    /// Adds a row: a field for each column, in order.
+    /// Adds a row, with a field for each column, in order.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -181,7 +181,7 @@ impl CsvFile {
     ) -> Result<(), Error> {
         self.row.clear();
         if self.file.is_empty() {
-            // With the first row; and again, if it was given up with all that could not be written.
+            // The header is written with the first row, and again if it was dropped after an error.
             self.row.push_str(&header(&self.columns, self.separator));
         }
         text::push_record(&mut self.row, self.separator, fields);
@@ -191,7 +191,7 @@ impl CsvFile {
         self.counted(written)
     }
 
-    /// Hands everything to the operating system.
+    /// Writes the buffer to the operating system.
     ///
     /// # Errors
     /// When the file cannot be written. Rows are kept for the next attempt, up to 1 MiB of them.
@@ -200,16 +200,16 @@ impl CsvFile {
         self.counted(written)
     }
 
-    /// Writes everything, and waits until it is safe from a loss of power.
+    /// Writes the buffer and syncs the file to disk.
     ///
     /// # Errors
-    /// When that fails.
+    /// When the file cannot be written or synced.
     pub fn sync(&mut self, now: f64) -> Result<(), Error> {
         self.flush(now)?;
         self.file.sync()
     }
 
-    /// Counts the rows that were written, or given up.
+    /// Updates the counts after rows were written or dropped.
     fn counted(&mut self, written: Result<(), Error>) -> Result<(), Error> {
         if self.file.buffer().is_empty() {
             self.rows += if written.is_ok() { self.waiting } else { 0 };

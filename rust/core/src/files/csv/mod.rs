@@ -1,4 +1,4 @@
-//! CSV files as Python's `csv` module writes and reads them.
+//! CSV files in the format of Python's `csv` module.
 
 mod file;
 mod records;

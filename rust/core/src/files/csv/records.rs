@@ -1,4 +1,4 @@
-//! The records of a CSV file, with the memory that they take bounded.
+//! Reading the records of a CSV file in bounded memory.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -7,24 +7,24 @@ use std::path::Path;
 use super::Problem;
 use crate::error::{At, Error};
 
-/// Bytes of a record whose quotes are open, at most. With more, the quotes of the file do not match.
+/// The maximum size of a record with open quotes, in bytes. Beyond it, a closing quote is missing.
 const LONGEST_OPEN: usize = 1 << 20;
 
-/// Bytes of a line, at most: what is longer was not written by a logger, and need not end at all.
+/// The maximum size of a line, in bytes. No logger writes longer ones, and they may never end.
 pub(super) const LONGEST_LINE: usize = 16 << 20;
 
-/// The records of a file, one after the other.
+/// A reader of the records of a file.
 pub struct Records<'a> {
     path: &'a Path,
     reader: BufReader<File>,
     separator: char,
-    /// The record that was read last, its end included.
+    /// The last record read, including its line end.
     pub record: Vec<u8>,
-    /// The line at which it begins, from 1.
+    /// The number of the record's first line, from 1.
     pub line: u64,
-    /// Lines that were read.
+    /// The number of lines read.
     lines: u64,
-    /// What its quotes say.
+    /// The state of the record's quotes.
     quotes: Quotes,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// Reads the next record: a line, or several, where a line end is in quotes. `false` at the end.
+    /// Reads the next record: one line, or several if line ends are quoted. `false` at the end.
     pub fn next(&mut self) -> Result<bool, Error> {
         self.record.clear();
         self.quotes = Quotes::default();
@@ -68,7 +68,7 @@ impl<'a> Records<'a> {
         Ok(!self.record.is_empty())
     }
 
-    /// The error that this is the matter with the file.
+    /// Wraps a problem of the file in an error.
     pub fn error(&self, problem: Problem) -> Error {
         Error::Csv {
             path: self.path.to_owned(),
@@ -76,18 +76,18 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Whether the record ends within quotes.
+    /// Whether the record ends inside quotes.
     pub fn is_open(&self) -> bool {
         self.quotes.are_open()
     }
 
-    /// How many fields the record has.
+    /// The number of fields in the record.
     pub fn fields(&self) -> usize {
         self.quotes.fields
     }
 }
 
-/// Follows the quotes of a record, as Python's `csv` does: they open at the start of a field only.
+/// Tracks the quotes of a record as Python's `csv` does: they open only at the start of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Quotes {
     state: State,
@@ -99,7 +99,7 @@ enum State {
     Start,
     Plain,
     Quoted,
-    /// Behind a quote in quotes: their end, or the first half of a quote that is meant.
+    /// After a quote inside quotes: the closing quote, or the first of a doubled (escaped) quote.
     Closing,
 }
 
@@ -140,14 +140,14 @@ impl Quotes {
     }
 }
 
-/// How many fields a line has, read as a whole record.
+/// The number of fields in a line, read as a whole record.
 pub fn fields(line: &[u8], separator: char) -> usize {
     let mut quotes = Quotes::default();
     quotes.read(line, separator);
     quotes.fields
 }
 
-/// A record without what ends it.
+/// A record without its line end.
 pub fn without_end(record: &[u8]) -> &[u8] {
     let body = record.strip_suffix(b"\n").unwrap_or(record);
     body.strip_suffix(b"\r").unwrap_or(body)

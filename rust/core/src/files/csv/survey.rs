@@ -1,4 +1,4 @@
-//! What is in a CSV file that is appended to.
+//! Checks of an existing CSV file before rows are appended.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,61 +7,61 @@ use super::records::{LONGEST_LINE, Records, fields, without_end};
 use super::text;
 use crate::error::Error;
 
-/// Characters of the file that a message shows.
+/// The maximum number of characters of the file that a message shows.
 const SHOWN: usize = 1000;
 
-/// What is the matter with a file to which rows cannot be added.
+/// The reason why rows cannot be added to a file.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Its header is not in UTF-8.
+    /// The header is not in UTF-8.
     #[error("the header is not in UTF-8")]
     Encoding,
-    /// Its quotes do not match.
+    /// The quotes do not match.
     #[error("a quotation mark has no partner")]
     OpenQuote,
     /// The record at this line has more fields than the header has names.
     #[error("line {0} has more fields than the header")]
     TooManyFields(u64),
-    /// This line is longer than a line may be.
+    /// This line is longer than the limit.
     #[error("line {0} is longer than {limit} MiB", limit = LONGEST_LINE >> 20)]
     EndlessLine(u64),
-    /// Its header has a name twice.
+    /// The header has a name twice.
     #[error("the header has the column {0:?} twice")]
     Twice(String),
-    /// Its first record lacks the column that it must have.
+    /// The first record lacks the required column.
     #[error("expected a header with the column '{column}', found {found:?}")]
     NoHeader {
-        /// The column.
+        /// The required column.
         column: String,
-        /// The record, or its first 1,000 characters.
+        /// The first 1,000 characters of the record.
         found: String,
     },
 }
 
-/// A last line that had no end.
+/// The repair of a last line without a line end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repair {
-    /// What was there, or its first 1,000 characters.
+    /// The first 1,000 characters of the line.
     pub text: String,
-    /// Whether nothing but half of its end was missing, so that it was kept.
+    /// Whether the line was kept, because only the second half of its line end was missing.
     pub kept: bool,
 }
 
-/// A file that was looked through.
+/// The result of a survey.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// The names of the columns; none in an empty file.
     pub columns: Vec<String>,
-    /// Its rows, without the header.
+    /// The number of rows, without the header.
     pub rows: u64,
-    /// Where the row begins that is one too many, if there is one.
+    /// The offset of the first row to remove, if any.
     pub surplus: Option<u64>,
-    /// The line at its end that has none, if there is one, and where it begins.
+    /// The last line and its offset, if it has no line end.
     pub torn: Option<(Repair, u64)>,
 }
 
-/// Looks a file through, before anything is appended to it: its first `keep` rows.
+/// Checks the header and the first `keep` rows of a file.
 pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Survey, Error> {
     let mut records = Records::open(path, separator)?;
     let mut found = Survey::default();
@@ -76,7 +76,7 @@ pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Su
         if open && swallows_rows(line, separator, found.columns.len()) {
             return Err(records.error(Problem::OpenQuote));
         }
-        // Half of an end proves that the line is whole; without any, its last number may not be.
+        // Half of a line end proves that the line is complete; without it, a number may be cut off.
         let half = line
             .strip_suffix(b"\r")
             .is_some_and(|body| !body.contains(&b'\r'));
@@ -106,9 +106,9 @@ pub fn survey(path: &Path, separator: char, first: &str, keep: u64) -> Result<Su
     Ok(found)
 }
 
-/// The beginning of a record, for a message.
+/// The beginning of a record, to be shown in a message.
 fn shown(record: &[u8]) -> String {
-    // A character has four bytes at most.
+    // A character has at most four bytes.
     let beginning = &record[..record.len().min(4 * SHOWN)];
     let text = String::from_utf8_lossy(beginning);
     text.chars().take(SHOWN).collect()
@@ -121,8 +121,8 @@ fn begins_like(text: &str, separator: char, first: &str) -> bool {
     !text.contains('\r') && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
 }
 
-/// Whether a record whose quotes are open at the end of the file has rows in it: then a quote is in
-/// the wrong place, and no row cut short.
+/// Whether a record with open quotes at the end of the file contains complete rows: then a quote is
+/// misplaced, and the record is not just a row that was cut off.
 fn swallows_rows(record: &[u8], separator: char, columns: usize) -> bool {
     let lines = record.split_inclusive(|byte| *byte == b'\n').skip(1);
     lines
@@ -132,7 +132,7 @@ fn swallows_rows(record: &[u8], separator: char, columns: usize) -> bool {
 
 fn header(record: &[u8], separator: char, first: &str) -> Result<Vec<String>, Problem> {
     let text = std::str::from_utf8(record).map_err(|_| Problem::Encoding)?;
-    // Some spreadsheets put a mark in front that says: UTF-8.
+    // Some spreadsheets write a byte order mark in front of UTF-8.
     let columns = text::split(text.trim_start_matches('\u{feff}'), separator);
     if !columns.iter().any(|name| name == first) {
         return Err(Problem::NoHeader {

@@ -1,29 +1,29 @@
-//! One record: fields and separators.
+//! The text of one record: fields and separators.
 
 use std::fmt::Write;
 
 use crate::python_text;
 
-/// What ends a record.
+/// The end of a record.
 pub const END: &str = "\r\n";
 
 /// A field of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Field<'a> {
-    /// Text, in quotes where it has to be.
+    /// Text, quoted if necessary.
     Text(&'a str),
-    /// A float, as Python's `repr` writes it.
+    /// A float, in the format of Python's `repr`.
     Float(f64),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// A value that is not there.
+    /// A missing value.
     Missing,
 }
 
-/// What stands for a value that is not there.
+/// The text for a missing value.
 pub const MISSING: &str = "NA";
 
-/// Appends a record, its end included: Python's `excel` dialect with another separator.
+/// Appends a record with its line end, in Python's `excel` dialect with another separator.
 pub fn push_record<'a>(
     text: &mut String,
     separator: char,
@@ -38,7 +38,7 @@ pub fn push_record<'a>(
             Field::Text(field) => text.push_str(field),
             Field::Float(number) => python_text::push_repr(text, number),
             Field::Int(number) => {
-                let _ = write!(text, "{number}"); // a String takes everything
+                let _ = write!(text, "{number}"); // writing to a String cannot fail
             }
             Field::Missing => text.push_str(MISSING),
         }
@@ -49,12 +49,12 @@ pub fn push_record<'a>(
     text.push_str(END);
 }
 
-/// Whether a number may have this character in it.
+/// Whether the text of a number may contain this character.
 fn is_in_numbers(separator: char) -> bool {
     separator.is_ascii_alphanumeric() || matches!(separator, '.' | '-' | '+')
 }
 
-/// Puts what stands behind `start` in quotes, if it would not come back as one field without.
+/// Quotes the text from `start` on, if it would not parse as one field otherwise.
 fn quote_from(text: &mut String, separator: char, start: usize) {
     let special = |c: char| c == separator || matches!(c, '"' | '\r' | '\n');
     if text[start..].contains(special) {
@@ -66,7 +66,7 @@ fn quote_from(text: &mut String, separator: char, start: usize) {
     }
 }
 
-/// The fields of a record without its end.
+/// Splits a record, without its line end, into fields.
 pub fn split(record: &str, separator: char) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut characters = record.chars().peekable();

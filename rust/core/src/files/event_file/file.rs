@@ -1,4 +1,4 @@
-//! One event file, open for writing.
+//! Writing an event file.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,22 +17,22 @@ use super::thread::{PLENTY, Shared, State, write};
 use crate::error::{At, Error};
 use crate::files::{AppendFile, Owner};
 
-/// Bytes that may wait for the thread; see [`EventFile::care`].
+/// The maximum number of pending bytes; see [`EventFile::care`].
 const ROOM: usize = 1 << 22;
 
-/// Scalars of a series that are handed over at a time.
+/// How many scalars of a series are added at a time.
 const CHUNK: usize = 1024;
 
 /// An event file, open for writing by any number of threads.
 ///
-/// Events are encoded in the thread that adds them, and written by the file's thread.
+/// Events are encoded in the thread that adds them, and written by a background thread.
 ///
 /// Invariants:
 /// - the file is new: an existing one is never opened;
-/// - only whole records are handed to the operating system, in the order of their arrival;
+/// - only whole records are written to the operating system, in the order of arrival;
 /// - only [`add_series`](Self::add_series), [`care`](Self::care), [`flush`](Self::flush),
 ///   [`unfollow`](Self::unfollow) and [`close`](Self::close) wait for the disk;
-/// - a child of a fork writes nothing, and waits for nothing.
+/// - a forked child neither writes nor waits.
 ///
 /// ```
 /// use fitwatch_core::files::event_file::{EventFile, Template};
@@ -57,15 +57,15 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Creates `folder` if need be and a new file in it. `now` is in seconds since 1970.
+    /// Creates a new file in `folder`, which is created if missing. `now`: seconds since the epoch.
     ///
-    /// The name is the one that TensorFlow gives, up to its end: the second, `host` and process
-    /// id, then `fitwatch`, the `run` if it has a name, and a number that makes it unique. Readers
-    /// follow the file that sorts last in a folder, and letters sort behind the digits that
-    /// TensorFlow has there: of two files made in one second, readers follow this one.
+    /// The name begins as in TensorFlow, with the time in seconds, `host` and the process id. Then
+    /// follow `fitwatch`, `run` if given, and a number that makes the name unique. Readers follow
+    /// the file that sorts last in a folder. Letters sort after the digits that TensorFlow uses
+    /// there, so of two files created in the same second, readers follow this one.
     ///
     /// # Errors
-    /// When the folder or the file cannot be made or written.
+    /// When the folder or the file cannot be created or written.
     pub fn create(folder: &Path, host: &str, run: Option<&str>, now: f64) -> Result<Self, Error> {
         fs::create_dir_all(folder).at(folder)?;
         let process = std::process::id();
@@ -107,18 +107,18 @@ impl EventFile {
         })
     }
 
-    /// Where the file lies.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Adds records, and wakes the thread when the first or many of them wait.
+    /// Adds records, and wakes the thread for the first pending record and when many are pending.
     fn append(&self, write: impl FnOnce(&mut State)) {
         let mut state = match self.shared.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            // In a child of a fork, the thread that has it may not exist.
+            // In a forked child, the thread that holds the lock may not exist.
             Err(TryLockError::WouldBlock) if !self.owner.is_here() => return,
             Err(TryLockError::WouldBlock) => self.shared.lock(),
         };
@@ -151,7 +151,7 @@ impl EventFile {
         });
     }
 
-    /// Adds one value under the tag of `template`, which saves looking the tag up.
+    /// Adds one value under the tag of `template`, without a lookup of the tag.
     pub fn add(&self, template: &Template, value: f32, step: i64, wall_time: f64) {
         self.append(|state| {
             let pending = &mut state.pending;
@@ -161,7 +161,7 @@ impl EventFile {
         });
     }
 
-    /// Adds many values under `tag`; waits for the disk when too many are waiting for it.
+    /// Adds many values under `tag`. Waits for the disk while too much data is pending.
     pub fn add_series(&self, tag: &str, points: impl Iterator<Item = (f32, i64)>, wall_time: f64) {
         let template = Template::new(tag);
         let mut points = points.peekable();
@@ -178,7 +178,7 @@ impl EventFile {
         }
     }
 
-    /// Adds an event that is encoded already.
+    /// Adds an event that is already encoded.
     pub fn add_event(&self, event: &[u8]) {
         self.append(|state| record::append(&mut state.pending, &[event]));
     }
@@ -189,9 +189,9 @@ impl EventFile {
         self.shared.needs_care.load(Relaxed)
     }
 
-    /// Waits until no more waits for the disk than there is room for; and tells what has gone wrong
-    /// since it was asked last. The thread goes on trying: what the disk refuses is kept for the
-    /// next attempt, as long as it is little.
+    /// Waits until the pending data is below its limit. Returns the last error since the previous
+    /// call. After an error the thread keeps trying: data that could not be written is kept for the
+    /// next attempt, up to a limit.
     #[must_use]
     pub fn care(&self) -> Option<Error> {
         if !self.owner.is_here() {
@@ -206,10 +206,10 @@ impl EventFile {
         self.wait_while(|state| state.pending.len() >= ROOM);
     }
 
-    /// Writes, from now on, the events of another file too, while these come.
+    /// Copies the events of another file into this one from now on, as they arrive.
     ///
     /// # Errors
-    /// When that file cannot be read.
+    /// When the other file cannot be opened.
     pub fn follow(&self, path: &Path) -> Result<(), Error> {
         let relay = Relay::open(path)?;
         self.follow_instead(Some(relay));
@@ -217,7 +217,7 @@ impl EventFile {
         Ok(())
     }
 
-    /// Writes what the other file has, and is done with it.
+    /// Copies the remaining events of the other file, and stops following it.
     pub fn unfollow(&self) {
         self.flush();
         self.follow_instead(None);
@@ -231,12 +231,12 @@ impl EventFile {
         *self.shared.relay() = relay;
     }
 
-    /// Has everything written now, and waits for nothing.
+    /// Asks the thread to write all pending data now, without waiting.
     pub fn nudge(&self) {
         self.ask();
     }
 
-    /// Waits until everything is with the operating system, or has failed to get there.
+    /// Waits until all pending data is written to the operating system, or writing has failed.
     pub fn flush(&self) {
         let asked = self.ask();
         self.wait_while(|state| state.flushed < asked);
@@ -254,7 +254,7 @@ impl EventFile {
         asked
     }
 
-    /// Flushes and closes the file; what is added later is lost.
+    /// Flushes and closes the file. Events that are added later are lost.
     pub fn close(&self) {
         if !self.owner.is_here() {
             return;
@@ -263,7 +263,7 @@ impl EventFile {
         self.shared.work.notify_one();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = { thread }.take() {
-            // It does not panic; and if it did, there would be nothing left to do here.
+            // The thread does not panic, and there would be nothing to do about it here.
             let _ = thread.join();
         }
     }
@@ -282,8 +282,8 @@ impl Drop for EventFile {
     fn drop(&mut self) {
         self.close();
         if let Ok(thread) = self.thread.get_mut() {
-            // A thread that is left here is the parent's. It must not be detached either: a thread of
-            // this process may have taken its place.
+            // In a forked child this is the parent's thread. Do not detach it: its id may belong to
+            // another thread of this process.
             std::mem::forget(thread.take());
         }
     }

@@ -1,18 +1,18 @@
 //! The part of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto` that scalars need.
 //!
-//! Field numbers are those of the public `.proto` files; fields that are never written are left out.
+//! Field numbers are those of the public `.proto` files; fields that are never written are omitted.
 
 use prost::Message;
 
 /// `tensorflow.Event`
 #[derive(Clone, PartialEq, Message)]
 pub struct Event {
-    /// Seconds since 1970.
+    /// Seconds since the Unix epoch.
     #[prost(double, tag = "1")]
     pub wall_time: f64,
     #[prost(int64, tag = "2")]
     pub step: i64,
-    /// In the first event of a file only.
+    /// Only in the first event of a file.
     #[prost(string, optional, tag = "3")]
     pub file_version: Option<String>,
     #[prost(message, optional, tag = "5")]

@@ -1,8 +1,8 @@
 //! TensorBoard event files without TensorFlow.
 //!
 //! A file is a sequence of `TFRecord`s, each of which holds one `tensorflow.Event`. The first event
-//! names the format version; scalars are events whose tensor and plugin metadata are what
-//! `tf.summary.scalar` writes, byte for byte.
+//! names the format version. Scalars have the same tensor and plugin metadata as those of
+//! `tf.summary.scalar`, byte for byte.
 
 mod file;
 mod message;

@@ -7,16 +7,16 @@ use crc32c::{crc32c, crc32c_append};
 
 const HEADER: usize = 12;
 
-/// Bytes of a payload, at most: no message of Protocol Buffers is longer.
+/// The maximum size of a payload, in bytes: the limit of Protocol Buffers.
 const LONGEST: u64 = 1 << 31;
 
-/// The checksum that `TFRecord` stores: rotated and offset, so that data which contains checksums
-/// can be checksummed in its turn.
+/// The masked checksum of `TFRecord`: rotated and offset, so that data that contains checksums can
+/// itself be checksummed.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// Appends one record to `buffer`, with the payload given in pieces.
+/// Appends one record to `buffer`. The payload is given in pieces.
 pub fn append(buffer: &mut Vec<u8>, payload: &[&[u8]]) {
     let length: usize = payload.iter().map(|piece| piece.len()).sum();
     let header = (length as u64).to_le_bytes();
@@ -31,18 +31,18 @@ pub fn append(buffer: &mut Vec<u8>, payload: &[&[u8]]) {
     buffer.extend_from_slice(&masked(crc).to_le_bytes());
 }
 
-/// What some bytes begin with.
+/// The result of looking for a record at the beginning of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum First {
-    /// A record of that many bytes.
+    /// A whole record of this many bytes.
     Whole(usize),
     /// The beginning of a record.
     Part,
-    /// A record whose length is damaged, so that its end is unknown.
+    /// A record with a damaged length, so that its end is unknown.
     Damaged,
 }
 
-/// Looks for the first record. What is in it is not looked at.
+/// Looks for the first record. Does not check its payload.
 pub fn first(bytes: &[u8]) -> First {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return First::Part;
@@ -64,7 +64,7 @@ pub fn first(bytes: &[u8]) -> First {
 pub(super) mod tests {
     use super::*;
 
-    /// The payloads of a whole file, with every checksum checked.
+    /// The payloads of a file. Asserts that all checksums are right.
     pub(in super::super) fn payloads(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         while !bytes.is_empty() {
@@ -88,7 +88,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_record_that_tensorflow_wrote() {
-        // The first record of an event file of TensorFlow 2.21: version and writer.
+        // The first record of an event file of TensorFlow 2.21.
         let payload = b"\t\x00\x00@\xab\x84\xc0\xdaA\x1a\rbrain.Event:2";
         let mut buffer = Vec::new();
         append(&mut buffer, &[&payload[..5], &payload[5..]]);

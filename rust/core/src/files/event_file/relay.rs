@@ -1,4 +1,4 @@
-//! Events of another writer's file.
+//! Copies events from the file of another writer.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,39 +7,39 @@ use std::path::{Path, PathBuf};
 use super::record::{self, First};
 use crate::error::{At, Error};
 
-/// Bytes that are read at a time, and taken before their space is given back.
+/// Bytes that are read at a time, and copied before their space is freed.
 const PIECE: u64 = 1 << 20;
 
-/// Takes over the events of a file that is still growing.
+/// Copies the events of a file that is still growing.
 ///
-/// TensorBoard follows one file in a folder at a time. Where two writers are at work there, what one
-/// of them has written is taken over by the other.
+/// TensorBoard follows only one file in a folder at a time. With two writers in the same folder,
+/// one copies the events of the other into its own file.
 ///
-/// Behind a record whose length is damaged, the beginning of the next one is unknown: nothing more is
-/// taken over then, though the space is still given back.
+/// After a record with a damaged length, the beginning of the next one is unknown: nothing more is
+/// copied, but space is still freed.
 #[derive(Debug)]
 pub struct Relay {
     file: File,
     path: PathBuf,
-    /// The beginning of a record that is not whole yet.
+    /// The beginning of an incomplete record.
     rest: Vec<u8>,
-    /// Whether the first event was seen, which names the version of the file.
+    /// Whether the first event, the file version, was read.
     begun: bool,
     /// Whether a damaged record was found.
     damaged: bool,
-    /// Bytes that were read.
+    /// Bytes read.
     taken: u64,
-    /// Bytes at the beginning whose space was given back.
+    /// Bytes at the beginning of the file whose space was freed.
     forgotten: u64,
 }
 
 impl Relay {
-    /// Begins with the first event of a file.
+    /// Opens a file, to copy its events from the first one on.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be opened.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        // Not to write, but to give space back.
+        // Freeing space needs write access.
         let file = File::options().read(true).write(true).open(path);
         Ok(Self {
             file: file.at(path)?,
@@ -52,17 +52,17 @@ impl Relay {
         })
     }
 
-    /// Appends some of the records that have come since, as they are; whether there may be more.
+    /// Appends some of the new records to `into`, unchanged. Returns whether there may be more.
     ///
     /// # Errors
-    /// When the file cannot be read; and once, when a damaged record is found.
+    /// When the file cannot be read, and once when a damaged record is found.
     pub fn take(&mut self, into: &mut Vec<u8>) -> Result<bool, Error> {
         let mut piece = (&self.file).take(PIECE);
         let read = piece.read_to_end(&mut self.rest).at(&self.path)? as u64;
         self.taken += read;
         let was_damaged = self.damaged;
         self.relay(into);
-        // What was taken may be much, and lie in memory.
+        // The copied data may be large, and the file system may be in memory.
         if self.taken - self.forgotten >= PIECE {
             give_back(&self.file, self.taken);
             self.forgotten = self.taken;
@@ -97,14 +97,14 @@ impl Relay {
     }
 }
 
-/// Gives the space of the first bytes of a file back. It keeps its length, with a hole in front,
-/// so that its writer goes on at its place.
+/// Frees the space of the first `length` bytes of a file. The file keeps its length, with a hole at
+/// the beginning, so that its writer continues at the same offset.
 #[cfg(target_os = "linux")]
 fn give_back(file: &File, length: u64) {
     use rustix::fs::{FallocateFlags, fallocate};
 
     let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    // Where the file system has no holes, the space comes back when the file is removed.
+    // If the file system does not support holes, the space is freed when the file is removed.
     let _ = fallocate(file, hole, 0, length);
 }
 
@@ -129,7 +129,7 @@ mod tests {
         let mut relay = Relay::open(&path).expect("a file");
         let mut taken = Vec::new();
         for end in 0..=theirs.len() {
-            // A writer may be in the middle of a record.
+            // The writer may be in the middle of a record.
             fs::write(&path, &theirs[..end]).expect("written");
             relay.take(&mut taken).expect("readable");
             let records = record::tests::payloads(&taken);
@@ -150,7 +150,7 @@ mod tests {
         record::append(&mut theirs, &[b"one"]);
         let good = theirs.len();
         record::append(&mut theirs, &[b"two"]);
-        theirs[good + 7] = 0x7f; // a length of about 2 to the power of 63
+        theirs[good + 7] = 0x7f; // a length of about 2^63
         fs::write(&path, &theirs).expect("written");
         let mut relay = Relay::open(&path).expect("a file");
         let mut taken = Vec::new();

@@ -1,14 +1,14 @@
-//! The event of one scalar, encoded once per tag.
+//! Events of scalars, encoded once per tag.
 
 use prost::Message;
 use prost::encoding::encode_varint;
 
 use super::message::{DT_FLOAT, Metadata, PluginData, Shape, Summary, Tensor, Value};
 
-/// An encoded `summary` field for one tag: everything but the value, which lies in the middle.
+/// The encoded `summary` field of one tag, before and after the value.
 ///
-/// All scalars of a tag have the same length, so the encoding is done once by `prost`, and a
-/// scalar then costs no more than copying its parts.
+/// The encoding of all scalars of a tag has the same length, so `prost` encodes it once, and each
+/// scalar costs only a copy of its parts.
 #[derive(Clone, Debug)]
 pub struct Template {
     before: Vec<u8>,
@@ -16,10 +16,10 @@ pub struct Template {
 }
 
 impl Template {
-    /// The template of a tag.
+    /// Encodes the template of a tag.
     #[must_use]
     pub fn new(tag: &str) -> Self {
-        // A value whose bytes cannot stand anywhere else: they are in no UTF-8 text and no length.
+        // A value whose bytes cannot occur elsewhere: no UTF-8 text and no length contains them.
         let marker = [0xff; 4];
         let summary = Summary {
             value: vec![Value {
@@ -52,7 +52,7 @@ impl Template {
         }
     }
 
-    /// Calls `write` with the pieces of the event.
+    /// Calls `write` with the pieces of an encoded event.
     pub fn event<R>(
         &self,
         value: f32,
@@ -61,7 +61,7 @@ impl Template {
         write: impl FnOnce(&[&[u8]]) -> R,
     ) -> R {
         // Field 1 of Event (double), then field 2 (int64, a varint of up to 10 bytes). Proto3
-        // leaves a field out when it is zero.
+        // omits fields that are zero.
         let mut head = [0_u8; 20];
         head[0] = (1 << 3) | 1;
         head[1..9].copy_from_slice(&wall_time.to_le_bytes());
@@ -70,7 +70,7 @@ impl Template {
             head[length] = 2 << 3;
             let mut tail = &mut head[length + 1..];
             let room = tail.len();
-            #[allow(clippy::cast_sign_loss)] // protobuf's own encoding of a negative int64
+            #[allow(clippy::cast_sign_loss)] // protobuf encodes a negative int64 like this
             encode_varint(step as u64, &mut tail);
             length += 1 + room - tail.len();
         }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_nan_keeps_its_bits() {
-        // All ones is the marker that Template::new looks for.
+        // All ones is also the marker that `Template::new` searches for.
         let value = f32::from_le_bytes([0xff; 4]);
         let bytes = encoded("x", value, 1, 1.0);
         let event = Event::decode(bytes.as_slice()).expect("a valid message");

@@ -1,4 +1,4 @@
-//! The thread that writes an event file, and what it shares with those who add events.
+//! The thread that writes an event file, and the state that it shares with other threads.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,38 +10,38 @@ use super::scalar::Template;
 use crate::error::Error;
 use crate::files::AppendFile;
 
-/// How long an event waits for others, to be written with them. With what a write takes, and a
-/// thread that is not woken at once, it is in the file within a tenth of a second.
+/// How long the thread gathers events before it writes them together. Including the wake-up and the
+/// write, an event is in the file within a tenth of a second.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// Bytes that are written without waiting for more.
+/// The number of pending bytes that are written at once, without gathering more.
 pub const PLENTY: usize = 1 << 18;
 
 #[derive(Debug, Default)]
 pub struct Shared {
     pub state: Mutex<State>,
-    /// Another file whose events are to be written too.
+    /// The other file whose events are copied, if any.
     pub relay: Mutex<Option<Relay>>,
-    /// Tells the thread that there is something to do.
+    /// Wakes the thread when there is work.
     pub work: Condvar,
-    /// Tells the others that the thread has done something.
+    /// Wakes waiting threads after each write.
     pub done: Condvar,
-    /// Whether too much waits for the disk, or something has gone wrong.
+    /// Whether too much data is pending, or a write has failed.
     pub needs_care: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 pub struct State {
-    /// Records for the thread.
+    /// Encoded records for the thread.
     pub pending: Vec<u8>,
     pub templates: HashMap<String, Template>,
-    /// Whether there is another file, to be looked at now and then.
+    /// Whether another file is followed, which the thread must poll.
     pub follows: bool,
-    /// How often a flush was asked for, and how many of these are done.
+    /// The number of flushes requested, and how many of these are done.
     pub asked: u64,
     pub flushed: u64,
     pub closed: bool,
-    /// What has gone wrong and was not told yet.
+    /// The last error that was not reported yet.
     pub error: Option<Error>,
 }
 
@@ -65,7 +65,7 @@ impl Shared {
     }
 }
 
-/// What the thread does.
+/// The main loop of the thread.
 pub fn write(shared: &Shared, mut file: AppendFile) {
     loop {
         let state = shared.lock();

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What is in a folder, by name.
+/// The names of the files in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();

@@ -17,7 +17,7 @@ fn epoch(epoch: i64) -> Moment {
     Moment { epoch, batch: None }
 }
 
-#[allow(clippy::unnecessary_wraps)] // what `update` takes
+#[allow(clippy::unnecessary_wraps)] // the argument type of `update`
 fn one(value: f64) -> Option<Value> {
     Some(Value { value, units: 1 })
 }
@@ -227,8 +227,8 @@ fn a_value_for_several_units_waits_as_long() {
 }
 
 proptest! {
-    /// The rule, from its definition: a metric has stalled where its last new best lies
-    /// `patience` units back or more.
+    /// The rule by its definition: a metric has stalled if its last improvement was at least
+    /// `patience` units ago.
     #[test]
     fn combined_rules_equal_their_definition(
         rows in proptest::collection::vec(proptest::array::uniform3(0_u8..6), 1..40),

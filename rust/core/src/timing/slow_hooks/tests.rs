@@ -1,4 +1,4 @@
-//! Simulated trainings: no test waits.
+//! Tests with simulated time.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use super::SlowHooks;
 const TRAIN: usize = 0;
 const TEST: usize = 1;
 
-/// The callback that is looked at, in a list of several.
+/// The index of the tested callback.
 const CALLBACK: usize = 2;
 
 fn ms(milliseconds: f64) -> Duration {
     Duration::from_secs_f64(milliseconds / 1e3)
 }
 
-/// Random numbers that are the same in every run of the tests (`SplitMix64`).
+/// A deterministic random number generator (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -26,11 +26,11 @@ impl Random {
     }
 }
 
-/// A training whose only Python hook is called at the ends of batches.
+/// A training run whose only Python hook is called at the end of batches.
 struct Training {
     now: Instant,
     hooks: SlowHooks,
-    /// The untrimmed share at the first look at which the callback was slow.
+    /// The untrimmed share at the first report in which the callback was slow.
     warned: Option<f64>,
 }
 
@@ -46,7 +46,7 @@ impl Training {
         }
     }
 
-    /// A batch whose step takes a time, and its hook another, some of which it waits.
+    /// Runs a batch with the given durations of its step, its hook, and the hook's waiting.
     fn batch(&mut self, kind: usize, step: Duration, took: Duration, waited: Duration) -> bool {
         let began = self.now + step;
         self.now = began + took;
@@ -59,7 +59,7 @@ impl Training {
         due
     }
 
-    /// What comes between two batches and is none.
+    /// Passes time between two batches.
     fn pause(&mut self, pause: Duration) {
         self.now += pause;
         self.hooks.resume(self.now);
@@ -75,18 +75,18 @@ impl Training {
     }
 }
 
-/// What the hook of a batch does.
+/// The behaviour of the hook.
 #[derive(Clone, Copy)]
 enum Hook {
-    /// It only reads values: it waits so many milliseconds for the device.
+    /// Waits this many milliseconds for the device.
     Reads(f64),
-    /// It works so many milliseconds, in one of so many batches.
+    /// Works this many milliseconds, in one of this many batches.
     Works(f64, u64),
-    /// It works so many milliseconds, once in the training.
+    /// Works this many milliseconds, once in the training.
     Once(f64),
 }
 
-/// Trains epochs of some 0.55 ms a batch, and 200 ms between them.
+/// Trains epochs with about 0.55 ms per batch, and 200 ms between epochs.
 fn train(hook: Hook, batches: u64, seed: u64) -> Training {
     let mut random = Random(seed);
     let mut training = Training::new();
@@ -199,7 +199,7 @@ fn neither_pauses_nor_the_first_batch_of_a_kind_count() {
 fn a_first_batch_without_a_hook_at_its_end_does_not_count_either() {
     let start = Instant::now();
     let mut hooks = SlowHooks::default();
-    // The second batch begins 10 s after the first, the others 4 ms after the one before.
+    // The second batch begins 10 s after the first, later ones 4 ms after the previous one.
     for (batch, began) in [0, 10_000, 10_004, 10_008].into_iter().enumerate() {
         let began = start + Duration::from_millis(began);
         hooks.batch(TRAIN, false);

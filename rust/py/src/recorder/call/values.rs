@@ -1,4 +1,4 @@
-//! What a hook knows of its batch: the values of the logs, and of the step columns.
+//! The values of a batch: its logs and its step columns, each read on first use.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Call, Recorder};
 use crate::row::{Order, Schema, StepValues};
 
 impl<'py> Call<'_, 'py> {
-    /// What the step columns have of the call's batches.
+    /// The values of the step columns.
     pub(super) fn steps(&mut self) -> PyResult<&StepValues<'py>> {
         let steps = match (self.steps.take(), &self.plan.steps) {
             (Some(steps), _) => steps,
@@ -20,7 +20,7 @@ impl<'py> Call<'_, 'py> {
         Ok(self.steps.insert(steps))
     }
 
-    /// The values of the logs and their names, in Keras's order.
+    /// The names and values of the logs, in Keras's order.
     pub(super) fn values(&mut self) -> PyResult<(&Arc<Schema>, &Vec<Bound<'py, PyAny>>)> {
         let values = match self.values.take() {
             Some(values) => values,
@@ -39,7 +39,7 @@ impl<'py> Call<'_, 'py> {
         {
             return Ok((order.schema.clone(), values));
         }
-        // Other names than before, or nested logs, or no logs, or no dict.
+        // The names have changed, or the logs are nested, None or not a dict.
         let py = self.py();
         let owner = self.recorder.borrow().owner(py);
         let flat = match owner {

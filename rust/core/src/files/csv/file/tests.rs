@@ -28,7 +28,7 @@ impl Folder {
         CsvFile::append(&self.path(), ',', "epoch", None, 1.0).expect("a CSV file")
     }
 
-    /// What is said of a file that is not appended to, and left alone.
+    /// The problem of a file that `append` rejects and leaves unchanged.
     fn problem(&self) -> String {
         let length = fs::metadata(self.path()).expect("a file").len();
         let opened = CsvFile::append(&self.path(), ',', "epoch", None, 1.0);
@@ -145,7 +145,7 @@ fn what_is_no_file_of_ours_is_left_alone() {
             "line 4 has more fields than the header",
         ),
         (
-            "epoch,loss\r\n1,2,3\r", // with half of its end
+            "epoch,loss\r\n1,2,3\r", // with half of its line end
             "line 2 has more fields than the header",
         ),
         (
@@ -183,7 +183,7 @@ fn a_line_without_an_end_is_refused_and_does_not_get_into_memory() {
     for (before, line) in [("", 1), ("epoch,loss\r\n0,\"\n\"\r\n", 4)] {
         let folder = Folder::with(before);
         let file = File::options().append(true).open(folder.path());
-        // A hole: it takes no place on the disk.
+        // A hole, which takes no space on the disk.
         let file = file.expect("a file");
         file.set_len(1 << 36).expect("a long file");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Files that are written, and read back.
+//! Tests that write files and read them back.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ fn scalars_are_written_in_order() {
 fn a_long_series_waits_for_the_disk_and_keeps_its_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
-    let count = 200_000; // several times the room
+    let count = 200_000; // several times the limit of pending data
     file.add_series(
         "a tag that takes up room",
         (0..count).map(|i| (0.0, i)),
@@ -85,7 +85,7 @@ fn a_reader_sees_events_by_and_by_and_whole_records_only() {
     let file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let path = file.path().to_owned();
     file.add_scalar("loss", 1.0, 0, 1.0);
-    // No other call makes the thread write it.
+    // The thread writes it without another call.
     let began = std::time::Instant::now();
     while steps(&path).is_empty() {
         assert!(began.elapsed() < Duration::from_secs(20));
@@ -174,7 +174,7 @@ fn a_copy_in_a_forked_child_neither_writes_nor_waits() {
     let mut file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
     let path = file.path().to_owned();
     file.owner = Owner::another_process();
-    // As if another thread of the parent were in the middle of adding something.
+    // Simulate another thread of the parent that is adding an event.
     let shared = file.shared.clone();
     let held = shared.lock();
     file.add_scalar("loss", 1.0, 0, 1.0);
@@ -195,7 +195,7 @@ fn a_copy_in_a_forked_child_neither_writes_nor_waits() {
 fn what_is_added_to_a_copy_takes_no_memory_without_bound() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut file = EventFile::create(folder.path(), "host", None, 1.0).expect("a file");
-    file.close(); // a child has not got its thread
+    file.close(); // the thread does not exist in the child
     file.owner = Owner::another_process();
     for _ in 0..10 {
         file.add_event(&vec![0; ROOM / 3]);
