@@ -1,7 +1,7 @@
 """The attachment of a callback: its one private attribute, `callback._fitwatch`."""
 
 import copy
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from fitwatch import _core
 from fitwatch._enable.fit_scope import FitScope
@@ -14,6 +14,9 @@ class Part:
     Every method takes the callback, to which a part keeps no reference, and does nothing by
     default.
     """
+
+    # Attributes that belong to a run: copies and pickles do not have them.
+    left_out: ClassVar[frozenset[str]] = frozenset()
 
     def train_begin(self, callback: Any) -> None:
         """Called when `fit()` begins, after the callback's own hook."""
@@ -30,6 +33,9 @@ class Part:
     def close(self, callback: Any, *, interrupted: bool) -> None:
         """Called when a `fit()` ends without `on_train_end`, by Ctrl-C or another exception."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in self.left_out}
+
 
 P = TypeVar("P", bound=Part)
 
@@ -45,6 +51,10 @@ class Attachment(Part):
         is_silent: Whether this process writes nothing; set when the callback gets its model.
         nested: Restores the outer run after an evaluation inside it.
     """
+
+    left_out = frozenset({"recorder", "scope", "nested", "is_silent"})
+    # Attributes besides parts of which a copy has its own copy.
+    copied: ClassVar[frozenset[str]] = frozenset()
 
     recorder: _core.Recorder | None = None
     scope: FitScope | None = None
@@ -114,11 +124,6 @@ class Attachment(Part):
         for part in self.hooked() if fit else ():
             part.close(callback, interrupted=interrupted)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy belongs to no run.
-        bound = ("recorder", "scope", "nested", "is_silent")
-        return {name: value for name, value in vars(self).items() if name not in bound}
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.nested = Nested()
@@ -127,7 +132,7 @@ class Attachment(Part):
         """The attachment of a copy of the callback, which shares no mutable state."""
         twin = copy.copy(self)
         for name, value in vars(twin).items():
-            if isinstance(value, Part):
+            if isinstance(value, Part) or name in self.copied:
                 setattr(twin, name, copy.copy(value))
         return twin
 

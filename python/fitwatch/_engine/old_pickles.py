@@ -42,7 +42,7 @@ _PLACES = {
     "_test_batches": "test_batches",
     "_next_epoch": "next_epoch",
     # TerminateOnNaN
-    "_fitwatch_spoiled": "has_seen_nan",
+    "_fitwatch_spoiled": "is_spoiled",
 }
 
 

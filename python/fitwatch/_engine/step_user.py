@@ -19,6 +19,8 @@ class StepUser(Part):
         inexact: Whether some losses of this fit could not be taken.
     """
 
+    left_out = frozenset({"losses", "_fed"})
+
     losses: BatchLoss | None = None
     inexact = False
     # The last feed, with what it was made of.
@@ -80,11 +82,6 @@ class StepUser(Part):
             feed = _core.Feed(sink(*made_of) if made_of else sink, columns)
             fed = self._fed = (sink, made_of, losses, feed)
         return fed[3]
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy is outside the fit.
-        bound = ("losses", "_fed")
-        return {name: value for name, value in vars(self).items() if name not in bound}
 
 
 def uses_steps(callback: Any) -> bool:

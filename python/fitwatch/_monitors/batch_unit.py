@@ -23,11 +23,9 @@ class MonitorSteps(StepUser):
     """The per-batch losses for a monitor; they also tell how many batches a call trained."""
 
     def is_wanted(self, callback: Any) -> bool:
-        """Whether the monitor counts batches."""
         return bool(callback._fitwatch.batches.unit == "batch")
 
     def is_quiet(self, callback: Any) -> bool:
-        """Whether it watches other metrics than the loss."""
         return "loss" not in callback._fitwatch.metrics(callback)
 
 
@@ -44,6 +42,8 @@ class BatchUnit(Part):
         before: Batches and seconds, outside a fit.
     """
 
+    left_out = frozenset({"watch"})
+
     unit = "epoch"
     max_time: float | None = None
     watch: _core.Watch | None = None
@@ -52,7 +52,7 @@ class BatchUnit(Part):
     _first = 0
     # Batches of the epoch that begins which were trained already.
     _trained = 0
-    # What was seen and is judged when all processes have told theirs.
+    # Values that are judged once all processes have exchanged theirs.
     _held: Sequence[Values] = ()
 
     def is_idle(self) -> bool:
@@ -90,7 +90,6 @@ class BatchUnit(Part):
         self._trained = trained
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Notes where the epoch begins."""
         if self.watch is not None:
             callback._fitwatch.drain()
             self.watch.epoch = epoch
@@ -164,7 +163,7 @@ class BatchUnit(Part):
             while watch.feed(batches, values, again):
                 again = True
                 if watch.verdict is not None and watch.verdict[0] == Decision.IMPROVED:
-                    improved = watch.verdict  # the weights are those of now, for each of them
+                    improved = watch.verdict  # only the current weights can be kept
                 else:
                     self._carry_out(callback, watch)
         if improved is not None:
@@ -199,12 +198,10 @@ class BatchUnit(Part):
         return 0 if watch is None else watch.epoch
 
     def train_end(self, callback: Any) -> None:
-        """Keeps the counts."""
         self.before = (self.seen, self.elapsed)
         self.watch = None
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
-        """The same after an exception."""
         self.train_end(callback)
 
     @property
@@ -234,9 +231,7 @@ class BatchUnit(Part):
             self.watch.elapsed = seconds
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy is outside the fit.
-        kept = {name: value for name, value in vars(self).items() if name != "watch"}
-        return {**kept, "before": (self.seen, self.elapsed)}
+        return {**super().__getstate__(), "before": (self.seen, self.elapsed)}
 
 
 class BatchMonitor(MonitorAttachment):
@@ -259,19 +254,15 @@ class BatchMonitor(MonitorAttachment):
         """Ends the training after a batch, which is counted from 0 in its epoch."""
 
     def monitored(self, callback: Any) -> list[str]:
-        """The metrics of an epoch."""
         return self.metrics(callback) if self.batches.unit == "epoch" else []
 
     def decides_within_epoch(self, callback: Any) -> bool:
-        """Whether batches or seconds count."""
         return not self.batches.is_idle()
 
     def propose(self, callback: Any, averages: bool) -> Any:
-        """The values that this process has seen since the last exchange."""
         return self.batches.propose(averages)
 
     def apply(self, callback: Any, votes: list[Any], batch: int, averages: bool) -> None:
-        """Judges the values of all processes."""
         self.batches.apply(callback, votes, batch, averages)
 
 

@@ -1,9 +1,8 @@
 """The base of callbacks with a monitored metric."""
 
-import copy
 import inspect
 import math
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 
@@ -33,6 +32,8 @@ class MonitorAttachment(Attachment, Voter):
 
     # The methods that define the rule; the core decides as long as none is overridden.
     rule: ClassVar[tuple[str, ...]] = ("_is_improvement",)
+
+    copied = frozenset({"core", "foreign"})
 
     extended = False
     op: Any = None
@@ -87,13 +88,6 @@ class MonitorAttachment(Attachment, Voter):
         if not self.missing_reported:
             self.missing_reported = True
             warn(missing(callback, name or callback.monitor, logs))
-
-    def twin(self) -> Self:
-        """The attachment of a copy of the callback, with a copy of the core."""
-        twin = super().twin()
-        twin.core = copy.copy(self.core)
-        twin.foreign = dict(self.foreign)
-        return twin
 
 
 class Monitor(FitwatchCallback):

@@ -19,29 +19,27 @@ class NanWatch(Attachment, Voter):
     """The private part of `TerminateOnNaN`.
 
     Attributes:
-        has_seen_nan: Whether a watched metric was not finite in this epoch.
+        is_spoiled: Whether a watched metric was not finite in this epoch.
     """
 
-    has_seen_nan = False
+    is_spoiled = False
     # Watched metrics that are not known to exist yet in this fit.
     _unseen: frozenset[str] = frozenset()
 
     def begin(self, callback: Any) -> None:
         """Called when training begins."""
         self.detach()
-        self.has_seen_nan = False
+        self.is_spoiled = False
         self._unseen = frozenset(callback.monitor) - {"loss"}
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Called when an epoch begins; after a NaN, other code has decided to go on."""
-        self.has_seen_nan = False
+        """Called when an epoch begins: other code has decided to go on after a NaN."""
+        self.is_spoiled = False
 
     def monitored(self, callback: Any) -> list[str]:
-        """The names of the metrics."""
         return list(callback.monitor)
 
     def decides_within_epoch(self, callback: Any) -> bool:
-        """Whether the callback may decide inside an epoch: always."""
         return True
 
     def first_nonfinite(self, callback: Any, logs: Any) -> str | None:
@@ -58,7 +56,7 @@ class NanWatch(Attachment, Voter):
         name = self.first_nonfinite(callback, logs)
         if name is None:
             return
-        reported, self.has_seen_nan = self.has_seen_nan, True
+        reported, self.is_spoiled = self.is_spoiled, True
         if callback.raise_error:
             raise RuntimeError(
                 f"NaN or Inf {name} encountered at {where}. "
@@ -75,7 +73,7 @@ class NanWatch(Attachment, Voter):
         push(*self.form(callback), batch, logs)
 
     def form(self, callback: Any) -> Form:
-        """The core passes finite numbers over; the others are judged here."""
+        """The core ignores finite numbers; other values are judged here."""
         feed = _finite(tuple(callback.monitor))
         return feed, lambda batch, logs: self.judge(callback, f"batch {batch}", logs)
 

@@ -22,7 +22,6 @@ class PlateauState(RunState):
     }
 
     def begin_inside(self, callback: Any, trained: int) -> None:
-        """Called before an epoch of which this many batches are already trained."""
         callback._fitwatch.batches.begin_inside(trained)
 
 
@@ -30,22 +29,20 @@ class Reducing(BatchMonitor):
     """The private part of `ReduceLROnPlateau`.
 
     Attributes:
-        where: The batch that caused a reduction, for messages; empty for an epoch.
+        cause: The batch that caused a reduction, for messages; empty for an epoch.
     """
 
     rule: ClassVar[tuple[str, ...]] = ("_is_improvement", "in_cooldown")
-    where = ""
+    cause = ""
 
     def __init__(self) -> None:
         super().__init__(_core.Plateau())
         self.state = PlateauState()
 
     def is_needed(self, callback: Any) -> bool:
-        """Whether every process must have the callback: always."""
         return True
 
     def metrics(self, callback: Any) -> list[str]:
-        """The name of the metric, in a list."""
         return [callback.monitor]
 
     def carry_out(self, callback: Any, decision: Decision, epoch: int) -> bool:
@@ -61,8 +58,7 @@ class Reducing(BatchMonitor):
         return any(reduced)
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
-        """Carries out a decision about a batch."""
-        self.where = self.batches.where(batch)
+        self.cause = self.batches.where(batch)
         before = learning_rate.first_rate(callback.model)
         if self.carry_out(callback, decision, self.batches.epoch):
             callback.reductions.append(batch)

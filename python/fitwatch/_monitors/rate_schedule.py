@@ -46,7 +46,6 @@ class Schedule(Attachment, Voter):
         self._rates: dict[str, tuple[Any, float]] = {}
 
     def is_needed(self, callback: Any) -> bool:
-        """Whether every process must have the callback: always."""
         return True
 
     def set_rate(self, callback: Any, batch: int) -> None:

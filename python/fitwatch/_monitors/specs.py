@@ -70,7 +70,7 @@ def directions(callback: Any, metrics: list[Watched], find: Callable[[], None]) 
 
     found = []
     before = callback.monitor, callback.mode, callback.min_delta
-    for metric in metrics[::-1]:  # the first one last, whose `monitor_op` stays
+    for metric in metrics[::-1]:  # in reverse: the `monitor_op` of the first one remains
         callback.monitor, callback.mode, callback.min_delta = metric.name, metric.mode, before[2]
         callback.monitor_op = None
         try:

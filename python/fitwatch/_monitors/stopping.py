@@ -40,7 +40,7 @@ class StopState(RunState):
     weights: list[Any] | None = None
 
     def check(self, callback: Any, state: Any) -> dict[str, Any]:
-        """Converts the values of a state of this class and number of metrics."""
+        """Converts the values of a state with the same number of metrics."""
         values = super().check(callback, state)
         found, metrics = len(values["_fitwatch_progress"]), callback._fitwatch.metrics(callback)
         if found != len(metrics):
@@ -51,7 +51,6 @@ class StopState(RunState):
         return values
 
     def load(self, callback: Any, state: Any) -> None:
-        """Sets a state, without weights."""
         self.weights = None
         super().load(callback, state)
 
@@ -62,19 +61,15 @@ class StopState(RunState):
             callback.best_weights = self.weights
 
     def arrays(self, callback: Any) -> list[Any]:
-        """The best weights."""
         return list(callback.best_weights or [])
 
     def load_arrays(self, callback: Any, arrays: list[Any]) -> None:
-        """Sets the best weights of a backup."""
         self.weights = arrays or None
 
     def begin_inside(self, callback: Any, trained: int) -> None:
-        """Called before an epoch of which this many batches are already trained."""
         callback._fitwatch.batches.begin_inside(trained)
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Called when an epoch begins."""
         super().epoch_begin(callback, epoch)
         self.weights = None
 
@@ -85,7 +80,7 @@ class Stopping(BatchMonitor, Stopper):
     Attributes:
         watched: The metrics, the first of which is `monitor`.
         relative: Whether `min_delta` is a fraction of the best value's size.
-        reason: Why training was stopped, as `stop_reason`, a name that a subclass may use too.
+        reason: Why training was stopped; kept here because a subclass may assign `stop_reason`.
         own_words: Whether Keras's messages do not apply: they name one metric, and epochs.
     """
 
@@ -104,7 +99,6 @@ class Stopping(BatchMonitor, Stopper):
         self.state = StopState()
 
     def metrics(self, callback: Any) -> list[str]:
-        """The names of the metrics."""
         return [metric.name for metric in self.watched]
 
     def is_needed(self, callback: Any) -> bool:
@@ -161,7 +155,6 @@ class Stopping(BatchMonitor, Stopper):
             self._stop(callback, where, self._why(callback))
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
-        """Carries out a decision about a batch."""
         self.carry_out(callback, decision, self.batches.epoch, batch)
 
     def time_is_over(self, callback: Any, batch: int) -> None:

@@ -1,7 +1,6 @@
 """The bars of `ProgbarLogger`."""
 
-import copy
-from typing import Any, Self
+from typing import Any
 
 from fitwatch import _core
 from fitwatch._distributed.output import print_message
@@ -19,6 +18,9 @@ class Bar(Attachment):
         validation: The bar of the validation that is running inside `fit()`, if it is shown.
     """
 
+    left_out = Attachment.left_out | {"validation"}
+    copied = frozenset({"progress"})
+
     validation: ProgressBar | None = None
 
     def __init__(self) -> None:
@@ -27,7 +29,7 @@ class Bar(Attachment):
 
     def begin_validation(self, callback: Any) -> None:
         """Begins the bar of a validation inside `fit()`, if it is to be shown."""
-        self.validation = None  # of one that has failed
+        self.validation = None  # left by a validation that failed
         shown = settings.validation_progress and callback.verbose == 1
         if shown and callback._called_in_fit and type(callback.progbar) is ProgressBar:
             target = trainer.validation_steps(callback._model)
@@ -49,7 +51,7 @@ class Bar(Attachment):
         self.progress.values = values
 
         def draw(batch: int, logs: Any) -> None:
-            # Not by way of `seen`, which may be some batches further.
+            # Not by `seen`, which may be some batches ahead.
             callback.progbar.draw(batch + 1, logs.items() if values else ())
 
         return self.progress, draw
@@ -64,17 +66,6 @@ class Bar(Attachment):
                 self.validation.draw(batch + 1, logs.items())
 
         return self.validation.progress, draw
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy begins its own bar.
-        kept = super().__getstate__()
-        return {name: value for name, value in kept.items() if name != "validation"}
-
-    def twin(self) -> Self:
-        """The attachment of a copy, with its own part of the core."""
-        twin = super().twin()
-        twin.progress = copy.copy(self.progress)
-        return twin
 
 
 def form_train(callback: Any, recorder: _core.Recorder) -> Any:

@@ -1,8 +1,7 @@
 """What the `TensorBoard` callback counts, and the values of batches that it writes."""
 
-import copy
 import time
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 
@@ -17,7 +16,7 @@ from fitwatch._sinks.tf_summary import UserSummaries
 
 
 class BoardState(RunState):
-    """The counts of a run, and how far its files have come."""
+    """The counts of a run, and the sizes of its files."""
 
     fields: ClassVar = {
         "_global_train_batch": Field(whole),
@@ -26,7 +25,6 @@ class BoardState(RunState):
     }
 
     def mark(self, callback: Any) -> Any:
-        """The sizes of the files."""
         own = callback._fitwatch
         own.drain()
         return own.files.mark()
@@ -50,6 +48,9 @@ class Board(Attachment):
             epoch.
         is_set_up: Whether the files belong to the run that begins.
     """
+
+    left_out = Attachment.left_out | {"files", "user_summaries"}
+    copied = frozenset({"train_batches", "test_batches"})
 
     files: EventFiles
     next_epoch = 0
@@ -111,11 +112,9 @@ class Board(Attachment):
             self.files.add_scalar("train", tag, value, step)
 
     def flush(self, callback: Any) -> None:
-        """Writes everything to the files."""
         self.files.flush()
 
     def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
-        """Called when a run ends without `on_*_end`."""
         super().abandon(callback, fit=fit, interrupted=interrupted)
         if self.nested.fitting:  # an evaluation inside a fit that goes on
             while len(self.user_summaries) > 1:
@@ -127,21 +126,9 @@ class Board(Attachment):
             callback._pop_writer()
         self.files.close()
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy opens its own files.
-        opened = ("files", "user_summaries")
-        return {name: value for name, value in super().__getstate__().items() if name not in opened}
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.user_summaries = []
-
-    def twin(self) -> Self:
-        """The attachment of a copy, with its own counts."""
-        twin = super().twin()
-        twin.train_batches = copy.copy(self.train_batches)
-        twin.test_batches = copy.copy(self.test_batches)
-        return twin
 
 
 def form_train_begin(callback: Any, recorder: _core.Recorder) -> Any:

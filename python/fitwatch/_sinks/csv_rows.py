@@ -36,6 +36,8 @@ class CsvRows(Attachment):
         keep: The number of rows in a backup, after which the next fit continues.
     """
 
+    left_out = Attachment.left_out | {"table", "_rows"}
+
     table: Table | None = None
     remote: _files.RemoteFile | None = None
     keep: int | None = None
@@ -97,7 +99,6 @@ class CsvRows(Attachment):
             )
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Stores the epoch for the rows of its batches."""
         if self._rows is not None:
             self.drain()
             self._rows.epoch = epoch
@@ -143,16 +144,13 @@ class CsvRows(Attachment):
         return self.steps.feed(self._rows)
 
     def flush(self, callback: Any) -> None:
-        """Writes everything to the file."""
         if self.table is not None:
             self.table.flush(publish=True)
 
     def train_end(self, callback: Any) -> None:
-        """Closes the file."""
         self._close()
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
-        """The same after an exception."""
         self._close()
 
     def _close(self) -> None:
@@ -161,11 +159,6 @@ class CsvRows(Attachment):
         keys = self.keys if self.table else None
         self.table = self._rows = None
         self.keys = keys
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy opens its own file.
-        opened = ("table", "_rows")
-        return {name: value for name, value in super().__getstate__().items() if name not in opened}
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:

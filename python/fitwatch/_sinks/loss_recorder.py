@@ -1,7 +1,6 @@
 """What `LossHistory` records, and when it plots."""
 
-import copy
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import Field, RunState
@@ -18,7 +17,6 @@ class RecordedSteps(StepUser):
     """The per-batch losses; the record notes their kind before they are released."""
 
     def release(self, callback: Any) -> None:
-        """Ends the use."""
         callback._fitwatch.note_kind(callback)
         super().release(callback)
 
@@ -29,20 +27,17 @@ class RecordState(RunState):
     fields: ClassVar = {name: Field(read) for name, read in READERS.items()}
 
     def take(self, callback: Any) -> dict[str, Any]:
-        """The record, as values that JSON knows."""
         callback._fitwatch.note_kind(callback)
         state: dict[str, Any] = callback._fitwatch.record.state()
         return state
 
     def put(self, callback: Any, values: dict[str, Any]) -> None:
-        """Sets a record."""
         own = callback._fitwatch
         own.record = LossRecord(callback.capacity)
         own.record.restore(values)
         own.steps.inexact = values["kind"] != "batch" and len(own.record.series) > 0
 
     def begin_inside(self, callback: Any, trained: int) -> None:
-        """Called before an epoch of which this many batches were trained already."""
         callback._fitwatch.is_inside = True
 
 
@@ -51,8 +46,10 @@ class Recording(Attachment):
 
     Attributes:
         record: What was recorded.
-        is_inside: Whether the epoch that begins was begun before, in the run that is resumed.
+        is_inside: Whether the epoch that begins was interrupted in the resumed run.
     """
+
+    copied = frozenset({"record"})
 
     record: LossRecord
     is_inside = False
@@ -110,7 +107,6 @@ class Recording(Attachment):
             self._try_plot(callback, epoch)
 
     def bring_up_to_date(self, callback: Any) -> None:
-        """Called before the callback is copied."""
         self.note_kind(callback)
 
     def note_kind(self, callback: Any) -> None:
@@ -144,10 +140,7 @@ class Recording(Attachment):
         if not self._missing_reported:
             self._missing_reported = True
             there = (", ".join(logs) if isinstance(logs, dict) else "") or "none"
-            warn(
-                "LossHistory: no 'loss' that is a number among the logs of a batch. "
-                f"Available: {there}."
-            )
+            warn(f"LossHistory: the logs of a batch have no numeric 'loss'. Available: {there}.")
 
     # Pictures.
 
@@ -169,15 +162,9 @@ class Recording(Attachment):
         try:
             callback.save_plot(str(callback.plot).format(epoch=epoch), epoch=epoch)
         except Exception as error:
-            # A picture is not worth a training run, whatever is wrong with it.
+            # A failed plot must not end the training.
             what = "the run" if epoch is None else f"epoch {epoch}"
             warn(f"LossHistory: no plot of {what}: {error}")
-
-    def twin(self) -> Self:
-        """The attachment of a copy, with its own record."""
-        twin = super().twin()
-        twin.record = copy.copy(self.record)
-        return twin
 
 
 def form(callback: Any, recorder: _core.Recorder) -> Any:

@@ -184,6 +184,6 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         optimizer.learning_rate = rate
         if self.verbose > 0:
             whose = f" {name}" if name else ""
-            where = own.where or f"Epoch {epoch + 1}"
+            where = own.cause or f"Epoch {epoch + 1}"
             print_message(f"\n{where}: ReduceLROnPlateau reducing{whose} learning rate to {rate}.")
         return True

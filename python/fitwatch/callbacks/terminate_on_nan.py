@@ -91,4 +91,4 @@ class TerminateOnNaN(FitwatchCallback, keras.callbacks.TerminateOnNaN):  # type:
             True
         """
         self._fitwatch.drain()
-        return self._fitwatch.has_seen_nan or self._fitwatch.first_nonfinite(self, logs) is not None
+        return self._fitwatch.is_spoiled or self._fitwatch.first_nonfinite(self, logs) is not None
