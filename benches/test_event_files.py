@@ -138,7 +138,7 @@ def recorder(folder, value):
 
     def close():
         began = time.perf_counter()
-        callback_list._recorder.settle()
+        callback_list._recorder.drain_for_read()
         board._fitwatch.files.flush()
         write.seconds += time.perf_counter() - began
 

@@ -262,7 +262,7 @@ def test_many_batches_wait_in_bounded_space():
         scalars = [LateScalar(i) for i in range(3000)]
         for batch, scalar in enumerate(scalars):
             callback_list.on_train_batch_end(batch, {"loss": scalar})
-        assert callback_list._recorder.waiting <= 1024
+        assert callback_list._recorder.pending <= 1024
         assert list(history.losses) == list(range(3000))
 
 

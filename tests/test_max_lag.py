@@ -95,7 +95,7 @@ def test_nobody_waits_for_values_that_are_only_kept(monkeypatch):
         if batch >= 7:
             made[batch - 7].ready = True
     assert not any(scalar.waits for scalar in made)
-    assert callback_list._recorder.waiting < 500  # taken on the way
+    assert callback_list._recorder.pending < 500  # taken on the way
     callback_list._recorder.drain()
     assert [scalar.waits for scalar in made] == [0] * 493 + [1] * 7
     assert [scalar.reads for scalar in made] == [1] * 500

@@ -112,7 +112,7 @@ def panic():
 def test_an_action_that_fails_loses_nothing(thread, make, stand_in):
     history = callbacks.LossHistory()
     with pytest.raises(TypeError):  # the core knows its panics once an error has passed it
-        callbacks.CallbackList([])._recorder.settle("x", "y")
+        callbacks.CallbackList([])._recorder.drain_for_read("x", "y")
     error = make()
 
     def act(*_):

@@ -66,3 +66,30 @@ def test_arguments_are_checked(tmp_path):
     rows = _core.Feed(_core.Rows(1, file, print))
     with pytest.raises(TypeError, match="batch must be a whole number; got 'first'"):
         rows.push("first", {}, print, late_reader())
+
+
+def test_a_watch_judges_the_step_column_of_each_metric():
+    stopping = _core.EarlyStopping()
+    stopping.judge([(False, 0.0, None, 15.0)], False)
+    watch = _core.Watch(stopping, ["grad_norm"])
+    told = []
+    feed = _core.Feed(watch, _core.StepColumns(["loss", "grad_norm"], Source()))
+    feed.push(1, {"loss": 3.0}, lambda batch, logs: told.append(watch.verdict), late_reader())
+    assert [batch for _, batch in told] == [1]  # 20.0 is above the threshold, 10.0 is not
+    assert watch.seen == 2
+
+
+def test_rows_of_csv_files_go_on_counting_when_columns_cannot_be_taken(tmp_path):
+    file = _core.CsvFile(tmp_path / "log.csv", ",")
+    file.add_columns(["epoch", "batch", "loss"])
+    source = Source()
+    source.values = ([1.0],)
+    rows = _core.Rows(10, file, print)
+    feed = _core.Feed(rows, _core.StepColumns(["loss"], source))
+    for batch in range(25):
+        if batch == 15:
+            source.values = ((),)
+        feed.push(batch, {"loss": 2.0}, print, late_reader())
+    file.flush()
+    lines = (tmp_path / "log.csv").read_text().split()
+    assert lines == ["epoch,batch,loss", "0,9,1.0", "0,19,2.0"]

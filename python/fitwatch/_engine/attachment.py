@@ -90,7 +90,7 @@ class Attachment(Part):
         """Processes all pending rows; called before a tracked attribute is read or written."""
         recorder = self.recorder  # a fit that ends in another thread may reset it
         if recorder is not None:
-            recorder.settle()
+            recorder.drain_for_read()
 
     def bring_up_to_date(self, callback: Any) -> None:
         """Called before the callback is copied."""

@@ -95,12 +95,12 @@ class EventFiles:
         if file is not None:
             file.add_event(event)
 
-    def nudge(self) -> None:
+    def request_flush(self) -> None:
         """Starts to write everything, without waiting."""
         for writer in self._writers.values():
             writer.flush()
         for file in self._open.values():
-            file.nudge()
+            file.request_flush()
 
     def flush(self) -> None:
         """Hands everything to the operating system."""

@@ -38,7 +38,7 @@ class ListenedFile:
         """Adds an encoded `Event`."""
         self._try(lambda: summary_ops.import_event(self.writer, event))
 
-    def nudge(self) -> None:
+    def request_flush(self) -> None:
         """Writes everything now."""
         self.flush()
 

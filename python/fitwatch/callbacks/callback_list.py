@@ -254,7 +254,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def _failed(self) -> None:
         """Called when an exception passes through: processes and flushes pending values."""
-        _try(partial(self._recorder.settle, last=True))
+        _try(partial(self._recorder.drain_for_read, last=True))
         for callback, attachment in self._attachments():
             _try(partial(attachment.flush_all, callback))
         _try(partial(trainer.sync_state, getattr(self, "_model", None)))

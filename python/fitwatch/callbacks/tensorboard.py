@@ -266,7 +266,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         if step is not None:
             for name, value in (logs or {}).items():
                 own.files.add_scalar("validation", f"evaluation_{name}_vs_iterations", value, step)
-        own.files.nudge()
+        own.files.request_flush()
         self._pop_writer()
         own.nested.end_test(self)
 
@@ -276,7 +276,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         epoch += own.epoch_offset or 0
         own.next_epoch = epoch + 1
         super().on_epoch_end(epoch, logs)
-        own.files.nudge()
+        own.files.request_flush()
 
     def __getstate__(self) -> Any:
         attributes, slots = super().__getstate__()

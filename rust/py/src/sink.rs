@@ -116,7 +116,7 @@ pub struct Batch<'a, 'py> {
     /// Whether the clock was read for this batch.
     pub clock_read: bool,
     /// How many batches of the call have values in the step columns.
-    pub taken: usize,
+    pub batches: usize,
 }
 
 /// The number of the next batch: unique and increasing across all recorders.

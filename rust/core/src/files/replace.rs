@@ -80,7 +80,7 @@ impl Replacement {
                 Err(error) => return Err(error),
             }
             // Another process may have cleaned the folder up before it was locked.
-            if let Some(lock) = take(&folder)? {
+            if let Some(lock) = lock_folder(&folder)? {
                 return Ok(Self {
                     path: folder.join(file_name),
                     name: name.to_owned(),
@@ -186,7 +186,7 @@ fn clean_one(folder: &Path) -> io::Result<()> {
 }
 
 /// Locks a temporary folder. Returns `None` if it was cleaned up meanwhile.
-fn take(folder: &Path) -> io::Result<Option<File>> {
+fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join(LOCK);
     let lock = match File::create(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

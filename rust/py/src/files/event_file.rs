@@ -33,7 +33,7 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Adds one value under the tag of `template`; see [`Self::care`].
+    /// Adds one value under the tag of `template`; see [`Self::attend`].
     #[allow(clippy::cast_possible_truncation)] // scalars of event files are float32
     pub fn add(&self, template: &event_file::Template, value: f64, step: i64, wall_time: f64) {
         self.file.add(template, value as f32, step, wall_time);
@@ -41,11 +41,11 @@ impl EventFile {
 
     /// Must be called after data was added. Waits for the disk if too much data is pending, and
     /// warns once if the file cannot be written.
-    pub fn care(&self, py: Python<'_>) {
-        if !self.file.needs_care() {
+    pub fn attend(&self, py: Python<'_>) {
+        if !self.file.needs_attention() {
             return;
         }
-        let Some(error) = py.detach(|| self.file.care()) else {
+        let Some(error) = py.detach(|| self.file.attend()) else {
             return;
         };
         if self.told.swap(true, Relaxed) {
@@ -107,7 +107,7 @@ impl EventFile {
         let walltime = walltime.unwrap_or_else(now);
         self.file
             .add_scalar(tag, scalar_value as f32, step, walltime);
-        self.care(py);
+        self.attend(py);
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl EventFile {
         let steps = PyBuffer::<i64>::get(steps)?.to_vec(py)?;
         let points = values.into_iter().zip(steps);
         py.detach(|| self.file.add_series(tag, points, walltime));
-        self.care(py);
+        self.attend(py);
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl EventFile {
     fn add_event(&self, py: Python<'_>, event: &[u8]) -> PyResult<()> {
         self.require_open()?;
         self.file.add_event(event);
-        self.care(py);
+        self.attend(py);
         Ok(())
     }
 
@@ -151,21 +151,21 @@ impl EventFile {
     }
 
     /// Asks the thread to write all pending data now, without waiting.
-    fn nudge(&self) {
-        self.file.nudge();
+    fn request_flush(&self) {
+        self.file.request_flush();
     }
 
     /// Waits until all pending data is written to the operating system.
     fn flush(&self, py: Python<'_>) {
         py.detach(|| self.file.flush());
-        self.care(py);
+        self.attend(py);
     }
 
     /// Flushes and closes the file.
     fn close(&self, py: Python<'_>) {
         self.closed.store(true, Relaxed);
         py.detach(|| self.file.close());
-        self.care(py);
+        self.attend(py);
     }
 }
 

@@ -11,12 +11,12 @@ use pyo3::types::PyDict;
 
 use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
-use super::queue::Record;
+use super::queue::QueuedRow;
 use super::turn::this_thread;
 use crate::row::{Schema, StepValues};
 use crate::sink::{Batch, Decides, Gate, Wants, next_ordinal};
 use crate::value::Cell;
-use crate::value::waiting::called;
+use crate::value::wait_time::timed_call;
 
 /// The state of a hook while it runs for one batch.
 pub struct Call<'a, 'py> {
@@ -36,7 +36,7 @@ pub struct Call<'a, 'py> {
     /// The number of writes to `logs` that the last row of this batch includes.
     writes: usize,
     /// Whether this batch has an open row in the queue.
-    recording: bool,
+    has_row: bool,
     pub clock_read: bool,
     /// Whether a report of slow hooks is due.
     pub report_due: bool,
@@ -70,14 +70,14 @@ impl<'a, 'py> Call<'a, 'py> {
                 ordinal: this.ordinal,
                 now,
                 clock_read,
-                taken: 0,
+                batches: 0,
             },
             source: logs,
             values: None,
             steps: None,
             logs: None,
             writes: 0,
-            recording: false,
+            has_row: false,
             clock_read,
             report_due: false,
         }
@@ -94,13 +94,13 @@ impl<'a, 'py> Call<'a, 'py> {
                     if let Some(logs) = &self.logs {
                         feed.sink.look(logs)?;
                     }
-                    self.batch.taken = match feed.steps {
+                    self.batch.batches = match feed.steps {
                         Some(_) => self.steps()?.batches,
                         None => 0,
                     };
                     match feed.sink.gate(&self.batch) {
                         Gate::Shut => {}
-                        Gate::Open => self.record(at, &feed.wants)?,
+                        Gate::Open => self.enqueue(at, &feed.wants)?,
                         Gate::Act => {
                             let logs = self.logs()?;
                             action.bind(self.py()).call1((self.batch.number, logs))?;
@@ -144,7 +144,7 @@ impl<'a, 'py> Call<'a, 'py> {
         // Make the logs first: that is not the hook's own time.
         self.logs()?;
         let began = Instant::now();
-        let (result, waited) = called(|| self.call(entry));
+        let (result, waited) = timed_call(|| self.call(entry));
         let times = (began, Instant::now());
         let mut recorder = self.recorder.borrow_mut();
         let hooks = &mut recorder.slow_hooks;
@@ -175,7 +175,7 @@ impl<'a, 'py> Call<'a, 'py> {
     }
 
     /// Queues the row of the batch for the plan entry `at`.
-    fn record(&mut self, at: usize, wants: &Wants) -> PyResult<()> {
+    fn enqueue(&mut self, at: usize, wants: &Wants) -> PyResult<()> {
         if let Some(logs) = self.logs.clone() {
             let writes = logs.getattr(intern!(self.py(), "_writes"))?.extract()?;
             if writes != self.writes {
@@ -186,9 +186,9 @@ impl<'a, 'py> Call<'a, 'py> {
                 self.values = Some((schema, logs.values().iter().collect()));
             }
         }
-        if !self.recording {
+        if !self.has_row {
             self.begin(at)?;
-            self.recording = true;
+            self.has_row = true;
         }
         let mut recorder = Recorder::with_queue(self.recorder);
         if let Some(open) = recorder.queue.open(self.batch.ordinal) {
@@ -227,7 +227,7 @@ impl<'a, 'py> Call<'a, 'py> {
         for value in &steps.values {
             cells.push(reader.get().capture(value)?);
         }
-        let record = Record {
+        let row = QueuedRow {
             plan: self.plan.clone(),
             entries: at..at,
             open: true,
@@ -242,14 +242,14 @@ impl<'a, 'py> Call<'a, 'py> {
         };
         let mut recorder = Recorder::with_queue(self.recorder);
         recorder.thread = this_thread();
-        recorder.queue.records.push_back(record);
+        recorder.queue.rows.push_back(row);
         recorder.queue.cells.extend(cells);
         Ok(())
     }
 
     /// Closes the open row of this batch, if there is one.
     pub fn close(&mut self) {
-        if std::mem::take(&mut self.recording) {
+        if std::mem::take(&mut self.has_row) {
             let mut recorder = Recorder::with_queue(self.recorder);
             if let Some(open) = recorder.queue.open(self.batch.ordinal) {
                 open.open = false;

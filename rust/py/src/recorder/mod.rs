@@ -17,7 +17,7 @@ use pyo3::types::{PyList, PyType};
 
 use crate::row::{Order, Schema};
 use crate::value::Reader;
-use crate::value::waiting::waiting;
+use crate::value::wait_time::timed_wait;
 use pace::Pace;
 use plan::Plan;
 use queue::Queue;
@@ -80,8 +80,8 @@ pub struct Recorder {
     /// The ordinal of the last batch.
     ordinal: u64,
     interrupted: bool,
-    /// The exception of an action that ran in `settle()`; raised by the next hook.
-    put_off: Option<PyErr>,
+    /// The exception of an action that ran in `drain_for_read()`; raised by the next hook.
+    deferred_error: Option<PyErr>,
 }
 
 #[pymethods]
@@ -106,7 +106,7 @@ impl Recorder {
             slow_hooks: SlowHooks::default(),
             ordinal: 0,
             interrupted: false,
-            put_off: None,
+            deferred_error: None,
         }
     }
 
@@ -134,8 +134,8 @@ impl Recorder {
     /// Reads all queued values and pushes the rows to their sinks. For the thread that trains only.
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.borrow_mut().thread = this_thread();
-        Self::raise_put_off(slf)?;
-        waiting(|| Self::drain_to(slf, 0))
+        Self::raise_deferred(slf)?;
+        timed_wait(|| Self::drain_to(slf, 0))
     }
 
     /// Like `drain`, for the read of an attribute: the first exception of an action is raised by
@@ -148,27 +148,27 @@ impl Recorder {
     /// Args:
     ///     last: Whether no hook follows; all exceptions are then dropped.
     #[pyo3(signature = (last=false))]
-    fn settle(slf: &Bound<'_, Self>, last: bool) {
-        while let Err(error) = waiting(|| Self::drain_to(slf, 0)) {
+    fn drain_for_read(slf: &Bound<'_, Self>, last: bool) {
+        while let Err(error) = timed_wait(|| Self::drain_to(slf, 0)) {
             let mut this = slf.borrow_mut();
-            let dropped = if last || this.put_off.is_some() {
+            let dropped = if last || this.deferred_error.is_some() {
                 Some(error)
             } else {
-                this.put_off.replace(error)
+                this.deferred_error.replace(error)
             };
             drop(this);
             drop(dropped);
         }
         if last {
-            let dropped = slf.borrow_mut().put_off.take();
+            let dropped = slf.borrow_mut().deferred_error.take();
             drop(dropped);
         }
     }
 
     /// How many rows are queued.
     #[getter]
-    fn waiting(&self) -> usize {
-        self.queue.records.len()
+    fn pending(&self) -> usize {
+        self.queue.rows.len()
     }
 
     /// Whether to end the training after the current batch.

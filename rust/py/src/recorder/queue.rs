@@ -12,7 +12,7 @@ use crate::sink::{Decides, Outcome};
 use crate::value::{Cell, Flight, Layout, Reader};
 
 /// A queued row: its values are in `Queue::cells`.
-pub struct Record {
+pub struct QueuedRow {
     pub plan: Arc<Plan>,
     /// The plan entries that the row is still to be pushed to.
     pub entries: std::ops::Range<usize>,
@@ -32,7 +32,7 @@ pub struct Record {
     pub schema: Arc<Schema>,
 }
 
-impl Record {
+impl QueuedRow {
     /// The number of cells of the row.
     fn cells(&self) -> usize {
         let steps = self.plan.steps.as_ref();
@@ -45,21 +45,21 @@ impl Record {
 /// second, and so on.
 #[derive(Default)]
 pub struct Queue {
-    pub records: VecDeque<Record>,
+    pub rows: VecDeque<QueuedRow>,
     pub cells: VecDeque<Cell>,
     flight: Option<Flight>,
 }
 
 impl Queue {
     pub fn append(&mut self, mut newer: Self) {
-        self.records.append(&mut newer.records);
+        self.rows.append(&mut newer.rows);
         self.cells.append(&mut newer.cells);
         self.flight = self.flight.take().or(newer.flight);
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for record in &self.records {
-            visit.call(&record.batch)?;
+        for row in &self.rows {
+            visit.call(&row.batch)?;
         }
         for cell in &self.cells {
             if let Cell::Array(value, _) | Cell::Other(value) = cell {
@@ -70,11 +70,11 @@ impl Queue {
     }
 
     /// The open row of a batch whose hook is still running, usually the last row.
-    pub fn open(&mut self, ordinal: u64) -> Option<&mut Record> {
-        self.records
+    pub fn open(&mut self, ordinal: u64) -> Option<&mut QueuedRow> {
+        self.rows
             .iter_mut()
             .rev()
-            .find(|record| record.open && record.ordinal == ordinal)
+            .find(|row| row.open && row.ordinal == ordinal)
     }
 
     /// Reads the values that are ready and pushes the rows to their sinks, in order. Waits for
@@ -87,8 +87,8 @@ impl Queue {
         may_wait: usize,
         decides: bool,
     ) -> PyResult<()> {
-        while let Some(first) = self.records.front() {
-            let wait = self.records.len() > may_wait;
+        while let Some(first) = self.rows.front() {
+            let wait = self.rows.len() > may_wait;
             let columns = (!first.whole).then(|| first.columns.clone());
             let (count, named) = (first.cells(), first.schema.len());
             let wanted = |at: usize| {
@@ -97,12 +97,12 @@ impl Queue {
             if !self.read(py, reader, (0..count).filter(|&at| wanted(at)), wait)? {
                 return Ok(());
             }
-            self.show(py, reader, decides)?;
-            let unfinished = |first: &Record| first.open || first.decided.is_some();
-            if self.records.front().is_some_and(unfinished) {
+            self.push(py, reader, decides)?;
+            let unfinished = |first: &QueuedRow| first.open || first.decided.is_some();
+            if self.rows.front().is_some_and(unfinished) {
                 return Ok(());
             }
-            if let Some(first) = self.records.pop_front() {
+            if let Some(first) = self.rows.pop_front() {
                 self.cells.drain(..first.cells());
             }
         }
@@ -172,8 +172,8 @@ impl Queue {
     }
 
     /// Pushes the first row to its sinks. Stops before the first decision if `decides` is false.
-    fn show(&mut self, py: Python<'_>, reader: &Reader, decides: bool) -> PyResult<()> {
-        let Some(first) = self.records.front_mut() else {
+    fn push(&mut self, py: Python<'_>, reader: &Reader, decides: bool) -> PyResult<()> {
+        let Some(first) = self.rows.front_mut() else {
             return Ok(());
         };
         let plan = first.plan.clone();

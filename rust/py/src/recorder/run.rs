@@ -58,7 +58,7 @@ impl Recorder {
             return Ok(());
         }
         let result = Self::plan(slf, hook).and_then(|plan| {
-            Self::raise_put_off(slf)?;
+            Self::raise_deferred(slf)?;
             if plan.entries.is_empty() {
                 return Ok(());
             }
@@ -97,7 +97,7 @@ impl Recorder {
             .as_ref()
             .is_some_and(|plan| plan.entries.is_empty())
             && !self.interrupted
-            && self.put_off.is_none()
+            && self.deferred_error.is_none()
             && !self.changed(py)
     }
 
@@ -110,12 +110,12 @@ impl Recorder {
         Ok(())
     }
 
-    /// Raises the deferred exception of an action that ran in `settle()`.
-    pub(super) fn raise_put_off(slf: &Bound<'_, Self>) -> PyResult<()> {
-        if slf.borrow().put_off.is_none() {
+    /// Raises the deferred exception of an action that ran in `drain_for_read()`.
+    pub(super) fn raise_deferred(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.borrow().deferred_error.is_none() {
             return Ok(());
         }
-        let error = slf.borrow_mut().put_off.take();
+        let error = slf.borrow_mut().deferred_error.take();
         error.map_or(Ok(()), Err)
     }
 
@@ -214,8 +214,8 @@ impl Recorder {
     fn drain_if_due(slf: &Bound<'_, Self>, plan: &Plan, clock_read: bool) -> PyResult<()> {
         let may_wait = {
             let this = slf.borrow();
-            let waiting = this.queue.records.len();
-            if waiting == 0 {
+            let pending = this.queue.rows.len();
+            if pending == 0 {
                 return Ok(());
             }
             let lag = if plan.decides > Decides::Nothing {
@@ -223,7 +223,7 @@ impl Recorder {
             } else {
                 LONGEST
             };
-            if waiting <= lag && !clock_read {
+            if pending <= lag && !clock_read {
                 return Ok(());
             }
             lag
@@ -234,7 +234,7 @@ impl Recorder {
     pub(super) fn drain_to(slf: &Bound<'_, Self>, may_wait: usize) -> PyResult<()> {
         {
             let this = slf.borrow();
-            let nothing = this.queue.records.is_empty() && !this.turn.is_anothers();
+            let nothing = this.queue.rows.is_empty() && !this.turn.is_anothers();
             if nothing || this.turn.is_mine() {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use pyo3::types::PyDict;
 use crate::clock::now;
 use crate::row::{Row, Schema, StepColumns, StepValues};
 use crate::sink::{Batch, Gate, Sink, Wants, next_ordinal};
-use crate::value::waiting::waiting;
+use crate::value::wait_time::timed_wait;
 use crate::value::{Cell, Reader};
 
 /// A sink, and the step columns that it needs.
@@ -79,7 +79,7 @@ impl Feed {
             ordinal,
             now,
             clock_read: true,
-            taken: steps.batches,
+            batches: steps.batches,
         }) {
             Gate::Open => {}
             Gate::Shut => return Ok(false),
@@ -93,7 +93,7 @@ impl Feed {
             }
         }
         let schema = self.schema_of(logs);
-        let cells = waiting(|| self.cells(logs, &schema, &steps, reader))?;
+        let cells = timed_wait(|| self.cells(logs, &schema, &steps, reader))?;
         let row = Row {
             schema: &schema,
             steps: self.step_names(),

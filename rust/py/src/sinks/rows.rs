@@ -90,8 +90,8 @@ impl Rows {
     }
 
     /// The batches of a call that are due. `batch` is the number of the call's last batch, counted
-    /// from 0 in each epoch; `taken` is how many of its batches have values in the step columns.
-    fn shares(&self, batch: i64, taken: usize) -> Vec<Share> {
+    /// from 0 in each epoch; `batches` is how many of its batches have values in the step columns.
+    fn shares(&self, batch: i64, batches: usize) -> Vec<Share> {
         let share = |number, place| Share {
             number,
             place,
@@ -100,11 +100,11 @@ impl Rows {
         };
         let first = batch - self.steps + 1;
         let mut shares: Vec<Share> = (first..)
-            .zip(0..taken)
+            .zip(0..batches)
             .filter(|(batch, _)| (batch + 1) % self.every == 0)
             .map(|(batch, place)| share(batch, place))
             .collect();
-        if taken == 0 {
+        if batches == 0 {
             shares.push(share(batch, 0));
         }
         if let Some(last) = shares.last_mut() {
@@ -169,8 +169,9 @@ impl Sink for Py<Rows> {
             return Gate::Hook;
         };
         let this = &mut *self.borrow_mut(batch.number.py());
-        let due = if batch.taken > 0 {
-            !this.shares(number, batch.taken).is_empty()
+        let due = if batch.batches > 0 {
+            this.last = Some(number);
+            !this.shares(number, batch.batches).is_empty()
         } else {
             this.is_due(number)
         };

@@ -58,8 +58,8 @@ impl Scalars {
     }
 
     /// The steps of a call that are due; `last` is the last step of the call.
-    fn shares(&self, last: i64, taken: usize) -> Vec<Share> {
-        let count = i64::try_from(taken).unwrap_or(0).max(1);
+    fn shares(&self, last: i64, batches: usize) -> Vec<Share> {
+        let count = i64::try_from(batches).unwrap_or(0).max(1);
         (last - count + 1..=last)
             .zip(0..)
             .filter(|(step, _)| step % self.every == 0)
@@ -100,7 +100,7 @@ impl Sink for Py<Scalars> {
         let py = batch.number.py();
         let this = &mut *self.borrow_mut(py);
         // The counter has counted the call as one batch.
-        let more = i64::try_from(batch.taken.saturating_sub(1)).unwrap_or(0);
+        let more = i64::try_from(batch.batches.saturating_sub(1)).unwrap_or(0);
         let last = {
             let mut counter = this.counter.borrow_mut(py);
             counter.count += more;
@@ -139,7 +139,7 @@ impl Sink for Py<Scalars> {
             }
         }
         drop(guard);
-        file.care(py);
+        file.attend(py);
         Outcome::Done
     }
 }

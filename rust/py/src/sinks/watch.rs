@@ -1,4 +1,4 @@
-//! Values of batches for a policy.
+//! Feeds the values of batches to a policy.
 
 use std::time::Instant;
 
@@ -32,29 +32,29 @@ pub struct Watch {
     steps: i64,
     prompt: bool,
     max_time: Option<f64>,
-    /// Seconds that had passed at a moment.
+    /// Seconds that had passed when the clock was last set, and the time of that.
     passed: (f64, Instant),
-    /// Batches so far.
+    /// The number of batches so far.
     #[pyo3(get, set)]
     seen: i64,
-    /// The epoch that is running.
+    /// The current epoch.
     #[pyo3(get, set)]
     epoch: i64,
-    /// What was decided last, and the number of the batch (from 0, across epochs) that decided it.
+    /// The last decision, and the number of its batch (from 0, across epochs).
     #[pyo3(get)]
     verdict: Option<(Decision, i64)>,
-    /// The row that is fed, and the place in it from which to go on.
+    /// The ordinal of the row that is being fed, and the index of its next batch.
     row: u64,
     next: usize,
-    /// The last improvement in the row that was not acted on yet.
+    /// The last improvement in the row that is not carried out yet.
     improved: Option<i64>,
-    /// What was decided after that improvement.
+    /// The decision after that improvement.
     pending: Option<(Decision, i64)>,
-    /// Whether the time was over when a batch ended.
+    /// Whether `max_time` was over when a batch ended.
     over: bool,
-    /// Whether the action was called because of that, and because a metric is missing.
+    /// Whether the action was called for that, and for a missing metric.
     said: (bool, bool),
-    /// Whether values are kept for `held()`, and not fed to the policy.
+    /// Whether values are kept for `held()` instead of being fed to the policy.
     #[pyo3(get, set)]
     holds: bool,
     held: Vec<Values>,
@@ -96,13 +96,13 @@ impl Watch {
         }
     }
 
-    /// Whether the time is over. It looks at the clock.
+    /// Whether `max_time` is over. Reads the clock.
     #[getter]
     fn time_is_over(&self) -> bool {
         self.max_time.is_some_and(|time| self.elapsed() >= time)
     }
 
-    /// Seconds so far.
+    /// Seconds since the fit began, with those of the run before.
     #[getter]
     fn elapsed(&self) -> f64 {
         let (before, since) = self.passed;
@@ -134,7 +134,7 @@ impl Watch {
         this.advance(slf.py(), batches, &values)
     }
 
-    /// The values that were kept since the last time.
+    /// The values kept since the last call.
     fn held(&mut self) -> Vec<Values> {
         std::mem::take(&mut self.held)
     }
@@ -174,7 +174,7 @@ impl Sink for Py<Watch> {
     fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
         let this = &mut *self.borrow_mut(py);
         if this.row != row.ordinal {
-            // An exception may have left the row before in the middle.
+            // An exception may have interrupted the previous row.
             this.row = row.ordinal;
             this.begin_row();
         }

@@ -5,7 +5,7 @@ mod flight;
 mod item;
 mod raw;
 mod reader;
-pub mod waiting;
+pub mod wait_time;
 
 pub use cell::{Cell, Layout};
 pub use flight::Flight;

@@ -10,7 +10,7 @@ use pyo3::types::{PyFloat, PyString, PyType};
 use super::cell::{Cell, Layout};
 use super::item::Item;
 use super::raw;
-use super::waiting::waiting;
+use super::wait_time::timed_wait;
 
 /// The maximum number of cached layouts; a training run has one or two.
 const REMEMBERED: usize = 16;
@@ -68,7 +68,7 @@ impl Reader {
     /// Returns a value as a float, or unchanged if it is not a number. Waits until it is ready.
     fn read(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = value.py();
-        match waiting(|| self.read_now(value))? {
+        match timed_wait(|| self.read_now(value))? {
             Cell::Number(number) => Ok(PyFloat::new(py, number).into_any().unbind()),
             Cell::Array(other, _) | Cell::Other(other) => Ok(other),
             Cell::Unwanted => Ok(value.clone().unbind()),

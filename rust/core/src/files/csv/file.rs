@@ -16,7 +16,7 @@ use crate::files::replace::replace;
 /// Invariants:
 /// - the header names every column, and every row written here has a field for each;
 /// - columns are never moved or renamed, and new ones are added at the end;
-/// - `waiting` counts the rows in the buffer of `file`.
+/// - `buffered` counts the rows in the buffer of `file`.
 ///
 /// ```
 /// use fitwatch_core::files::csv::{CsvFile, Field};
@@ -38,7 +38,7 @@ pub struct CsvFile {
     row: String,
     /// Rows in the file, without those in the buffer.
     rows: u64,
-    waiting: u64,
+    buffered: u64,
 }
 
 impl CsvFile {
@@ -106,7 +106,7 @@ impl CsvFile {
             columns,
             row: String::new(),
             rows,
-            waiting: 0,
+            buffered: 0,
         })
     }
 
@@ -186,7 +186,7 @@ impl CsvFile {
         }
         text::push_record(&mut self.row, self.separator, fields);
         self.file.buffer().extend_from_slice(self.row.as_bytes());
-        self.waiting += 1;
+        self.buffered += 1;
         let written = self.file.flush_if_due(now);
         self.counted(written)
     }
@@ -212,8 +212,8 @@ impl CsvFile {
     /// Updates the counts after rows were written or dropped.
     fn counted(&mut self, written: Result<(), Error>) -> Result<(), Error> {
         if self.file.buffer().is_empty() {
-            self.rows += if written.is_ok() { self.waiting } else { 0 };
-            self.waiting = 0;
+            self.rows += if written.is_ok() { self.buffered } else { 0 };
+            self.buffered = 0;
         }
         written
     }

@@ -17,7 +17,7 @@ use super::thread::{PLENTY, Shared, State, write};
 use crate::error::{At, Error};
 use crate::files::{AppendFile, Owner};
 
-/// The maximum number of pending bytes; see [`EventFile::care`].
+/// The maximum number of pending bytes; see [`EventFile::attend`].
 const ROOM: usize = 1 << 22;
 
 /// How many scalars of a series are added at a time.
@@ -30,7 +30,7 @@ const CHUNK: usize = 1024;
 /// Invariants:
 /// - the file is new: an existing one is never opened;
 /// - only whole records are written to the operating system, in the order of arrival;
-/// - only [`add_series`](Self::add_series), [`care`](Self::care), [`flush`](Self::flush),
+/// - only [`add_series`](Self::add_series), [`attend`](Self::attend), [`flush`](Self::flush),
 ///   [`unfollow`](Self::unfollow) and [`close`](Self::close) wait for the disk;
 /// - a forked child neither writes nor waits.
 ///
@@ -130,7 +130,7 @@ impl EventFile {
                 state.pending.clear();
                 return;
             }
-            self.shared.needs_care.store(true, Relaxed);
+            self.shared.needs_attention.store(true, Relaxed);
         }
         drop(state);
         if before == 0 || (before < PLENTY && after >= PLENTY) {
@@ -183,22 +183,22 @@ impl EventFile {
         self.append(|state| record::append(&mut state.pending, &[event]));
     }
 
-    /// Whether [`care`](Self::care) should be called.
+    /// Whether [`attend`](Self::attend) should be called.
     #[must_use]
-    pub fn needs_care(&self) -> bool {
-        self.shared.needs_care.load(Relaxed)
+    pub fn needs_attention(&self) -> bool {
+        self.shared.needs_attention.load(Relaxed)
     }
 
     /// Waits until the pending data is below its limit. Returns the last error since the previous
     /// call. After an error the thread keeps trying: data that could not be written is kept for the
     /// next attempt, up to a limit.
     #[must_use]
-    pub fn care(&self) -> Option<Error> {
+    pub fn attend(&self) -> Option<Error> {
         if !self.owner.is_here() {
             return None;
         }
         self.make_room();
-        self.shared.needs_care.store(false, Relaxed);
+        self.shared.needs_attention.store(false, Relaxed);
         self.shared.lock().error.take()
     }
 
@@ -212,7 +212,7 @@ impl EventFile {
     /// When the other file cannot be opened.
     pub fn follow(&self, path: &Path) -> Result<(), Error> {
         let relay = Relay::open(path)?;
-        self.follow_instead(Some(relay));
+        self.set_relay(Some(relay));
         self.shared.work.notify_one();
         Ok(())
     }
@@ -220,10 +220,10 @@ impl EventFile {
     /// Copies the remaining events of the other file, and stops following it.
     pub fn unfollow(&self) {
         self.flush();
-        self.follow_instead(None);
+        self.set_relay(None);
     }
 
-    fn follow_instead(&self, relay: Option<Relay>) {
+    fn set_relay(&self, relay: Option<Relay>) {
         if !self.owner.is_here() {
             return;
         }
@@ -232,7 +232,7 @@ impl EventFile {
     }
 
     /// Asks the thread to write all pending data now, without waiting.
-    pub fn nudge(&self) {
+    pub fn request_flush(&self) {
         self.ask();
     }
 

@@ -27,7 +27,7 @@ pub struct Shared {
     /// Wakes waiting threads after each write.
     pub done: Condvar,
     /// Whether too much data is pending, or a write has failed.
-    pub needs_care: AtomicBool,
+    pub needs_attention: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +100,7 @@ pub fn write(shared: &Shared, mut file: AppendFile) {
         state.flushed = asked;
         if let Err(error) = written {
             state.error = Some(error);
-            shared.needs_care.store(true, Relaxed);
+            shared.needs_attention.store(true, Relaxed);
         }
         drop(state);
         shared.done.notify_all();

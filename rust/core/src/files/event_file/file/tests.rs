@@ -179,8 +179,8 @@ fn a_copy_in_a_forked_child_neither_writes_nor_waits() {
     let held = shared.lock();
     file.add_scalar("loss", 1.0, 0, 1.0);
     file.add_series("loss", [(1.0, 0)].into_iter(), 1.0);
-    assert!(file.care().is_none());
-    file.nudge();
+    assert!(file.attend().is_none());
+    file.request_flush();
     file.flush();
     file.unfollow();
     file.close();
@@ -200,7 +200,7 @@ fn what_is_added_to_a_copy_takes_no_memory_without_bound() {
     for _ in 0..10 {
         file.add_event(&vec![0; ROOM / 3]);
     }
-    assert!(!file.needs_care());
+    assert!(!file.needs_attention());
     assert!(file.shared.lock().pending.len() < ROOM);
 }
 
@@ -212,11 +212,11 @@ fn a_file_that_is_gone_is_told_of() {
     fs::remove_file(file.path()).expect("gone");
     file.add_scalar("loss", 1.0, 1, 1.0);
     file.flush();
-    assert!(file.needs_care());
-    let error = file.care().expect("no file");
+    assert!(file.needs_attention());
+    let error = file.attend().expect("no file");
     assert!(matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound));
-    assert!(!file.needs_care());
-    assert!(file.care().is_none());
+    assert!(!file.needs_attention());
+    assert!(file.attend().is_none());
 }
 
 #[test]

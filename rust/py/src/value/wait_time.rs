@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// Calls `read` and adds its duration to the waiting time of the running hook.
-pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
+pub fn timed_wait<T>(read: impl FnOnce() -> T) -> T {
     let Some(waited) = WAITED.take() else {
         return read();
     };
@@ -21,7 +21,7 @@ pub fn waiting<T>(read: impl FnOnce() -> T) -> T {
 }
 
 /// Calls a hook. Returns its result and how long it waited for values.
-pub fn called<T>(hook: impl FnOnce() -> T) -> (T, Duration) {
+pub fn timed_call<T>(hook: impl FnOnce() -> T) -> (T, Duration) {
     let around = WAITED.replace(Some(Duration::ZERO));
     let result = hook();
     let waited = WAITED.get().unwrap_or_default();
