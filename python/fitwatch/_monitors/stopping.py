@@ -112,16 +112,10 @@ class Stopping(BatchMonitor, Stopper):
             callback: The callback.
             find: Keras's `_set_monitor_op`.
         """
+        upwards = zip(directions(callback, self.watched, find), self.watched, strict=True)
         rules = [
-            (
-                larger,
-                abs(of.min_delta) * (1 if larger else -1),
-                of.baseline,
-                of.divergence_threshold,
-            )
-            for larger, of in zip(
-                directions(callback, self.watched, find), self.watched, strict=True
-            )
+            (up, abs(of.min_delta) * (1 if up else -1), of.baseline, of.divergence_threshold)
+            for up, of in upwards
         ]
         # The attributes of the first metric may have been assigned to since.
         larger, _, _, threshold = rules[0]

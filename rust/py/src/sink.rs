@@ -36,6 +36,8 @@ pub struct Wants {
     pub columns: Vec<String>,
     /// Whether the sink needs all metrics.
     pub rows: bool,
+    /// Whether the sink needs the time of a batch.
+    pub clock: bool,
     /// What kind of decision depends on the rows.
     pub decides: Decides,
     /// How many batches one row covers; 0 if the sink does not know.

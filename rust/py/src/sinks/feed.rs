@@ -73,7 +73,8 @@ impl Feed {
             Some(steps) => steps.get().read(py)?,
             None => StepValues::default(),
         };
-        let (ordinal, now) = (next_ordinal(), now());
+        let ordinal = next_ordinal();
+        let now = if self.wants.clock { now() } else { 0.0 };
         match self.sink.gate(&Batch {
             number: batch,
             ordinal,

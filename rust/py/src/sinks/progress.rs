@@ -143,6 +143,7 @@ impl Sink for Py<Progress> {
     fn wants(&self, _py: Python<'_>) -> Wants {
         Wants {
             rows: true,
+            clock: true,
             ..Wants::default()
         }
     }

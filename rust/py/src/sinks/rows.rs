@@ -160,6 +160,7 @@ impl Sink for Py<Rows> {
     fn wants(&self, _py: Python<'_>) -> Wants {
         Wants {
             rows: true,
+            clock: true,
             ..Wants::default()
         }
     }

@@ -92,6 +92,7 @@ impl Sink for Py<Scalars> {
     fn wants(&self, _py: Python<'_>) -> Wants {
         Wants {
             rows: true,
+            clock: true,
             ..Wants::default()
         }
     }

@@ -149,7 +149,6 @@ impl Sink for Py<Watch> {
         let this = self.borrow(py);
         Wants {
             columns: names(&this.columns),
-            rows: false,
             decides: if this.columns.is_empty() || this.holds {
                 Decides::Nothing
             } else if this.prompt {
@@ -158,6 +157,7 @@ impl Sink for Py<Watch> {
                 Decides::InTime
             },
             batches: usize::try_from(this.steps).unwrap_or(1),
+            ..Wants::default()
         }
     }
 
