@@ -39,11 +39,7 @@ def fields(argument: str, template: str) -> set[str]:
 
 
 def ensure_writable(argument: str, path: str) -> None:
-    """Makes the folder of the file `path` (up to its first field), and checks that it is writable.
-
-    Raises:
-        OSError: The folder cannot be made or written, or `path` is itself a folder.
-    """
+    """Makes the folder of a file (up to the first field), and checks that it is writable."""
     if is_remote(path):
         return
     if os.path.isdir(path):
@@ -59,9 +55,6 @@ def ensure_writable_folder(argument: str, folder: str) -> None:
     """Makes a folder if it is missing, and checks that a file can be created in it.
 
     Removes temporary files of dead processes.
-
-    Raises:
-        OSError: The folder cannot be made or written.
     """
     folder = folder or "."
     try:
@@ -74,11 +67,7 @@ def ensure_writable_folder(argument: str, folder: str) -> None:
 
 
 def ensure_writable_ancestor(argument: str, folder: str) -> None:
-    """Checks that a folder is writable, or can be made; does not make it.
-
-    Raises:
-        OSError: The folder is not writable, and cannot be made.
-    """
+    """Checks that a folder is writable, or can be made; does not make it."""
     folder = os.path.abspath(folder)
     while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
         folder = os.path.dirname(folder)
@@ -93,9 +82,6 @@ def replacing(path: str) -> Iterator[str]:
     written in the same folder, synced and renamed, and the folder is synced. After an exception, or
     if nothing was written, the old file is unchanged. Temporary files of dead processes are
     removed.
-
-    Raises:
-        OSError: The file cannot be written.
     """
     _core.clean(os.path.dirname(path) or ".")
     if os.path.isdir(path):
@@ -110,21 +96,13 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def write_whole(path: str, write: Callable[[BinaryIO], object]) -> None:
-    """Writes a file atomically.
-
-    Raises:
-        OSError: The file cannot be written; an existing one is unchanged.
-    """
+    """Writes a file atomically."""
     with replacing(path) as temporary, open(temporary, "xb") as file:
         write(file)
 
 
 def copy(path: str, name: str) -> None:
-    """Copies a file atomically.
-
-    Raises:
-        OSError: The copy cannot be written; an existing file is unchanged.
-    """
+    """Copies a file atomically."""
     with replacing(name) as temporary:
         shutil.copyfile(path, temporary)
 
@@ -142,14 +120,7 @@ def link(path: str, name: str) -> None:
 
 
 class RemoteFile:
-    """A file that only Keras's file layer can open, with a local working copy.
-
-    Args:
-        path: The remote path.
-
-    Raises:
-        ValueError: Keras cannot open the path, since TensorFlow is not installed.
-    """
+    """A file that only Keras's file layer can open, with a local working copy."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -166,11 +137,7 @@ class RemoteFile:
         return self._local()
 
     def publish(self) -> None:
-        """Writes the local copy to the remote path, if it has changed.
-
-        Raises:
-            OSError: The remote file cannot be written.
-        """
+        """Writes the local copy to the remote path, if it has changed."""
         with open(self._local(), "rb") as file:
             content = file.read()
         if content == self._published:

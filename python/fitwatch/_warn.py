@@ -14,9 +14,6 @@ def warn(message: str) -> None:
 
     Where warnings are errors, the message goes to stderr instead: a warning must not end a training
     that has run for days.
-
-    Args:
-        message: The text.
     """
     try:
         warnings.warn(message, UserWarning, stacklevel=_depth_of_the_user())

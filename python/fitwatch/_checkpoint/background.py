@@ -29,17 +29,9 @@ class BackgroundSaver:
         write_extra: Callable[[Any], None] | None = None,
         copy_to: str | None = None,
     ) -> None:
-        """Begins to save a model, after the previous save has finished.
+        """Begins to save a model, after the previous save; raises the error of that one.
 
-        Args:
-            model: A built model.
-            path: A `.weights.h5` or a `.keras` file.
-            done: Called by `finish`, with the error if the file was not saved.
-            write_extra: Adds content to the file.
-            copy_to: The path of a copy of the finished file; None for none.
-
-        Raises:
-            Exception: The previous save failed; this one has not begun.
+        `finish` calls `done`, with the error if the file was not saved.
         """
         self.finish()
         from fitwatch._keras import saving  # slow to import, and seldom needed
@@ -53,8 +45,7 @@ class BackgroundSaver:
     def finish(self, *, wait: bool = True) -> None:
         """Finishes the save under way; with `wait=False` only if its thread has ended.
 
-        Raises:
-            Exception: The save failed.
+        Raises the error of the save.
         """
         save = self._save
         if save is None or (not wait and save.is_alive()):

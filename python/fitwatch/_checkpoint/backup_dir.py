@@ -91,16 +91,7 @@ class BackupFolder:
         return FoundBackup(path, backup, state["epoch"], state["stopped"], ended, is_inside=inside)
 
     def save(self, model: Any, backup: Backup, *, double: bool) -> None:
-        """Writes a backup, as the last one.
-
-        Args:
-            model: A built model.
-            backup: Its content besides the weights.
-            double: Whether to keep the previous backup.
-
-        Raises:
-            OSError: The backup cannot be written; the previous one is unchanged.
-        """
+        """Writes a backup, as the last one; with `double` the previous one is kept."""
         os.makedirs(self._folder, exist_ok=True)
         (path, notes), (previous, previous_notes) = self._files
         double = double and not self._last_is_damaged

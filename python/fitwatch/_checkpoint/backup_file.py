@@ -40,14 +40,7 @@ class Backup(NamedTuple):
 def write(path: str, model: Any, backup: Backup, previous: str | None = None) -> None:
     """Writes one file with all that `model.save_weights` writes, and the rest of the backup.
 
-    Args:
-        path: The file, which ends in `.weights.h5`; an existing one is replaced.
-        model: A built model.
-        backup: The content besides the weights.
-        previous: Where to keep the existing file; None to replace it.
-
-    Raises:
-        OSError: The file cannot be written; the existing one is unchanged.
+    An existing file is replaced, or kept at the path `previous`.
     """
     from fitwatch._keras import saving  # slow to import, and seldom needed
 
@@ -71,7 +64,7 @@ def _add(file: Any, backup: Backup) -> None:
 
 
 def load_weights(path: str, model: Any) -> None:
-    """Loads the weights and the optimizer of a backup, whatever its suffix."""
+    """Loads the weights and the optimizer of a backup with any suffix."""
     if path.endswith(".weights.h5"):
         model.load_weights(path)
         return

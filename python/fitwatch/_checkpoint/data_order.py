@@ -91,20 +91,13 @@ class DataOrder:
     def check(self, state: dict[str, Any], arrays: list[Any], trained: int, at_a_time: int) -> None:
         """Checks that the position of an interrupted fit exists in these data.
 
-        Args:
-            state: The result of `take`.
-            arrays: The arrays of the backup.
-            trained: Trained batches of the epoch; 0 at its beginning.
-            at_a_time: Batches in one call of the train function.
-
-        Raises:
-            ValueError: The data or their order are different.
+        `trained` batches of the epoch were trained, `at_a_time` in one call of the train function.
         """
         for name, value in self._fingerprint.items():
             if state["data"].get(name) != value:
                 raise ValueError(
-                    "BackupAndRestore(exact=True): the backup is one of a fit() with other data, "
-                    "or with the same in another order, or on another backend: "
+                    "BackupAndRestore(exact=True): the backup was made by a fit() with other data, "
+                    "another order of the data, or another backend: "
                     f"{name.replace('_', ' ')} was {state['data'].get(name)!r}, and is {value!r}."
                 )
         if state["iterator"] is not None:
@@ -123,19 +116,13 @@ class DataOrder:
             _load_iterator(iter(data.dataset(self._epoch_iterator)), kept)
         except Exception as error:
             raise ValueError(
-                "BackupAndRestore(exact=True): the backup is one of a fit() with other data: "
+                "BackupAndRestore(exact=True): the backup was made by a fit() with other data: "
                 f"TensorFlow cannot find the position in these ({type(error).__name__})."
             ) from error
         return kept
 
     def go_on(self, state: dict[str, Any], epoch: int, trained: int) -> None:
-        """Resumes at the position of another fit; replaces `begin_epoch` for the first epoch.
-
-        Args:
-            state: The result of `take`, after `check`.
-            epoch: The epoch that begins.
-            trained: Trained batches of the epoch.
-        """
+        """Resumes at the position of another fit; replaces `begin_epoch` for the first epoch."""
         if self._kept and not trained:
             # An exhausted iterator, whose state counts how often the data were shuffled.
             _load_iterator(iter(data.dataset(self._epoch_iterator)), self._kept)

@@ -24,7 +24,7 @@ def agree_on_backup(coordinator: Coordinator, folder: str, found: FoundBackup | 
     mark = None
     if found is not None:
         mark = [found.epoch, None if found.backup is None else found.backup.state["id"]]
-    marks = coordinator.gather("the backup to go on from", mark)
+    marks = coordinator.gather("the backup to resume from", mark)
     for rank, other in enumerate(marks):
         if other != marks[0]:
             ours, theirs = (

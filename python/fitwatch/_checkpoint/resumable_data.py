@@ -110,7 +110,7 @@ def resumable(
 
     Args:
         x: An array of shape `(samples, ...)` that can be indexed with an array of integers, or
-            lists and dicts of such; or a `keras.utils.PyDataset` of finite length.
+            nested lists and dicts of such arrays; or a `keras.utils.PyDataset` of finite length.
         y: Targets, likewise. None (default) for none, and with a `PyDataset`.
         sample_weight: An array of shape `(samples,)`. None (default) for none, and with a
             `PyDataset`.

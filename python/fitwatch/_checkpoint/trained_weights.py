@@ -33,10 +33,7 @@ def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> Var
 def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> Iterator[None]:
     """A block in which the model has its trained weights, with which the next epoch begins.
 
-    Args:
-        callbacks: All callbacks of a list.
-        model: The model.
-        kept: The result of `values_before_last_swap`.
+    `kept` is the result of `values_before_last_swap`.
     """
     swapped = list(filter(stock_state.has_averages_in, swap_callbacks(callbacks)))
     if not swapped:

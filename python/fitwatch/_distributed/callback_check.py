@@ -15,12 +15,7 @@ _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", *ALIASES.values())
 
 
 def describe(callback_list: Any, agree_every: int) -> dict[str, Any]:
-    """Describes the callbacks of this process for the others, as JSON.
-
-    Args:
-        callback_list: The list.
-        agree_every: Batches between two agreements, as configured in this process.
-    """
+    """Describes the callbacks of this process for the others, as JSON."""
     callbacks = list(callback_list.callbacks)
     agreeing = {name: callback for name, callback in named(callbacks) if voter_of(callback)}
     params = getattr(callback_list, "params", None) or {}
@@ -44,7 +39,7 @@ def check_counts(answers: list[dict[str, Any]], names: list[str]) -> None:
         for rank, count in enumerate(counts):
             if None not in (count, counts[0]) and count != counts[0]:
                 raise ValueError(
-                    "every process must train the same epochs and batches, or one waits for ever: "
+                    "every process must train the same epochs and batches, or one waits forever: "
                     f"rank {rank} has {name}={count}, rank 0 has {name}={counts[0]}."
                 )
 

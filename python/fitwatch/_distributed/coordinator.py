@@ -213,7 +213,7 @@ class Coordinator:
                 self._decide_within_epoch(batch)
 
     def _defer_stop(self) -> None:
-        """Keeps this process training until all agree: the others would wait for ever."""
+        """Keeps this process training until all agree: the others would wait forever."""
         model = self._model
         if model.stop_training and not self._stops:
             model.stop_training = False
@@ -226,11 +226,9 @@ class Coordinator:
             self._model.stop_training = self._stops
 
     def decide(self, where: str, batch: int) -> None:
-        """Exchanges what monitors that count in batches have seen, and has all of them judge it.
+        """Exchanges the values that monitors counting batches have seen, and lets each judge them.
 
-        Args:
-            where: The place, for messages.
-            batch: The last trained batch, from 0 and within the epoch.
+        `batch` is the last trained batch of the epoch; `where` is for messages.
         """
         self._defer_stop()
         recorder = recorder_of(self._callback_list)

@@ -11,13 +11,7 @@ class Heartbeat:
     """Signs of life while a process is busy, and only then, so that a hanging process is noticed.
 
     The thread that posts them also prints who has left: this process may be waiting for that rank
-    inside a training step, where no error reaches it.
-
-    Args:
-        store: Where they are posted.
-        prefix: The prefix of the keys of the session.
-        rank: The number of this process.
-        seconds: From one to the next; shorter work posts none.
+    inside a training step, where no error reaches it. Work shorter than `seconds` posts no sign.
     """
 
     def __init__(self, store: Any, prefix: str, rank: int, seconds: float) -> None:

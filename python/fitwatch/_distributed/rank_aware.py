@@ -31,7 +31,7 @@ def stop_training(callback: Any) -> None:
 
 @contextmanager
 def saving(callback: Any) -> Iterator[None]:
-    """A block in which this process alone saves the model: the others wait, and it does not."""
+    """A block in which only this process saves the model; the others wait beyond the deadline."""
     coordinator = coordinator_of(callback)
     with distribution.undistributed(), nullcontext() if coordinator is None else coordinator.busy():
         yield

@@ -53,7 +53,7 @@ class FitScope:
         return running and is_fitting(self._thread, callback_list)
 
     def is_forwarded(self, method: str, model: Any) -> bool:
-        """Whether a call belongs to this run, as that of a tool's `Model.fit` to the trainer's."""
+        """Whether a call is part of this run: a tool's `Model.fit` calls the trainer's."""
         return not self._begun and self._method == method and self._model is model
 
     def can_be_of(self, method: str | None, callback_list: Any) -> bool:

@@ -102,26 +102,13 @@ class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
 
 @contextmanager
 def weights_file(path: str) -> Iterator[Any]:
-    """Opens a new `.weights.h5` file as Keras does; its value is Keras's store.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Opens a new `.weights.h5` file as Keras does; its value is Keras's store."""
     with closing(Hdf5File(path)) as file, closing(saving_lib.H5IOStore(file, mode="w")) as store:
         yield store
 
 
 def save_weights(model: Any, path: str, write_extra: WriteExtra | None = None) -> None:
-    """Does what `model.save_weights(path)` does, but survives a full disk with an OSError.
-
-    Args:
-        model: A built model.
-        path: A `.weights.h5` file.
-        write_extra: Called with the `h5py.File`, to add content.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Does what `model.save_weights(path)` does, but survives a full disk with an OSError."""
     if overrides_save(model):
         import h5py
 

@@ -23,11 +23,8 @@ def is_own_function(function: Any) -> bool:
 def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
     """A train function as `fit()` makes it, but with another step; the model is unchanged.
 
-    Args:
-        model: A compiled model.
-        train_step: Replaces `model.train_step`.
-        around: Wraps the function of one step, which is already compiled where steps are compiled
-            one by one: on JAX a function of state and data, on TensorFlow of data.
+    `around` wraps the function of one step, which is already compiled where steps are compiled one
+    by one: on JAX a function of state and data, on TensorFlow of data.
     """
     if not is_own_function(model.train_function):
         raise ValueError("its train function was not made by Keras")

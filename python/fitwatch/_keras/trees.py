@@ -9,7 +9,7 @@ import keras
 
 @cache
 def register_dict(cls: type[dict[Any, Any]]) -> None:
-    """Has tree functions treat a subclass of dict as a dict, where they look up exact types."""
+    """Registers a subclass of dict with tree functions that look up exact types."""
 
     def take_apart(mapping: Any) -> Any:
         return tuple(mapping.values()), tuple(mapping)

@@ -15,23 +15,8 @@ from fitwatch._warn import warn
 class Table:
     """A CSV file with a few fixed columns, and a column for every metric that appears.
 
-    A write error is reported once: a log must not end the training.
-
-    Args:
-        path: The path of the file.
-        remote: The remote file, if only Keras's file layer can open the path.
-        separator: One character.
-        append: Whether to append to an existing file.
-        keep: The number of rows of an existing file to keep and append to; None for all.
-        fixed: The columns that are not metrics.
-
-    Raises:
-        OSError: The file cannot be opened.
-        ValueError: With `append`, the file has no header with the first of the fixed columns.
-
-    Attributes:
-        file: The core's file.
-        metrics: The metrics to write, in order; None for all.
+    With `append`, or a number of rows to `keep`, it continues an existing file. A write error is
+    reported once: a log must not end the training.
     """
 
     def __init__(
@@ -46,11 +31,13 @@ class Table:
     ) -> None:
         self._path = path
         self._remote = remote
+        # The columns that are not metrics.
         self._fixed = fixed
         # Subjects of warnings that were given.
         self._warned: set[str] = set()
         # Whether columns could not be added in this epoch.
         self._narrow = False
+        # The metrics to write, in order; None for all.
         self.metrics: list[str] | None = None
         goes_on = append or keep is not None
         try:
@@ -67,12 +54,7 @@ class Table:
         return [name for name in self.file.columns if name not in self._fixed]
 
     def write(self, row: dict[str, Any], logs: dict[Any, Any]) -> None:
-        """Adds a row, and missing columns.
-
-        Args:
-            row: The values of fixed columns.
-            logs: The metrics.
-        """
+        """Adds a row of fixed columns and metrics, and missing columns."""
         values = {_text(name): value for name, value in logs.items()}
         for name in values.keys() & set(self._fixed):
             self._warn_once(

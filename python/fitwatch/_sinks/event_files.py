@@ -22,16 +22,13 @@ EventFile = _core.EventFile | ListenedFile
 class EventFiles:
     """One event file in each subfolder of `log_dir`, created when it is first written to.
 
-    An error is reported once: a log must not end the training.
-
-    Args:
-        log_dir: The folder of the run.
-        run: A name of the run, part of the names of its files; None for none.
-        writes: False where another process writes: then there are no files.
+    The name of a `run` becomes part of the files' names. An error is reported once: a log must not
+    end the training.
     """
 
     def __init__(self, log_dir: str, run: str | None = None, *, writes: bool = True) -> None:
         self._log_dir = log_dir
+        # False where another process writes: then there are no files.
         self.writes = writes
         self._run = run
         self._open: dict[str, EventFile] = {}
@@ -53,9 +50,6 @@ class EventFiles:
         """The open file in a subfolder, created if necessary.
 
         TensorFlow writes it if a tool listens to TensorFlow's summary functions.
-
-        Raises:
-            OSError: The file cannot be created.
         """
         file = self._open.get(folder)
         if file is None:
@@ -125,11 +119,7 @@ class EventFiles:
         return {"time": int(time.time()), "files": sizes}
 
     def cut(self, mark: dict[str, Any]) -> None:
-        """Removes what was written since a mark, from files of the run that are not open.
-
-        Args:
-            mark: The result of `mark` in an earlier process.
-        """
+        """Removes what was written since a mark, from files of the run that are not open."""
         if not self.writes:
             return
         own = {str(file.path) for file in self._open.values()}
@@ -191,7 +181,7 @@ def _second(name: str) -> int:
 
 
 def run_name(callbacks: list[Any]) -> str | None:
-    """A constant name of a run that can be resumed; None for any other run."""
+    """A name that is the same after a resume; None for a run that cannot be resumed."""
     for callback in callbacks:
         ours = attachment_of(callback) is not None
         if ours and issubclass(type(callback), STOCK["BackupAndRestore"]):

@@ -10,10 +10,7 @@ from fitwatch._keras import summary_ops
 class ListenedFile:
     """Replaces `_core.EventFile`: has the same methods, and uses TensorFlow's writer.
 
-    Args:
-        folder: The folder of the file.
-        run: A name of the run, part of the file's name; None for none.
-        failed: Called with exceptions of TensorFlow and of the disk, which must not end a training.
+    `failed` gets exceptions of TensorFlow and of the disk, which must not end the training.
     """
 
     def __init__(self, folder: str, run: str | None, failed: Callable[[Exception], None]) -> None:

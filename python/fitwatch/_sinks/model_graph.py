@@ -18,25 +18,14 @@ class Node(NamedTuple):
 
 
 def nodes(model: dict[str, Any]) -> list[Node]:
-    """All layers of a model, including those of nested models.
-
-    Args:
-        model: The parsed result of `model.to_json()`.
-    """
+    """All layers of the parsed result of `model.to_json()`, including those of nested models."""
     found: list[Node] = []
     _add(model, "", [], found)
     return found
 
 
 def _add(model: dict[str, Any], scope: str, inputs: list[str], found: list[Node]) -> list[str]:
-    """Adds the layers of a model; returns the names of its output layers.
-
-    Args:
-        model: A model's entry in the JSON.
-        scope: The prefix of the names of its layers.
-        inputs: The names of the layers that feed the model.
-        found: The list to add to.
-    """
+    """Adds a model's layers, fed by the layers `inputs`; returns the names of its output layers."""
     config = model["config"]
     outputs: dict[str, list[str]] = {}
     before = inputs

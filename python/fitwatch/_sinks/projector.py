@@ -18,16 +18,7 @@ CONFIG = "projector_config.pbtxt"
 
 
 def write(folder: str, model: Any, labels: dict[str, str]) -> None:
-    """Writes the current embeddings of a model.
-
-    Args:
-        folder: The folder to write to, which exists.
-        model: The model.
-        labels: Files with a label for each row, by layer name.
-
-    Raises:
-        OSError: A file cannot be read or written.
-    """
+    """Writes the current embeddings of a model, with the result of `labels`."""
     from google.protobuf import text_format
     from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
@@ -48,12 +39,10 @@ def write(folder: str, model: Any, labels: dict[str, str]) -> None:
 
 
 def labels(model: Any, log_dir: str, metadata: Any) -> dict[str, str]:
-    """The existing files of labels, by layer name.
+    """The existing files with a label for each row, by layer name.
 
-    Args:
-        model: A model.
-        log_dir: The folder that paths are relative to, as in Keras; or else the working directory.
-        metadata: A path for all layers, a dict of paths by layer name, or None.
+    Paths are relative to `log_dir`, as in Keras, or else to the working directory. `metadata` is a
+    path for all layers, a dict of paths by layer name, or None.
     """
     named = metadata or {}
     if not isinstance(named, dict):

@@ -23,11 +23,7 @@ MAX_IMAGES = 3  # as many as `tf.summary.image` keeps of a batch
 
 
 def require_tensorboard(argument: str) -> None:
-    """Checks that the `tensorboard` package is installed, which `argument` needs.
-
-    Raises:
-        ImportError: It is not installed.
-    """
+    """Raises an ImportError if the `tensorboard` package, which `argument` needs, is missing."""
     if find_spec("tensorboard") is None:
         raise ImportError(f"{argument} needs tensorboard: pip install fitwatch[tensorboard]")
 

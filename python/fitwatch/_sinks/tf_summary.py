@@ -27,11 +27,8 @@ class SummaryWriter:
     itself, this is that writer.
 
     It has the methods of TensorFlow's writer that Keras's callback and its subclasses call.
-    Creating the writer imports TensorFlow.
-
-    Args:
-        file: Returns the event file for the events.
-        failed: Called with exceptions of TensorFlow and of the disk that must not end the training.
+    Creating the writer imports TensorFlow. `failed` gets exceptions of TensorFlow and of the disk,
+    which must not end the training.
     """
 
     def __init__(
@@ -151,11 +148,6 @@ class UserSummaries:
     once. TensorFlow's contexts must be exited in reverse order, but callbacks end in the order in
     which they began: a context that ends too early is exited after those above it. (With two of
     Keras's callbacks this is an error.)
-
-    Args:
-        writer: TensorFlow's writer.
-        counter: Counts the batches; its count is the default step.
-        update_freq: Summaries are recorded in every batch whose number is a multiple of this.
     """
 
     # TensorFlow has a stack of contexts for each thread.
