@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from fitwatch import _files
 from fitwatch._checkpoint import backup_file
 from fitwatch._checkpoint.backup_file import Backup, DamagedError
-from fitwatch._keras import stock_state
 from fitwatch._warn import warn
 
 
@@ -37,7 +36,11 @@ class BackupFolder:
 
     def __init__(self, callback: Any) -> None:
         self._folder: str = callback.backup_dir
-        self._files = stock_state.backup_files(callback)
+        # The last and the previous backup: weights and notes.
+        self._files: list[tuple[str, str]] = [
+            (callback._weights_path, callback._training_metadata_path),
+            (callback._prev_weights_path, callback._prev_training_metadata_path),
+        ]
         # Whether the last backup is damaged, so that it must not replace the previous one.
         self._last_is_damaged = False
         # The notes about the last backup.
@@ -86,7 +89,7 @@ class BackupFolder:
         except DamagedError:
             known = {}  # the backup itself has everything needed
         ended = known.get("ended") is True and known.get("backup") == state["id"]
-        self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
+        self._notes = _notes_of(state)
         inside = state["trained"] > 0
         return FoundBackup(path, backup, state["epoch"], state["stopped"], ended, is_inside=inside)
 
@@ -99,8 +102,7 @@ class BackupFolder:
         self._last_is_damaged = False
         if double and os.path.exists(notes):
             _files.copy(notes, previous_notes)
-        state = backup.state
-        self._notes = {name: state[name] for name in ("epoch", "batch")} | {"backup": state["id"]}
+        self._notes = _notes_of(backup.state)
         self._note(ended=False)
 
     def end(self) -> None:
@@ -121,6 +123,10 @@ class BackupFolder:
     def _note(self, *, ended: bool) -> None:
         text = json.dumps(self._notes | {"ended": ended})
         _files.write_whole(self._files[0][1], lambda file: file.write(text.encode()))
+
+
+def _notes_of(state: dict[str, Any]) -> dict[str, Any]:
+    return {"epoch": state["epoch"], "batch": state["batch"], "backup": state["id"]}
 
 
 def _read_notes(path: str) -> dict[str, Any]:

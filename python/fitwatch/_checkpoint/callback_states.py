@@ -6,8 +6,16 @@ from typing import Any
 from fitwatch._checkpoint.run_state import run_state_of
 from fitwatch._checkpoint.state_values import from_json, to_json
 from fitwatch._engine.naming import named
-from fitwatch._keras import stock, stock_state
+from fitwatch._keras import stock
 from fitwatch._warn import warn
+
+# The state attributes of the one callback of Keras with a state that fitwatch does not replace.
+_OF_ORBAX = (
+    "best",
+    "_batches_seen_since_last_saving",
+    "_last_batch_seen",
+    "_total_batches_seen",
+)
 
 
 class CallbackStates:
@@ -44,7 +52,7 @@ class CallbackStates:
                 entry["state"] = to_json({"epoch": callback.epoch, "history": callback.history})
             elif has_method(callback, "state_dict"):
                 entry["state"] = _as_json(name, callback.state_dict())
-            elif known := stock_state.state_names(callback):
+            elif known := _state_names(callback):
                 entry["state"] = to_json({one: getattr(callback, one) for one in known})
             if own is not None:
                 kept = own.arrays(callback)
@@ -109,7 +117,7 @@ class CallbackStates:
             elif has_method(callback, "load_state_dict"):
                 callback.load_state_dict(state)
             else:
-                for one in stock_state.state_names(callback):
+                for one in _state_names(callback):
                     setattr(callback, one, from_json(state[one]))
 
 
@@ -118,7 +126,7 @@ def has_state(callback: Any, *, history: bool) -> bool:
     if _is_history(callback):
         return history
     own = all(has_method(callback, name) for name in ("state_dict", "load_state_dict"))
-    return own or run_state_of(callback) is not None or bool(stock_state.state_names(callback))
+    return own or run_state_of(callback) is not None or bool(_state_names(callback))
 
 
 # These look at the type: a mock passes any isinstance check and has every attribute.
@@ -127,6 +135,12 @@ def has_state(callback: Any, *, history: bool) -> bool:
 def has_method(callback: Any, name: str) -> bool:
     """Whether the class of a callback has a method."""
     return callable(getattr(type(callback), name, None))
+
+
+def _state_names(callback: Any) -> tuple[str, ...]:
+    """The state attributes of one of Keras's callbacks; empty for most."""
+    orbax = stock.STOCK.get("OrbaxCheckpoint", ())  # since Keras 3.14
+    return _OF_ORBAX if issubclass(type(callback), orbax) else ()
 
 
 def _is_history(callback: Any) -> bool:

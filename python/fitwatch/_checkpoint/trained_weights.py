@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fitwatch._keras import optimizer, stock, stock_state
+from fitwatch._keras import optimizer, stock
 
 # The values of trained variables and their averages, in pairs.
 VariableValues = Sequence[tuple[Any, ...]]
@@ -35,7 +35,7 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
 
     `kept` is the result of `values_before_last_swap`.
     """
-    swapped = list(filter(stock_state.has_averages_in, swap_callbacks(callbacks)))
+    swapped = [callback for callback in swap_callbacks(callbacks) if callback._ema_weights_in_model]
     if not swapped:
         yield
         return
@@ -45,8 +45,8 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
             if kept:
                 _assign(model, kept)
                 # Two swaps, as without a backup: on TensorFlow they round.
-                stock_state.swap_averages(callback)
-            stock_state.swap_averages(callback)
+                callback._swap_variables()
+            callback._swap_variables()
         yield
     finally:
         _assign(model, now)
@@ -55,7 +55,7 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
 def mark_unswapped(callbacks: list[Any]) -> None:
     """Called when the model has its trained weights again, also after a failed fit."""
     for callback in swap_callbacks(callbacks):
-        stock_state.set_averages_in(callback, False)
+        callback._ema_weights_in_model = False
 
 
 def _values(model: Any) -> VariableValues:

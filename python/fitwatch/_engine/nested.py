@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from fitwatch._keras.stock_state import model_and_params, set_model_and_params
-
 
 class Nested:
     """Restores the outer fit's model and params after a nested run.
@@ -24,7 +22,7 @@ class Nested:
 
     def replace(self, callback: Any) -> None:
         """Called before `set_model` replaces the model."""
-        self._replaced = model_and_params(callback) if self.fitting else None
+        self._replaced = (callback._model, callback.params) if self.fitting else None
 
     def begin_fit(self) -> None:
         """Called when `fit()` begins."""
@@ -45,7 +43,8 @@ class Nested:
     def end_test(self, callback: Any) -> None:
         """Called when an evaluation ends."""
         if self._outer is not None:
-            set_model_and_params(callback, self._outer)
+            # Without `set_model` and `set_params`, which have side effects.
+            callback._model, callback.params = self._outer
             self._outer = None
 
     def abandon(self, callback: Any, *, fit: bool) -> None:
