@@ -25,28 +25,28 @@ except ImportError as error:
 WriteExtra = Callable[[Any], None]
 
 
-class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
-    """The content of a model's `.weights.h5` file, copied to host memory.
+class WeightsSnapshot(saving_lib.H5IOStore):  # type: ignore[misc]
+    """A copy of a model's weights in host memory, to be saved by another thread.
 
     Keras's store writes each value at once. This one keeps copies, which later train steps do not
-    change, until `write` passes them to Keras's store in the same order.
-
-    Args:
-        memory: An unneeded snapshot whose memory is reused: allocating it anew takes longer than
-            copying the values.
+    change, until `write` passes them to Keras's store in the same order. It reuses the `memory` of
+    an unneeded snapshot: allocating it anew takes longer than copying the values.
     """
 
-    def __init__(self, memory: "CapturedWeights | None" = None) -> None:
+    def __init__(
+        self, model: Any, memory: "WeightsSnapshot | None" = None, assets: Any = None
+    ) -> None:
         # Does not call Keras's constructor: there is no file.
         self.mode = "w"
         self.archive = None
         self._groups: list[tuple[str, dict[str, Any] | None, dict[str, Any]]] = []
         self._free = {} if memory is None else memory._arrays()
+        _capture(model, self, assets)
 
     def __bool__(self) -> bool:
         return True
 
-    def make(self, path: str, metadata: dict[str, Any] | None = None) -> "CapturedWeights":
+    def make(self, path: str, metadata: dict[str, Any] | None = None) -> "WeightsSnapshot":
         """Begins a group of values."""
         self._groups.append((path, metadata, {}))
         return self
@@ -90,7 +90,7 @@ class CapturedWeights(saving_lib.H5IOStore):  # type: ignore[misc]
         }
 
     def write(self, path: str, write_extra: WriteExtra | None = None) -> None:
-        """Writes the file as Keras's store would."""
+        """Writes what `model.save_weights(path)` would write, and calls `write_extra`."""
         with weights_file(path) as store:
             for group, metadata, values in self._groups:
                 entry = store.make(group, metadata=metadata)
@@ -131,40 +131,14 @@ def overrides_save(model: Any) -> bool:
     )
 
 
-class WeightsSnapshot:
-    """A copy of a model's weights, to be saved by another thread.
+class ModelSnapshot(WeightsSnapshot):
+    """A copy of a whole model, to be saved by another thread."""
 
-    Args:
-        model: A built model.
-        memory: An unneeded snapshot, whose memory is reused.
-    """
-
-    def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
-        self.weights: CapturedWeights = CapturedWeights(None if memory is None else memory.weights)
-        _capture(model, self.weights, None)
-
-    def write(self, path: str, write_extra: WriteExtra | None = None) -> None:
-        """Writes what `model.save_weights(path)` would write, and calls `write_extra`."""
-        self.weights.write(path, write_extra)
-
-    def close(self) -> None:
-        """Does nothing: no file is open."""
-
-
-class ModelSnapshot:
-    """A copy of a whole model, to be saved by another thread.
-
-    Args:
-        model: A built model.
-        memory: An unneeded snapshot, whose memory is reused.
-    """
-
-    def __init__(self, model: Any, memory: "Snapshot | None" = None) -> None:
+    def __init__(self, model: Any, memory: WeightsSnapshot | None = None) -> None:
         self._config, self._metadata = saving_lib._serialize_model_as_json(model)
-        self.weights: CapturedWeights = CapturedWeights(None if memory is None else memory.weights)
         self._assets = saving_lib.DiskIOStore(saving_lib._ASSETS_DIRNAME, mode="w")
         try:
-            _capture(model, self.weights, self._assets)
+            super().__init__(model, memory, self._assets)
         except BaseException:
             self.close()
             raise
@@ -172,7 +146,7 @@ class ModelSnapshot:
     def write(self, path: str, write_extra: WriteExtra | None = None) -> None:
         """Writes what `model.save(path)` would write, and calls `write_extra`."""
         weights = os.path.join(os.path.dirname(path), saving_lib._VARS_FNAME_H5)
-        self.weights.write(weights)
+        super().write(weights)
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(saving_lib._METADATA_FILENAME, self._metadata)
             archive.writestr(saving_lib._CONFIG_FILENAME, self._config)
@@ -191,9 +165,6 @@ class ModelSnapshot:
     def close(self) -> None:
         """Deletes temporary files."""
         self._assets.close()
-
-
-Snapshot = WeightsSnapshot | ModelSnapshot
 
 
 def _on_host(value: Any) -> Any:
