@@ -1,20 +1,12 @@
 """Averages over processes of the values that monitors judge."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fitwatch._keras import backend
 
-
-class Ranks(Protocol):
-    """The processes of a training."""
-
-    @property
-    def averages(self) -> bool:
-        """Whether each process logs values of its own data."""
-
-    def gather(self, topic: str, message: Any) -> list[Any]:
-        """The messages of all ranks."""
+if TYPE_CHECKING:
+    from fitwatch._distributed.coordinator import Coordinator
 
 
 class AveragedValues:
@@ -22,13 +14,10 @@ class AveragedValues:
 
     On torch every logged value is local to its process; on JAX only values that a callback has
     added. They are exchanged once in an epoch, when the first shared monitor is called.
-
-    Args:
-        ranks: The processes.
     """
 
-    def __init__(self, ranks: Ranks) -> None:
-        self._ranks = ranks
+    def __init__(self, coordinator: "Coordinator") -> None:
+        self._coordinator = coordinator
         # The names that the trainer logs, and the averages of this epoch.
         self._trained: set[str] = set()
         self._means: dict[str, float] = {}
@@ -39,7 +28,7 @@ class AveragedValues:
 
     def of_epoch(self, epoch: int, names: set[str], logs: dict[str, Any]) -> dict[str, Any]:
         """The logs of an epoch, with averages of the named metrics."""
-        own = names if self._ranks.averages else names - self._trained
+        own = names if self._coordinator.averages else names - self._trained
         unknown = sorted(own - self._means.keys())
         if unknown:
             # All processes ask again for a name that none of them has, with the next callback.
@@ -48,12 +37,13 @@ class AveragedValues:
 
     def of_batch(self, topic: str, names: list[str], logs: dict[str, Any]) -> dict[str, Any]:
         """The logs of a batch, with averages of the named metrics, for one callback."""
-        if not self._ranks.averages or not names:
+        if not self._coordinator.averages or not names:
             return logs
         return {**logs, **self._averages(topic, names, logs)}
 
     def _averages(self, topic: str, names: list[str], logs: dict[str, Any]) -> dict[str, float]:
-        answers = self._ranks.gather(topic, {name: number(logs.get(name)) for name in names})
+        message = {name: number(logs.get(name)) for name in names}
+        answers = self._coordinator.gather(topic, message)
         means = {name: mean(answer.get(name) for answer in answers) for name in names}
         return {name: value for name, value in means.items() if value is not None}
 

@@ -17,11 +17,11 @@ _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", *ALIASES.values())
 def describe(callback_list: Any, agree_every: int) -> dict[str, Any]:
     """Describes the callbacks of this process for the others, as JSON."""
     callbacks = list(callback_list.callbacks)
-    agreeing = {name: callback for name, callback in named(callbacks) if voter_of(callback)}
+    agreeing = [(name, one, voter) for name, one in named(callbacks) if (voter := voter_of(one))]
     params = getattr(callback_list, "params", None) or {}
     return {
-        "callbacks": list(agreeing),
-        "needed": [name for name, one in agreeing.items() if is_needed(one)],
+        "callbacks": [name for name, _, _ in agreeing],
+        "needed": [name for name, one, voter in agreeing if voter.is_needed(one)],
         "inside": any(map(_may_stop_within_epoch, callbacks)),
         "every": agree_every,
         "counts": {name: params.get(name) for name in ("epochs", "steps")},
@@ -72,12 +72,6 @@ def voter_of(callback: Any) -> Voter | None:
     """The voter of a callback that decides together with other processes; None for any other."""
     attachment = attachment_of(callback)
     return attachment if isinstance(attachment, Voter) else None
-
-
-def is_needed(callback: Any) -> bool:
-    """Whether every process must have the callback."""
-    voter = voter_of(callback)
-    return voter is not None and voter.is_needed(callback)
 
 
 def needs_coordination(callback: Any) -> bool:

@@ -40,7 +40,9 @@ class Coordinator:
 
     def __init__(self, callback_list: Any, world: World) -> None:
         self._list = weakref.ref(callback_list)
-        self._world = world
+        # The number of this process, the number of processes, where they exchange messages, and
+        # whether each logs values of its own data.
+        self.rank, self.size, self._store, self.averages = world
         self._exchange: Exchange | None = None
         # One entry for each hook or validation that keeps this process busy.
         self._busy: list[ExitStack] = []
@@ -79,16 +81,6 @@ class Coordinator:
             failed=self.leave,
         )
 
-    @property
-    def rank(self) -> int:
-        """The number of this process."""
-        return self._world.rank
-
-    @property
-    def size(self) -> int:
-        """The number of processes."""
-        return self._world.size
-
     def begin(self, logs: Any = None) -> None:
         """Agrees on which callbacks all processes have, unless that was done for this fit.
 
@@ -100,7 +92,7 @@ class Coordinator:
             return  # another callback has begun this fit
         self._end()
         self._has_begun = False
-        self._exchange = Exchange(self._world.rank, self._world.size, self._world.store)
+        self._exchange = Exchange(self.rank, self.size, self._store)
         weakref.finalize(self._callback_list, self._exchange.close).atexit = False
         self._begin_busy()
         self._due, self._shared = _core.Checkpoint(), {}
@@ -166,15 +158,11 @@ class Coordinator:
 
     def averaged_batch_logs(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
         """The logs of a batch likewise; all processes are at the same batch."""
-        if not self.shares(callback):
+        voter = callback_check.voter_of(callback)
+        if voter is None or not self.shares(callback):
             return logs
         topic = f"a batch of epoch {self._epoch}, for {self._shared[id(callback)]}"
-        return self._values.of_batch(topic, _voter(callback).monitored(callback), logs)
-
-    @property
-    def averages(self) -> bool:
-        """Whether each process logs values of its own data."""
-        return self._world.averages
+        return self._values.of_batch(topic, voter.monitored(callback), logs)
 
     # Before and after the hooks of the list.
 
@@ -286,9 +274,8 @@ class Coordinator:
         self._end()
 
     def _begin_busy(self, *args: Any) -> None:
-        busy = ExitStack()
-        busy.enter_context(self.busy())
-        self._busy.append(busy)
+        self._busy.append(ExitStack())
+        self._busy[-1].enter_context(self.busy())
 
     def _end_busy(self, *args: Any) -> None:
         if self._busy:
@@ -330,7 +317,8 @@ class Coordinator:
 
     def _voters(self) -> list[tuple[Any, Voter]]:
         """The callbacks that all processes have, each with its voter."""
-        return [(one, _voter(one)) for one in self._callbacks() if self.shares(one)]
+        pairs = ((one, callback_check.voter_of(one)) for one in self._callbacks())
+        return [(one, voter) for one, voter in pairs if voter and self.shares(one)]
 
 
 class _Steps(StepUser):
@@ -358,10 +346,3 @@ def coordinator_of_list(callback_list: Any) -> Coordinator | None:
     """The coordinator of a callback list; None where one process trains alone."""
     coordinator: Coordinator | None = getattr(callback_list, "_fitwatch_coordinator", None)
     return coordinator
-
-
-def _voter(callback: Any) -> Voter:
-    voter = callback_check.voter_of(callback)
-    if voter is None:
-        raise TypeError(f"{type(callback).__name__} takes no decision with other processes")
-    return voter

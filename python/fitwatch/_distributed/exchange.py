@@ -100,11 +100,9 @@ class Exchange:
         messages: list[Any] = answer["messages"]
         return messages
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
+    def busy(self) -> Heartbeat:
         """A block of work in callbacks, for which the others wait beyond the deadline."""
-        with self._heartbeat:
-            yield
+        return self._heartbeat
 
     def leave(self, reason: str) -> None:
         """Tells the others that this process has left the training. Never raises."""

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import keras
 
-from fitwatch._distributed.stores import Store
 from fitwatch._enable import settings
 from fitwatch._keras.process_stores import JaxStore, TorchStore
 
@@ -18,7 +17,7 @@ class World(NamedTuple):
     """The number of this process, from 0."""
     size: int
     """The number of processes."""
-    store: Store | None
+    store: JaxStore | TorchStore | None
     """Where they exchange messages; None if they do not."""
     averages: bool
     """Whether each process logs values of its own data, which have to be averaged."""

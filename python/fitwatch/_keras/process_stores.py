@@ -1,6 +1,6 @@
-"""The stores of JAX and torch, through which processes exchange messages.
+"""The stores of JAX and torch: text by key, through which processes exchange messages.
 
-Each is a `fitwatch._distributed.stores.Store`.
+Calls may raise any exception of the backend when the process that runs the store is gone.
 """
 
 import time
@@ -19,11 +19,11 @@ class JaxStore:
         self._client: Any = distributed.global_state.client
 
     def set(self, key: str, text: str) -> None:
-        """Stores a text."""
+        """Stores a text; replaces an existing one."""
         self._client.key_value_set(key, text, allow_overwrite=True)
 
     def get(self, key: str, seconds: float) -> str | None:
-        """Waits for a text."""
+        """Waits at most that long for a text; None if there is none."""
         try:
             if seconds <= 0:
                 return str(self._client.key_value_try_get(key))
@@ -34,16 +34,16 @@ class JaxStore:
             raise
 
     def delete(self, key: str) -> None:
-        """Deletes a text."""
+        """Deletes a text, if there is one."""
         self._client.key_value_delete(key)
 
     def delete_folder(self, folder: str, keys: list[str]) -> None:
-        """Deletes the texts of a folder."""
+        """Deletes the texts of a folder; some of the keys may have none."""
         self._client.key_value_delete(f"{folder}/")
 
 
 class TorchStore:
-    """The store of torch.distributed, in process 0 or in `torchrun`."""
+    """The same by the store of torch.distributed, in process 0 or in `torchrun`."""
 
     def __init__(self) -> None:
         from torch.distributed import distributed_c10d
@@ -51,11 +51,9 @@ class TorchStore:
         self._store: Any = distributed_c10d._get_default_store()
 
     def set(self, key: str, text: str) -> None:
-        """Stores a text."""
         self._store.set(key, text)
 
     def get(self, key: str, seconds: float) -> str | None:
-        """Waits for a text."""
         # The store's own wait blocks all threads, and prints a warning when it times out.
         end = time.monotonic() + seconds
         pause = 0.0001
@@ -68,10 +66,8 @@ class TorchStore:
         return bytes(self._store.get(key)).decode()
 
     def delete(self, key: str) -> None:
-        """Deletes a text."""
         self._store.delete_key(key)
 
     def delete_folder(self, folder: str, keys: list[str]) -> None:
-        """Deletes the texts of a folder."""
         for key in keys:
             self._store.delete_key(key)
