@@ -14,7 +14,7 @@ from fitwatch._checkpoint.best_in_file import Best
 from fitwatch._checkpoint.retention import KeptFiles
 from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._distributed import rank_aware
-from fitwatch._distributed.output import print_message
+from fitwatch._distributed.world import print_message
 from fitwatch._engine.attachment import Part
 from fitwatch._keras import backend
 

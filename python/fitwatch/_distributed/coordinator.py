@@ -10,9 +10,8 @@ from fitwatch import _core
 from fitwatch._distributed import callback_check
 from fitwatch._distributed.averages import AveragedValues
 from fitwatch._distributed.exchange import Exchange
-from fitwatch._distributed.output import print_message
 from fitwatch._distributed.voter import Voter
-from fitwatch._distributed.world import World
+from fitwatch._distributed.world import World, print_message
 from fitwatch._distributed.world import world as find_world
 from fitwatch._enable import settings
 from fitwatch._engine.hooks_around import wrap_hooks

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 
 from fitwatch._enable import settings
+from fitwatch._keras import output
 from fitwatch._keras.process_stores import JaxStore, TorchStore
 
 
@@ -45,6 +46,12 @@ def world(model: Any = None) -> World:
 def is_writer(model: Any = None) -> bool:
     """Whether this process writes the files: the only one, or rank 0."""
     return world(model).rank == 0
+
+
+def print_message(message: str, line_break: bool = True) -> None:
+    """Prints as Keras's own callbacks do, on rank 0 only."""
+    if is_writer():
+        output.print_message(message, line_break=line_break)
 
 
 def _jax_world() -> World:

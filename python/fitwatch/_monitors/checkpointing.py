@@ -12,7 +12,7 @@ from fitwatch._checkpoint.save_decisions import SaveDecisions
 from fitwatch._checkpoint.saver import Done, Saver, last_path, monitored_value
 from fitwatch._checkpoint.state_values import optional_number, optional_whole, whole
 from fitwatch._distributed import rank_aware
-from fitwatch._distributed.output import print_message
+from fitwatch._distributed.world import print_message
 from fitwatch._engine.missing_metric import missing
 from fitwatch._keras.frames import fit_of
 from fitwatch._keras.trainer import model_of

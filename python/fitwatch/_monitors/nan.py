@@ -7,8 +7,8 @@ import numpy as np
 
 from fitwatch import _core
 from fitwatch._distributed import rank_aware
-from fitwatch._distributed.output import print_message
 from fitwatch._distributed.voter import Voter
+from fitwatch._distributed.world import print_message
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.missing_metric import missing
 from fitwatch._engine.plan import Form, push

@@ -9,8 +9,8 @@ import numpy as np
 
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import whole
-from fitwatch._distributed.output import print_message
 from fitwatch._distributed.voter import Voter
+from fitwatch._distributed.world import print_message
 from fitwatch._engine.attachment import Attachment
 from fitwatch._keras import backend, learning_rate, trainer
 

@@ -17,7 +17,7 @@ from fitwatch._checkpoint.state_values import (
 from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.averages import number
-from fitwatch._distributed.output import print_message
+from fitwatch._distributed.world import print_message
 from fitwatch._monitors.batch_unit import BatchMonitor
 from fitwatch._monitors.specs import Watched, directions
 

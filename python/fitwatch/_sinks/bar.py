@@ -3,7 +3,7 @@
 from typing import Any
 
 from fitwatch import _core
-from fitwatch._distributed.output import print_message
+from fitwatch._distributed.world import print_message
 from fitwatch._enable import settings
 from fitwatch._engine.attachment import Attachment
 from fitwatch._keras import stock, trainer

@@ -8,7 +8,7 @@ import keras
 from fitwatch import _check
 from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._distributed import rank_aware
-from fitwatch._distributed.output import print_message
+from fitwatch._distributed.world import print_message
 from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._keras import backend, learning_rate
 from fitwatch._monitors.batch_unit import form
