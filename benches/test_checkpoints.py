@@ -45,9 +45,11 @@ def save(saver, epoch):
 def watch(saver):
     """The speed of other code while the thread writes, as a share, and the seconds it takes."""
     began = time.perf_counter()
-    busy = loop(lambda: not saver._fitwatch.saver.background.is_busy)
+    background = saver._fitwatch.saver.background
+    thread = background._save
+    busy = loop(lambda: not thread.is_alive())
     took = time.perf_counter() - began
-    saver._fitwatch.saver.background.finish()
+    background.finish()
     until = time.perf_counter() + 0.2
     return busy / loop(lambda: time.perf_counter() > until), took
 

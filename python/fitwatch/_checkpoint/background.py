@@ -15,11 +15,6 @@ class BackgroundSaver:
         # The last snapshot, whose memory the next one reuses.
         self._snapshot: Any = None
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a file is being written."""
-        return self._save is not None and self._save.is_alive()
-
     def begin(
         self,
         model: Any,

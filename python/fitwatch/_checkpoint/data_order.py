@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from fitwatch._checkpoint.resumable_data import Resumable
+from fitwatch._checkpoint.training_state import set_torch_state, torch_state
 from fitwatch._keras import data
 from fitwatch._keras.frames import fit_of
 
@@ -180,11 +181,8 @@ def _random_state() -> dict[str, Any]:
         "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, gauss],
         "python": random.getstate(),
     }
-    if keras.config.backend() == "torch":
-        import torch
-
-        state["torch"] = torch.get_rng_state().tolist()
-    return state
+    of_torch = torch_state()
+    return state if of_torch is None else {**state, "torch": of_torch}
 
 
 def _set_random_state(state: dict[str, Any]) -> None:
@@ -192,10 +190,7 @@ def _set_random_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, np.array(keys, np.uint32), *rest))
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
-    if "torch" in state and keras.config.backend() == "torch":
-        import torch
-
-        torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
+    set_torch_state(state.get("torch"))
 
 
 def _save_iterator(iterator: Any) -> list[Any]:

@@ -52,7 +52,7 @@ def gather(
         "torch": torch_state(),
         "exact": None if order is None else order.take([]),
         "metrics": as_lists(metrics),
-        "seeds": TrainingState(model).take_seeds() if coordinator.averages else [],
+        "seeds": as_lists(TrainingState(model).seeds) if coordinator.averages else [],
     }
     return coordinator.gather("a backup", state)
 
@@ -78,7 +78,7 @@ def load_random(coordinator: Coordinator | None, model: Any, backup: Backup | No
     own = _own(coordinator, backup)
     if own is not None:
         set_torch_state(own["torch"])
-        TrainingState(model).load_seeds(own["seeds"])
+        assign_lists(TrainingState(model).seeds if own["seeds"] else [], own["seeds"])
 
 
 def load_metrics(coordinator: Coordinator | None, model: Any, backup: Backup) -> None:

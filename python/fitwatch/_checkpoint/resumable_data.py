@@ -1,5 +1,6 @@
 """Data whose order can be restored."""
 
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -12,14 +13,7 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches whose order depends on the seed and the epoch alone; see `fitwatch.resumable`."""
 
     def __init__(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        *,
-        batch_size: int = 32,
-        shuffle: bool = True,
-        seed: int = 0,
+        self, x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool, seed: int
     ) -> None:
         # Without workers, which would hold batches of one epoch for the next.
         super().__init__()
@@ -28,7 +22,9 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         if isinstance(x, keras.utils.PyDataset):
             if y is not None or sample_weight is not None:
                 raise ValueError("y and sample_weight must be None where x is a PyDataset.")
-            size = _batches_of(x)
+            size = None
+            with suppress(NotImplementedError):  # raised by Keras if a class does not define it
+                size = x.num_batches
             if size is None:
                 raise ValueError(f"x must be a PyDataset of finite length; got {x!r}.")
             self._batches = x
@@ -68,7 +64,7 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
         return self._length
 
     def __len__(self) -> int:
-        return self.num_batches
+        return self._length
 
     def __getitem__(self, batch: int) -> Any:
         """The batch at this position of the epoch, from 0."""
@@ -83,13 +79,6 @@ class Resumable(keras.utils.PyDataset):  # type: ignore[misc]
     def on_epoch_end(self) -> None:
         """Sets the order of the next epoch, if this one was read; Keras also calls it before."""
         self.set_epoch(self._epoch + (self._read >= self._length))
-
-
-def _batches_of(dataset: Any) -> int | None:
-    try:
-        return dataset.num_batches  # type: ignore[no-any-return]
-    except NotImplementedError:  # raised by Keras if a class does not define it
-        return None
 
 
 def resumable(

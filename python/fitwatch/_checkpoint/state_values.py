@@ -54,12 +54,10 @@ def mean(value: Any) -> tuple[float, float] | None:
     if value is None:
         return None
     pair = [optional_number(part) for part in value] if isinstance(value, (list, tuple)) else []
-    if len(pair) != 2 or not all(part is not None and math.isfinite(part) for part in pair):
+    finite = [part for part in pair if part is not None and math.isfinite(part)]
+    if not len(pair) == len(finite) == 2 or finite[1] < 0:
         raise ValueError("two numbers or None")
-    average, weight = pair
-    if average is None or weight is None or weight < 0:
-        raise ValueError("two numbers or None")
-    return average, weight
+    return finite[0], finite[1]
 
 
 def progress(value: Any) -> list[tuple[float | None, int, bool, float, float, float | None]]:

@@ -24,14 +24,14 @@ class TrainingState:
             build_optimizer(model)  # creates all its variables, as the first step would
         weights = {id(weight) for weight in model.weights}
         # The seeds of random layers, which `save_weights` leaves out.
-        self._seeds = [v for v in model.variables if id(v) not in weights]
+        self.seeds = [v for v in model.variables if id(v) not in weights]
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
         """The state as JSON; arrays are added to `arrays`."""
         return {
             "weights": _shapes(self._model.weights),
             "optimizer": _optimizer(self._model),
-            "seeds": _add(arrays, self._seeds),
+            "seeds": _add(arrays, self.seeds),
             "torch": torch_state(),
             "metrics": _add(arrays, self._model.metrics_variables),
         }
@@ -60,14 +60,10 @@ class TrainingState:
                 "model that it was made from, or another backup_dir, or delete this one."
             )
 
-        self._check_count(path, "seeds", self._seeds, backup)
+        self._check_count(path, "seeds", self.seeds, backup)
 
     def check_metrics(self, path: str, backup: Backup) -> None:
-        """Checks that the metrics in a backup fit this model, where they are to be restored.
-
-        Raises:
-            ValueError: The model has other metrics.
-        """
+        """Checks that the metrics in a backup fit this model, where they are to be restored."""
         self._check_count(path, "metrics", self._model.metrics_variables, backup)
 
     def _check_count(self, path: str, what: str, variables: list[Any], backup: Backup) -> None:
@@ -98,16 +94,8 @@ class TrainingState:
             raise
         if backup is None:
             return
-        _assign(self._seeds, backup, "seeds")
+        _assign(self.seeds, backup, "seeds")
         set_torch_state(backup.state["torch"])
-
-    def take_seeds(self) -> list[Any]:
-        """The seeds, as JSON."""
-        return as_lists(self._seeds)
-
-    def load_seeds(self, seeds: list[Any]) -> None:
-        """Sets the seeds, if there are any."""
-        assign_lists(self._seeds if seeds else [], seeds)
 
     def load_metrics(self, backup: Backup) -> None:
         """Restores the metrics of the epoch so far."""

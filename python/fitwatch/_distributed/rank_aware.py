@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import keras
+
 from fitwatch._distributed.coordinator import Coordinator, coordinator_of_list
-from fitwatch._keras import distribution, trainer
+from fitwatch._keras import trainer
 
 
 def coordinator_of(callback: Any) -> Coordinator | None:
@@ -33,8 +35,25 @@ def stop_training(callback: Any) -> None:
 def saving(callback: Any) -> Iterator[None]:
     """A block in which only this process saves the model; the others wait beyond the deadline."""
     coordinator = coordinator_of(callback)
-    with distribution.undistributed(), nullcontext() if coordinator is None else coordinator.busy():
+    with _undistributed(), nullcontext() if coordinator is None else coordinator.busy():
         yield
+
+
+@contextmanager
+def _undistributed() -> Iterator[None]:
+    """A block in which Keras creates arrays only on the devices of this process.
+
+    A process that saves alone would otherwise wait for the others.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        yield
+        return
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
 
 
 @contextmanager
