@@ -76,10 +76,6 @@ class FitScope:
         if on_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
 
-    def has_begun(self, callback_list: Any) -> bool:
-        """Whether a list has begun its run."""
-        return callback_list in self._begun
-
     def abandon(self, *, interrupted: bool) -> None:
         """Ends the run of all lists after an exception. Never raises."""
         for callback_list in self._begun:
@@ -142,7 +138,7 @@ def with_scope(method: Callable[..., Any], name: str) -> Callable[..., Any]:
 def begin(callback_list: Any) -> None:
     """Called when a compiled list begins a run: tells the enclosing scope, if there is one."""
     scopes = _scopes()
-    if scopes and not any(scope.has_begun(callback_list) for scope in scopes):
+    if scopes and not any(callback_list in scope._begun for scope in scopes):
         scopes[-1].begin(callback_list)
 
 

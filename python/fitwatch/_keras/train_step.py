@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from fitwatch._keras.stock import KERAS, is_library_code
+from fitwatch._keras.stock import KERAS, is_function_in
 from fitwatch._keras.version import unsupported
 
 
@@ -15,18 +15,13 @@ def loss_tracker(model: Any) -> Any:
     return getattr(model, "_loss_tracker", None)
 
 
-def is_own_function(function: Any) -> bool:
-    """Whether a train function was made by Keras."""
-    return is_library_code(function) and function.__code__.co_filename.startswith(KERAS)
-
-
 def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
     """A train function as `fit()` makes it, but with another step; the model is unchanged.
 
     `around` wraps the function of one step, which is already compiled where steps are compiled one
     by one: on JAX a function of state and data, on TensorFlow of data.
     """
-    if not is_own_function(model.train_function):
+    if not is_function_in(model.train_function, (KERAS,)):
         raise ValueError("its train function was not made by Keras")
     name = "_make_function" if keras.config.backend() == "jax" else "_autoconvert_optionals"
     make = getattr(model, name, None)

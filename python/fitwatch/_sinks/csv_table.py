@@ -39,9 +39,11 @@ class Table:
         self._narrow = False
         # The metrics to write, in order; None for all.
         self.metrics: list[str] | None = None
-        goes_on = append or keep is not None
         try:
-            self.file = self._open(separator, keep) if goes_on else self._create(separator)
+            if append or keep is not None:
+                self.file = self._open(separator, keep)
+            else:
+                self.file = _core.CsvFile(self._local(keep=False), separator)
         except OSError as error:
             if error.filename is None:
                 raise
@@ -107,9 +109,6 @@ class Table:
         if not os.path.isdir(folder or "."):
             _files.ensure_writable_folder("filename", folder)
         return self._path
-
-    def _create(self, separator: str) -> _core.CsvFile:
-        return _core.CsvFile(self._local(keep=False), separator)
 
     def _open(self, separator: str, keep: int | None) -> _core.CsvFile:
         file, torn = _core.CsvFile.append(self._local(keep=True), separator, self._fixed[0], keep)

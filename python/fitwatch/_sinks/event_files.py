@@ -37,15 +37,6 @@ class EventFiles:
         self._not_scalar: set[str] = set()
         self._has_reported = False
 
-    def begin(self, folder: str) -> None:
-        """Creates the file in a subfolder, if this process writes.
-
-        Raises:
-            OSError: The file cannot be created.
-        """
-        if self.writes:
-            self.open(folder)
-
     def open(self, folder: str) -> EventFile:
         """The open file in a subfolder, created if necessary.
 
@@ -122,16 +113,16 @@ class EventFiles:
         """Removes what was written since a mark, from files of the run that are not open."""
         if not self.writes:
             return
-        own = {str(file.path) for file in self._open.values()}
+        own = {os.path.abspath(file.path) for file in self._open.values()}
         for name in self._all():
             path = os.path.join(self._log_dir, name)
-            if os.path.abspath(path) in {os.path.abspath(one) for one in own}:
+            if os.path.abspath(path) in own:
                 continue
             size = mark["files"].get(name)
             try:
                 if size is not None:
                     _shorten(path, size)
-                elif size is None and _second(name) >= mark["time"]:
+                elif _second(name) >= mark["time"]:
                     os.unlink(path)
             except OSError as error:
                 warn(f"TensorBoard: points written since the backup cannot be removed: {error}")

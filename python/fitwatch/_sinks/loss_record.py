@@ -208,17 +208,13 @@ def _points(width: int) -> Any:
     def points(value: Any) -> list[tuple[Any, ...]]:
         """A list of tuples of a batch and numbers."""
         try:
-            return [(whole(batch), *map(float, rest)) for batch, *rest in _sized(value, width)]
+            if any(len(item) != width for item in value):
+                raise ValueError
+            return [(whole(batch), *map(float, rest)) for batch, *rest in value]
         except (TypeError, ValueError):
             raise ValueError(f"a list of batches with {width - 1} numbers each") from None
 
     return points
-
-
-def _sized(value: Any, width: int) -> Any:
-    if any(len(item) != width for item in value):
-        raise ValueError
-    return value
 
 
 READERS: dict[str, Callable[[Any], Any]] = {

@@ -187,7 +187,8 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         own.epoch_offset = None
         if self.histogram_freq or self.embeddings_freq:
             refuse_sharded(self, self._model)
-        own.files.begin("train")
+        if own.files.writes:
+            own.files.open("train")
         if self.update_freq != "epoch":
             own.steps.begin(self)
 
