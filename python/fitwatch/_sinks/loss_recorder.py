@@ -85,9 +85,8 @@ class Recording(Attachment):
 
     def see(self, batch: int, logs: Any) -> None:
         """Records the losses of the batches that a call has trained."""
-        if self.recorder is not None:
-            self.drain()
-        push(self.steps.feed(_core.Losses, self.record.series, "loss"), self.keep_logged, batch, logs)
+        self.drain()
+        push(self.feed(), self.keep_logged, batch, logs)
 
     def feed(self) -> _core.Feed:
         """The core's part of the record."""
