@@ -116,7 +116,7 @@ def test_a_new_train_function_leaves_nothing_stale(first, compiled):
         assert history.kind == "batch"
     else:
         # Too late for that epoch: it has running means, and a warning says so.
-        with pytest.warns(UserWarning, match="made anew in the middle of an epoch"):
+        with pytest.warns(UserWarning, match="was replaced in the middle of an epoch"):
             fit(callbacks, compiled, epochs=3, batch_size=8)
         assert history.kind == "running"
         assert len(history.losses) == 24

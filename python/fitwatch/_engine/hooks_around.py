@@ -1,38 +1,32 @@
 """Actions before the first and after the last callback of a list."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 Action = Callable[..., Any]
 
 
+@dataclass(eq=False)
 class WrappedHook:
     """A hook of a callback list, with actions before and after it."""
 
-    def __init__(
-        self,
-        hook: Any,
-        owner: Any,
-        before: Action | None,
-        after: Action | None,
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        self.hook = hook
-        self.owner = owner
-        self._failed = failed
-        self._before = before
-        self._after = after
+    hook: Any
+    owner: Any
+    before: Action | None
+    after: Action | None
+    failed: Callable[[BaseException], None]
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Calls the action before, the hook, and the action after."""
         try:
-            if self._before is not None:
-                self._before(*args, **kwargs)
+            if self.before is not None:
+                self.before(*args, **kwargs)
             self.hook(*args, **kwargs)
-            if self._after is not None:
-                self._after(*args, **kwargs)
+            if self.after is not None:
+                self.after(*args, **kwargs)
         except BaseException as error:
-            self._failed(error)
+            self.failed(error)
             raise
 
 

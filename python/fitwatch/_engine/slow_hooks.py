@@ -42,7 +42,7 @@ def _message(kind: type, share: float, slow: bool, replacements: Mapping[type, s
         return (
             f"{kind.__name__} is Keras's own and runs the slow way: Python calls its hooks in "
             f"every batch, which wait for their values. fitwatch.callbacks.{ours} "
-            "does the same in the core; make it after fitwatch.enable(), or import it from there."
+            "does the same in the core; create it after fitwatch.enable(), or import it from there."
         )
     if slow and not str(kind.__module__).startswith("fitwatch."):
         return f"{kind.__name__} is slow: its batch hooks took {share:.0%} of the time."

@@ -27,10 +27,11 @@ def watch(user: Any, model: Any, *, quiet: bool) -> "BatchLoss | None":
     Args:
         user: The object that wants them. Its `losses` are what the last call returned, or None.
         model: The model; None for no model.
-        quiet: Whether it can do without, so that nothing is said where they cannot be taken.
+        quiet: Whether the user works without them; then there is no warning if they cannot be
+            taken.
 
     Returns:
-        Where they are found: the same for all users of a model. None if no `fit()` is calling.
+        Their source, shared by all users of a model. None if no `fit()` is calling.
     """
     fit = None if model is None else fit_of(model)
     if fit is None:
@@ -43,7 +44,7 @@ def watch(user: Any, model: Any, *, quiet: bool) -> "BatchLoss | None":
     if losses is None:
         losses = _KINDS.get(keras.config.backend(), BatchLoss)(model)
         with suppress(AttributeError):  # a method takes no attributes
-            # It lives as long as the function that it stands for: until the model is compiled anew.
+            # Kept as long as the function that it replaces: until the model is compiled again.
             function._fitwatch_batch_loss = losses
     losses.begin(user, model, fit, quiet=quiet)
     return losses
@@ -52,14 +53,14 @@ def watch(user: Any, model: Any, *, quiet: bool) -> "BatchLoss | None":
 class JaxLoss(BatchLoss):
     """JAX trains several steps in a Python loop, which sees every loss.
 
-    An array more that leaves the step costs 2 µs, and as much again until it is read: much beside a
-    short step. So the loss and the values of the logs leave it as one array; and of several steps,
-    the losses are brought together in one more.
+    Each additional array that leaves the step costs 2 µs, and 2 µs more to read, which is
+    significant for a short step. The loss and the logs therefore leave it as one array; the losses
+    of several steps are stacked.
     """
 
     def __init__(self, model: Any) -> None:
-        # The places of the values, by the one key that the logs of such a step have: a step is
-        # compiled anew for other shapes, and may have other logs then.
+        # The positions of the values in the packed array, by its key. A step recompiled for other
+        # shapes may have other logs.
         self._places: dict[Any, list[tuple[Any, int]]] = {}
         super().__init__(model)
 
@@ -115,7 +116,7 @@ class JaxLoss(BatchLoss):
         row = [loss, *(logs[name] for name in names)]
         fit = all(isinstance(v, jax.Array) and v.shape == () and v.dtype == loss.dtype for v in row)
         compiled = jax_arrays.trace_of(loss) is not None
-        # From an accelerator the values of many batches come with one transfer as they are.
+        # On an accelerator, one transfer already reads the values of many batches.
         if not compiled or not fit or jax.default_backend() != "cpu":
             return super()._hand_out(logs, loss)
         key = f"{PACKED} {', '.join(map(repr, names))}"
@@ -125,7 +126,7 @@ class JaxLoss(BatchLoss):
     def _is_usable(self, given: Given, args: Any) -> bool:
         if not super()._is_usable(given, args):
             return False
-        # A value out of a gradient or a loop inside the step cannot leave it.
+        # A value computed inside a gradient or a loop of the step cannot leave it.
         trace = jax_arrays.trace_of(given.loss)
         traces = map(jax_arrays.trace_of, keras.tree.flatten(args))
         return trace is None or any(trace is own for own in traces)
@@ -177,7 +178,7 @@ class TensorFlowLoss(BatchLoss):
     def _is_usable(self, given: Given, args: Any) -> bool:
         import tensorflow as tf
 
-        # A value out of a loop or a branch inside the step cannot leave it.
+        # A value computed inside a loop or a branch of the step cannot leave it.
         graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         own = getattr(given.loss, "graph", None) if graph is not None else None
         return super()._is_usable(given, args) and own is graph
@@ -188,7 +189,7 @@ class TensorFlowLoss(BatchLoss):
         loss = super()._handed_out(given)
         if tf.distribute.get_replica_context().num_replicas_in_sync == 1:
             return loss
-        # Keras takes the mean over the devices of both; one that had no sample does not count.
+        # Keras averages both over the devices; a device without samples does not count.
         weight = keras.ops.cast(1 if given.weight is None else given.weight, loss.dtype)
         return tf.stack([tf.math.multiply_no_nan(loss, weight), weight])
 

@@ -53,7 +53,7 @@ class StepUser(Part):
             self.inexact = self.inexact or not before.exact
             self.take(callback)
             if self.losses is not before:
-                before.leave(self)
+                before.release(self)
 
     def train_end(self, callback: Any) -> None:
         """Called when `fit()` ends."""

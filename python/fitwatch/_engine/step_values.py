@@ -4,7 +4,7 @@
 `steps_per_execution=N` a hook is called once in N batches. The loss of a batch exists inside the
 train step, which passes it to the loss tracker. While a callback wants it, `fit()` uses a second
 train function, made as Keras makes its own, around a step that also returns what the tracker was
-given. The model, its variables and its logs stay as they are, and its own function is put back at
+given. The model, its variables and its logs stay as they are, and its own function is restored at
 the end.
 """
 
@@ -114,7 +114,7 @@ class BatchLoss:
         if model is None or not self._users:
             return ((),)
         if model.train_function is not self._function:
-            self._reason = "its train function was made anew in the middle of an epoch"
+            self._reason = "its train function was replaced in the middle of an epoch"
             self._give_up()
         return (self._taken,)
 
@@ -132,8 +132,7 @@ class BatchLoss:
         self._quiet = self._quiet and quiet
         # No hook is called after an exception in a stock list.
         gone = [
-            weakref.finalize(owner, _expire, weakref.ref(self), id(user), weakref.ref(model))
-            for owner in fit.owners
+            weakref.finalize(owner, _expire, weakref.ref(self), id(user)) for owner in fit.owners
         ]
         for one in gone:
             one.atexit = False
@@ -144,29 +143,20 @@ class BatchLoss:
         model.train_function = self._function
 
     def release(self, user: Any) -> None:
-        """Ends one use; after the last one, the model has its own function back."""
-        model = self._model()
-        self.leave(user)
-        if not self._users and model is not None:
-            self.restore(model)
+        """Ends one use."""
+        self._end(id(user))
 
-    def restore(self, model: Any) -> None:
-        """Puts the model's own train function back."""
-        if model.train_function is self._function:
-            model.train_function = self._original
-
-    def leave(self, user: Any) -> None:
-        """Ends one use; after the last one in a `fit()`, an outer `fit()` is watched again."""
-        gone = self._users.pop(id(user), None)
-        for one in [] if gone is None else gone.gone:
+    def _end(self, user_id: int) -> None:
+        """Ends one use, and restores what the last use of a `fit()` or of all has replaced."""
+        user = self._users.pop(user_id, None)
+        for one in [] if user is None else user.gone:
             one.detach()
-        self.look_around()
-
-    def look_around(self) -> None:
-        """Returns to the outer `fit()` when the inner one has no users left."""
         watched = {user.frame for user in self._users.values()}
         while self._outer and self._frame not in watched:
             self._frame, self._taken[:] = self._outer.pop()
+        model = self._model()
+        if not self._users and model is not None and model.train_function is self._function:
+            model.train_function = self._original
 
     def _give_up(self) -> None:
         """Warns once per fit that there are no per-batch losses."""
@@ -176,7 +166,7 @@ class BatchLoss:
             self._reported = True
             warn(
                 f"fitwatch: the loss of each batch of this {self._name} cannot be taken: "
-                f"{self._reason}. Keras's running mean takes its place."
+                f"{self._reason}. Keras's running mean is used instead."
             )
 
     def _build(self, model: Any) -> Function:
@@ -240,11 +230,8 @@ class BatchLoss:
                     self._replaced.close()
 
 
-def _expire(losses: "weakref.ref[BatchLoss]", user: int, model: "weakref.ref[Any]") -> None:
+def _expire(losses: "weakref.ref[BatchLoss]", user_id: int) -> None:
     """Called when a `fit()` has ended without `release`."""
-    alive, trained = losses(), model()
+    alive = losses()
     if alive is not None:
-        alive._users.pop(user, None)
-        alive.look_around()
-        if trained is not None and not alive._users:
-            alive.restore(trained)
+        alive._end(user_id)
