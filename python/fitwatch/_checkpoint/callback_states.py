@@ -64,10 +64,6 @@ class CallbackStates:
     def begin(self, states: dict[str, Any], arrays: list[Any]) -> None:
         """Restores the states of fitwatch's callbacks, before training begins.
 
-        Args:
-            states: The result of `take`.
-            arrays: The arrays of the backup.
-
         Raises:
             ValueError: A state does not fit its callback.
         """
@@ -97,12 +93,7 @@ class CallbackStates:
                 own.forget(callback)
 
     def begin_first_epoch(self, states: dict[str, Any], trained: int) -> None:
-        """Restores the other states, after `on_train_begin`, in which callbacks may reset them.
-
-        Args:
-            states: The result of `take`.
-            trained: Batches of the epoch that are already trained.
-        """
+        """Restores the other states, after `on_train_begin`, in which callbacks may reset them."""
         for name, callback in self._callbacks.items():
             own = run_state_of(callback)
             if trained and own is not None:

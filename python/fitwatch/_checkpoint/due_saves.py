@@ -49,7 +49,7 @@ class DueSaves:
         return name not in self.lacked
 
     def will_come(self, name: str, logs: dict[str, Any]) -> bool:
-        """Whether a validation will bring the metric, at the end of this epoch or later."""
+        """Whether a validation will provide the metric, at the end of this epoch or later."""
         if not name.startswith("val_"):
             return False
         # Metrics that only the test step has are known once a validation has run.

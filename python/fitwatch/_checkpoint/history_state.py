@@ -27,7 +27,7 @@ class HistoryState(RunState):
     fields: ClassVar = {"epoch": Field(_epochs), "history": Field(_history)}
 
     def put(self, callback: Any, values: dict[str, Any]) -> None:
-        """Sets copies, since the lists grow later."""
+        # Copies, since the lists grow later.
         callback.epoch = list(values["epoch"])
         callback.history = {name: list(series) for name, series in values["history"].items()}
 

@@ -1,11 +1,11 @@
-"""Decides whether a stopped training that is restarted from its backup goes on."""
+"""Decides whether a stopped training that is restarted from its backup continues."""
 
 from typing import Any
 
 from fitwatch._engine.attachment import attachment_of
 from fitwatch._warn import warn
 
-# An epoch to begin with that is beyond any last one.
+# A first epoch that is beyond the last one of any training.
 NO_EPOCHS_LEFT = 2**31
 
 
@@ -21,25 +21,17 @@ class Stopper:
         raise NotImplementedError
 
     def forget_stop(self, callback: Any) -> None:
-        """Called when a training that the callback had stopped goes on."""
+        """Called when a training that the callback had stopped continues."""
 
 
 def is_over(callbacks: list[Any], has_ended: bool) -> bool:
     """Whether a stopped training stays stopped; warns if it does.
 
     It does if a callback would stop it again at once by its current arguments. A stop by other code
-    stands if the process died before the training could end; restarting a training that has ended
-    means to train further.
-
-    Args:
-        callbacks: All callbacks of the list, with the states of the backup.
-        has_ended: Whether the training ended after the stop.
+    holds if the process died before the training could end. A training that has ended was restarted
+    to train further.
     """
-    judges: list[tuple[Any, Stopper]] = []
-    for callback in callbacks:
-        own: Any = attachment_of(callback)
-        if isinstance(own, Stopper):
-            judges.append((callback, own))
+    judges = [(c, own) for c in callbacks if isinstance(own := attachment_of(c), Stopper)]
     for callback, stops in judges:
         reason = stops.still_stops(callback)
         if reason is not None:

@@ -6,7 +6,7 @@ import urllib.parse
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fitwatch import _files
 
@@ -66,7 +66,10 @@ class KeptFiles:
                 index = json.load(file)
             if index["version"] != VERSION:
                 raise ValueError(f"version {index['version']}")
-            files = [Kept(str(one["name"]), _value(one["value"])) for one in index["files"]]
+            files = [
+                Kept(str(one["name"]), None if one["value"] is None else float(one["value"]))
+                for one in index["files"]
+            ]
         except FileNotFoundError:
             return
         except (ValueError, KeyError, TypeError) as error:
@@ -153,7 +156,3 @@ class KeptFiles:
         }
         text = json.dumps(index, indent=1)
         _files.write_whole(self.path, lambda file: file.write(text.encode()))
-
-
-def _value(value: Any) -> float | None:
-    return None if value is None else float(value)

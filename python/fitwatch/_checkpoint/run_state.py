@@ -106,7 +106,7 @@ class RunState(Part):
         return None
 
     def go_on(self, callback: Any, mark: Any) -> None:
-        """Has the next `fit()` continue the files from a mark; None for their ends."""
+        """Makes the next `fit()` continue the files from a mark; None means from their ends."""
 
     def begin_inside(self, callback: Any, trained: int) -> None:
         """Called before an epoch of which this many batches are already trained."""
@@ -114,16 +114,13 @@ class RunState(Part):
     # The hooks of a fit.
 
     def train_begin(self, callback: Any) -> None:
-        """Called when `fit()` begins, after a reset: sets a state that was just loaded."""
-        if self.loaded is not None:
+        if self.loaded is not None:  # the callback has just reset it
             self.put(callback, self.loaded)
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
-        """Called when an epoch begins."""
         self.loaded = None
 
     def train_end(self, callback: Any) -> None:
-        """Called when `fit()` ends."""
         self.loaded = None
 
 
@@ -169,8 +166,8 @@ def load_state_dict(self: Any, state: dict[str, Any]) -> None:  # noqa: D417
 
     Raises:
         TypeError: `state` is not a dict.
-        ValueError: The state is of another class or version, or damaged; or, with several metrics,
-            of other ones. The callback is unchanged.
+        ValueError: The state is of another class, version or list of metrics, or damaged. The
+            callback is unchanged.
 
     Example:
         >>> from fitwatch.callbacks import EarlyStopping

@@ -30,7 +30,7 @@ class Saver(Part):
     Attributes:
         background: Saves while training goes on.
         kept: The kept files, with `max_to_keep`.
-        goes_on: Whether this fit continues with the files of another, whatever its first epoch.
+        goes_on: Whether this fit continues with the files of an earlier one, even from epoch 0.
     """
 
     kept: KeptFiles | None = None
@@ -68,11 +68,9 @@ class Saver(Part):
             self.kept.load()
 
     def train_end(self, callback: Any) -> None:
-        """Waits until the last file is on the disk."""
         self.background.finish()
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
-        """Waits likewise after an exception."""
         self.background.finish()
 
     def save(
@@ -80,12 +78,7 @@ class Saver(Part):
     ) -> None:
         """Saves the model, with `save_last` also under the name of the last one.
 
-        Args:
-            callback: The checkpoint.
-            filepath: The path of the file.
-            value: The monitored value, for the index of kept files.
-            best: The best value to store in the file; None for none.
-            done: Called once the file is on the disk, or with the error.
+        The index of kept files gets `value`, and the file itself `best`.
         """
         with _saving_here(callback):
             if _files.is_remote(filepath):
@@ -93,41 +86,38 @@ class Saver(Part):
                 done(None)
                 return
             self.background.finish()
-            kept = self.kept
-
-            def ended(error: BaseException | None) -> None:
-                if kept is not None and error is None:
-                    kept.end()
-                elif kept is not None:
-                    kept.withdraw()
-                done(error)
-
-            def begin() -> None:
-                if kept is not None:
-                    kept.begin(filepath, value)
-
-            self._save_file(callback, filepath, best, begin, ended)
+            self._save_file(callback, filepath, best, done, self.kept, value)
 
     def save_last(self, callback: Any, done: Done) -> None:
         """Saves the model only under the name of the last one."""
         with _saving_here(callback):
             self.background.finish()
-            self._save_file(callback, last_path(callback.filepath), None, lambda: None, done)
+            self._save_file(callback, last_path(callback.filepath), None, done)
 
     def _save_file(
         self,
         callback: Any,
         filepath: str,
         best: Best | None,
-        begin: Callable[[], None],
-        ended: Done,
+        done: Done,
+        kept: KeptFiles | None = None,
+        value: float | None = None,
     ) -> None:
         last = last_path(callback.filepath) if callback.save_last else filepath
         copy_to = None if last == filepath else last
         write_extra = None if best is None else best.put
+
+        def ended(error: BaseException | None) -> None:
+            if kept is not None and error is None:
+                kept.end()
+            elif kept is not None:
+                kept.withdraw()
+            done(error)
+
         try:
             os.makedirs(os.path.dirname(filepath) or ".", exist_ok=True)
-            begin()
+            if kept is not None:
+                kept.begin(filepath, value)
             if callback.save_on_background:
                 self.background.begin(
                     callback.model, filepath, ended, write_extra=write_extra, copy_to=copy_to
@@ -178,21 +168,7 @@ def check(
     save_on_background: Any,
     save_last: Any,
 ) -> None:
-    """Checks and sets arguments of a checkpoint that Keras does not have.
-
-    Args:
-        callback: The checkpoint.
-        filepath: The path of its files.
-        fields: The fields of `filepath`.
-        weights_only: Whether it saves only weights.
-        max_to_keep: As given to the constructor.
-        save_on_background: Likewise.
-        save_last: Likewise.
-
-    Raises:
-        ValueError: A value is not allowed.
-        TypeError: A value has the wrong type.
-    """
+    """Checks and sets arguments of a checkpoint that Keras does not have."""
     callback.max_to_keep = max_to_keep
     if max_to_keep is not None:
         callback.max_to_keep = _check.count("max_to_keep", max_to_keep, minimum=1)

@@ -96,9 +96,9 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
           `max_to_keep` such a model replaces files that this run saved without a value, but no file
           of an earlier run. With `save_best_only=True` it is not saved once a value was judged, in
           this run or the resumed one. Keras saves every time, even over the best model.
-        - An epoch, or a batch, that lacks a field of `filepath` which a later validation brings is
-          not saved, with one warning (after a batch, the save is deferred to the end of the epoch).
-          Keras raises a KeyError.
+        - If the logs lack a field of `filepath` that a later validation provides, nothing is saved,
+          with one warning (after a batch, the save is deferred to the end of the epoch). Keras
+          raises a KeyError.
         - An integer `save_freq` works together with `save_best_only`. Keras raises a TypeError at
           the second decision of the first epoch.
         - NaN and the infinity on the wrong side never count as the best.

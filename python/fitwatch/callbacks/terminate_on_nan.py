@@ -17,7 +17,7 @@ class TerminateOnNaN(FitwatchCallback, keras.callbacks.TerminateOnNaN):  # type:
 
     Same arguments, decisions and messages as `keras.callbacks.TerminateOnNaN`. Under fitwatch's
     `CallbackList`, on a device that runs ahead of the program, the training may go on for up to
-    `max_lag` batches more; the message names the batch that had the NaN.
+    `max_lag` more batches; the message names the batch that had the NaN.
 
     Args:
         raise_error: Whether to raise a RuntimeError, instead of letting the training end with the
