@@ -16,7 +16,6 @@ from fitwatch._checkpoint.nan_guard import NanGuard
 from fitwatch._checkpoint.resume import Resume
 from fitwatch._checkpoint.trained_weights import (
     VariableValues,
-    swap_callbacks,
     trained_weights,
     values_before_last_swap,
 )
@@ -25,7 +24,7 @@ from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import begin_fit, end_fit
 from fitwatch._distributed.voter import Voter
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.hooks_around import has_wrapped_hooks, wrap_hooks
+from fitwatch._engine.hooks_around import Action, has_wrapped_hooks, wrap_hooks
 from fitwatch._keras import stock, trainer
 
 
@@ -66,7 +65,6 @@ class Backups(Attachment, Voter):
         self._is_due = self._is_due_at_end = False
 
     def is_needed(self, callback: Any) -> bool:
-        """Whether every process must have the callback: always."""
         return True
 
     # Before the first callback of the list, and after the last one.
@@ -76,36 +74,18 @@ class Backups(Attachment, Voter):
         callback_list = self._own_list(callback)
         if callback_list is None:
             return
-
-        def before_training(logs: Any = None) -> None:
-            self.resume.before_training(callback)
-
-        def before_epoch(epoch: int, logs: Any = None) -> None:
-            self.resume.before_epoch(callback, epoch)
-
-        def before_epoch_end(epoch: int, logs: Any = None) -> None:
-            siblings = self.siblings()
-            if swap_callbacks(siblings) and not self.is_silent:
-                self._kept = values_before_last_swap(siblings, callback.model, epoch)
-
-        def after_epoch(epoch: int, logs: Any = None) -> None:
-            self._after_epoch(callback)
-
-        def after_batch(batch: int, logs: Any = None) -> None:
-            self._after_batch(callback)
-
-        counts = {"on_train_batch_end": after_batch} if _counts_batches(callback) else {}
-        wrap_hooks(
-            callback_list,
-            callback,
-            before={
-                "on_train_begin": before_training,
-                "on_epoch_begin": before_epoch,
-                "on_epoch_end": before_epoch_end,
-            },
-            after={"on_epoch_end": after_epoch, **counts},
-            failed=partial(self.resume.failed, callback),
-        )
+        before: dict[str, Action] = {
+            "on_train_begin": lambda logs=None: self.resume.before_training(callback),
+            "on_epoch_begin": lambda epoch, logs=None: self.resume.before_epoch(callback, epoch),
+            "on_epoch_end": lambda epoch, logs=None: self._before_epoch_end(callback, epoch),
+        }
+        after: dict[str, Action] = {
+            "on_epoch_end": lambda epoch, logs=None: self._after_epoch(callback)
+        }
+        if _counts_batches(callback):
+            after["on_train_batch_end"] = lambda batch, logs=None: self._after_batch(callback)
+        failed = partial(self.resume.failed, callback)
+        wrap_hooks(callback_list, callback, before=before, after=after, failed=failed)
 
     def wraps_list_hooks(self, callback: Any) -> bool:
         """Whether the hooks of the callback's list are wrapped."""
@@ -177,9 +157,13 @@ class Backups(Attachment, Voter):
         return wanted and is_remote
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
-        """Called when `fit()` ends with an exception."""
         self.resume.end(callback)
         self.resume.found = None
+
+    def _before_epoch_end(self, callback: Any, epoch: int) -> None:
+        siblings = self.siblings()
+        if stock.instances(siblings, "SwapEMAWeights") and not self.is_silent:
+            self._kept = values_before_last_swap(siblings, callback.model, epoch)
 
     def _after_batch(self, callback: Any) -> None:
         """Makes a backup if one is due, once every callback has seen the batch."""
@@ -215,7 +199,7 @@ class Backups(Attachment, Voter):
 
     @contextmanager
     def saving(self, callback: Any) -> Iterator[None]:
-        """A block that saves the model, which has its trained weights meanwhile."""
+        """A block that saves the model, which has its trained weights during the block."""
         trained = trained_weights(self.siblings(), callback.model, self._kept)
         with rank_aware.saving(callback), trained:
             yield
@@ -271,22 +255,12 @@ def form(callback: Any, recorder: _core.Recorder) -> Any:
     """The compiled form of `on_train_batch_end`, which counts batches."""
     if not _counts_batches(callback):
         return None
-    if _has_own_rule(callback):
+    if stock.is_overridden(callback, "_should_save_on_batch"):
         return NotImplemented
     own = callback._fitwatch
-
-    def note(batch: int, logs: Any) -> None:
-        own.note(callback, batch, logs)
-
-    return _core.Due(own.core, callback, first=False), note
+    return _core.Due(own.core, callback, first=False), partial(own.note, callback)
 
 
 def _counts_batches(callback: Any) -> bool:
     by_number = callback.save_freq != "epoch" and callback.save_freq is not False
-    return _has_own_rule(callback) or by_number
-
-
-def _has_own_rule(callback: Any) -> bool:
-    """Whether other code decides after which batches a backup is due."""
-    rule = getattr(callback._should_save_on_batch, "__func__", None)
-    return not stock.is_library_code(rule)
+    return by_number or stock.is_overridden(callback, "_should_save_on_batch")

@@ -86,20 +86,15 @@ class BestInFile(Part):
     def begin(self, callback: Any, *, is_own: bool) -> None:
         """Reads the best value from the existing file, on rank 0 for all.
 
-        Args:
-            callback: The checkpoint.
-            is_own: Whether this run saved the file without a value, so that there is none to read.
-
-        Raises:
-            ValueError: The file has no value, or that of another metric or mode.
+        A file that this run saved without a value (`is_own`) is not read. Raises as `read` and
+        `check_mode` do.
         """
         found = None
         if not callback._fitwatch.is_silent and not is_own:
             found = read(callback.filepath, str(callback.monitor))
-        coordinator = rank_aware.coordinator_of(callback)
-        if coordinator is not None and coordinator.shares(callback):
-            shared = coordinator.broadcast(f"the best value in {callback.filepath}", found)
-            found = None if shared is None else Best(*shared)
+        topic = f"the best value in {callback.filepath}"
+        shared = rank_aware.broadcast(callback, topic, found)
+        found = None if shared is None else Best(*shared)
         if callback.monitor_op is None:
             # An unknown direction becomes known by the first decision.
             with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Keeps other callbacks from saving a model that TerminateOnNaN has found bad."""
+"""Keeps other callbacks from saving a model in which TerminateOnNaN has found a NaN."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from fitwatch._distributed import rank_aware
 from fitwatch._engine.attachment import Part, attachment_of
-from fitwatch._keras.stock import STOCK
+from fitwatch._keras import stock
 from fitwatch._warn import warn
 
 
@@ -18,11 +18,10 @@ class NanGuard(Part):
         self._has_warned = False
 
     def train_begin(self, callback: Any) -> None:
-        """Called when `fit()` begins."""
         self._has_warned = False
 
     def is_watched(self, callback: Any) -> bool:
-        """Whether the list has a `TerminateOnNaN` of fitwatch's."""
+        """Whether the list has fitwatch's `TerminateOnNaN`."""
         return bool(_watchers(callback))
 
     def has_spoiled_metrics(self, callback: Any, logs: Any) -> bool:
@@ -34,10 +33,10 @@ class NanGuard(Part):
         """Whether a trained weight is not finite, if `is_watched`.
 
         A step with exploding gradients still has a finite loss; only the next step's is not.
-        Weights that are not trained may be infinite on purpose, and are not looked at.
+        Weights that are not trained may be infinite on purpose, and are not checked.
         """
         weights = callback.model.trainable_variables if self.is_watched(callback) else ()
-        # One process alone cannot compute with arrays that span all.
+        # A single process cannot compute with arrays that span all of them.
         test = _is_finite if rank_aware.coordinator_of(callback) is None else _is_finite_here
         return self._warned(callback, not all(map(test, weights)))
 
@@ -63,8 +62,5 @@ def _is_finite_here(weight: Any) -> bool:
 
 def _watchers(callback: Any) -> list[Any]:
     """The callbacks of the list that are fitwatch's `TerminateOnNaN`."""
-    return [
-        one
-        for one in callback._fitwatch.siblings()
-        if issubclass(type(one), STOCK["TerminateOnNaN"]) and attachment_of(one) is not None
-    ]
+    found = stock.instances(callback._fitwatch.siblings(), "TerminateOnNaN")
+    return [one for one in found if attachment_of(one) is not None]

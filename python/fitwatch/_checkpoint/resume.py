@@ -50,8 +50,7 @@ class Resume:
         own = callback._fitwatch
         own.start_over()
         if callback.exact:
-            theirs = stock.STOCK["BackupAndRestore"]
-            others = [c for c in own.siblings() if issubclass(type(c), theirs)]
+            others = stock.instances(own.siblings(), "BackupAndRestore")
             if len(others) > 1:
                 raise ValueError(
                     "BackupAndRestore(exact=True) must be the only one in its list: it is unknown "
@@ -152,7 +151,7 @@ class Resume:
         self.has_searched = False
 
     def release_epoch(self, callback: Any) -> None:
-        """Has the next `fit()` begin at its own `initial_epoch`."""
+        """Makes the next `fit()` begin at its own `initial_epoch`."""
         if self.has_set_epoch:
             self.has_set_epoch = False
             trainer.set_initial_epoch(trainer.model_of(callback), None)

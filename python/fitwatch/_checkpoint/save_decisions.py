@@ -7,6 +7,7 @@ from fitwatch import _core, _files
 from fitwatch._checkpoint.due_saves import DueSaves
 from fitwatch._distributed import rank_aware
 from fitwatch._engine.attachment import Part
+from fitwatch._keras import stock
 
 
 class SaveDecisions(Part):
@@ -73,16 +74,14 @@ class SaveDecisions(Part):
     def take_deferred(self, callback: Any, epoch: int) -> bool:
         """Whether a save was deferred to the end of this epoch; clears the flag."""
         deferred, self.due.is_put_off = self.due.is_put_off, False
-        coordinator = rank_aware.coordinator_of(callback)
-        if self.interval is None or coordinator is None or not coordinator.shares(callback):
+        if self.interval is None:
             return deferred
         # By the clock of rank 0.
-        return bool(
-            coordinator.broadcast(f"a save that is due at the end of epoch {epoch}", deferred)
-        )
+        topic = f"a save that is due at the end of epoch {epoch}"
+        return bool(rank_aware.broadcast(callback, topic, deferred))
 
     def sees_batches(self, callback: Any) -> bool:
-        """Whether saves are due by time, and the last batch of the epoch is needed nevertheless."""
+        """Whether saves are due by time but need the number of the last batch of the epoch."""
         if self.interval is None:
             return False
         named = "batch" in _files.fields("filepath", callback.filepath)
@@ -106,8 +105,8 @@ class SaveDecisions(Part):
         return sorted(unknown if batch is None else unknown - {"batch"})
 
     def fields_to_come(self, callback: Any, batch: int | None, logs: dict[str, Any]) -> list[str]:
-        """The fields without a value, if a later validation brings all of them; else none."""
-        if callback._fitwatch.is_overridden(callback, "_get_file_path"):
+        """The fields without a value, if a later validation provides all of them; else none."""
+        if stock.is_overridden(callback, "_get_file_path"):
             return []
         unknown = self.unknown_fields(callback, batch, logs)
         return unknown if all(self.due.will_come(name, logs) for name in unknown) else []
@@ -139,12 +138,15 @@ class SaveDecisions(Part):
         return any((logs or {}).get(name) is None for name in self.judged(callback))
 
     def is_refused(self, callback: Any, logs: Any) -> bool:
-        """Whether these logs lack it although `save_best_only` has judged a value before."""
+        """Whether `save_best_only` rejects these logs: no metric, but a value was judged before."""
         judged = callback.save_best_only and self.due.has_judged
         return judged and self.is_unjudged(callback, logs)
 
     def may_replace(self, callback: Any, filepath: str) -> bool:
-        """Whether a model without a value may be saved there: only over such a one of this run."""
+        """Whether a model without a value may be saved there.
+
+        It may replace only a file that this run saved without a value.
+        """
         kept = callback._fitwatch.saver.kept
         own = self.due.is_own(filepath)
         own = own or (kept is not None and kept.has_unjudged(filepath))

@@ -13,18 +13,13 @@ from fitwatch._keras import optimizer, stock
 VariableValues = Sequence[tuple[Any, ...]]
 
 
-def swap_callbacks(callbacks: list[Any]) -> list[Any]:
-    """The callbacks that replace trained weights by their averages."""
-    return [c for c in callbacks if issubclass(type(c), stock.STOCK["SwapEMAWeights"])]
-
-
 def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> VariableValues:
     """The values in the model before the end of an epoch, if that loses the trained weights.
 
     In the last epoch of a `fit()`, SwapEMAWeights overwrites them with their averages; a resumed
     run that trains more epochs needs them.
     """
-    swaps = [c for c in swap_callbacks(callbacks) if c.swap_on_epoch]
+    swaps = [c for c in stock.instances(callbacks, "SwapEMAWeights") if c.swap_on_epoch]
     last = any(c.params["epochs"] == epoch + 1 for c in swaps)
     return _values(model) if last else ()
 
@@ -35,7 +30,8 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
 
     `kept` is the result of `values_before_last_swap`.
     """
-    swapped = [callback for callback in swap_callbacks(callbacks) if callback._ema_weights_in_model]
+    swaps = stock.instances(callbacks, "SwapEMAWeights")
+    swapped = [callback for callback in swaps if callback._ema_weights_in_model]
     if not swapped:
         yield
         return
@@ -54,7 +50,7 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
 
 def mark_unswapped(callbacks: list[Any]) -> None:
     """Called when the model has its trained weights again, also after a failed fit."""
-    for callback in swap_callbacks(callbacks):
+    for callback in stock.instances(callbacks, "SwapEMAWeights"):
         callback._ema_weights_in_model = False
 
 

@@ -1,7 +1,6 @@
 """The base class of fitwatch's callbacks."""
 
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import keras
@@ -90,11 +89,7 @@ class FitwatchCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def enter(callback: Any, model: Any) -> None:
-    """Finds the run of a callback; called when it gets its model, and when its `fit()` begins.
-
-    Args:
-        callback: One of fitwatch's callbacks.
-        model: The new model; None when a `fit()` begins.
+    """Finds the run of a callback, when it gets its model; with None, when its `fit()` begins.
 
     Raises:
         ValueError: The callback is in its list twice.
@@ -150,22 +145,3 @@ def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
             f"the same {type(callback).__name__} is in the list of callbacks twice; make two of "
             "them, or leave one out."
         )
-
-
-@cache
-def replacements() -> dict[type, str]:
-    """Keras's callback classes, each with the name of fitwatch's replacement."""
-    return {
-        theirs: cls.__name__
-        for cls in _descendants(FitwatchCallback)
-        if cls.__module__.startswith("fitwatch.callbacks.")
-        for theirs in cls.__mro__[1:]
-        if theirs.__name__ == cls.__name__
-    }
-
-
-def _descendants(cls: type) -> Iterator[type]:
-    children: list[type] = cls.__subclasses__()
-    for child in children:
-        yield child
-        yield from _descendants(child)

@@ -123,10 +123,6 @@ class Coordinator:
             raise RuntimeError("fitwatch: on_train_begin must be called first.")
         return self._exchange.gather(topic, message)
 
-    def broadcast(self, topic: str, value: Any) -> Any:
-        """The value of rank 0, on every rank."""
-        return self.gather(topic, value)[0]
-
     def shares(self, callback: Any) -> bool:
         """Whether all processes have a callback."""
         return id(callback) in self._shared

@@ -1,10 +1,11 @@
-"""Steps of callbacks that differ where several processes train together."""
+"""Operations of callbacks that differ where several processes train together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 
 from fitwatch._distributed.coordinator import Coordinator, coordinator_of_list
 from fitwatch._keras import trainer
@@ -29,6 +30,16 @@ def stop_training(callback: Any) -> None:
         trainer.model_of(callback).stop_training = True
     else:
         coordinator.stop()
+
+
+def broadcast(callback: Any, topic: str, value: Any) -> Any:
+    """The value of rank 0, if all processes have the callback; alone, the value unchanged."""
+    coordinator = coordinator_of(callback)
+    if coordinator is None or not coordinator.shares(callback):
+        return value
+    # JSON knows no NumPy scalars.
+    own = float(value) if isinstance(value, np.floating) else value
+    return coordinator.gather(topic, own)[0]
 
 
 @contextmanager

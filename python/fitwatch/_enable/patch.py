@@ -154,18 +154,17 @@ def _patch() -> None:
     from fitwatch._enable import fit_scope
     from fitwatch._enable.trainer_list import TrainerList
     from fitwatch._keras import patch_points, stock
+    from fitwatch.callbacks.callback_list import replacements
 
     while _State.waiting:
         _State.waiting.pop().cancel()
     points = patch_points.find_patch_points()  # raises before anything is changed
     classes = {
-        getattr(callbacks, name): stock.STOCK[name]
-        for name in callbacks.__all__
-        if name in stock.STOCK
-        and getattr(callbacks, name) is not stock.STOCK[name]
+        getattr(callbacks, name): theirs
+        for theirs, name in replacements().items()
         # Our class would bypass methods that other code has replaced in Keras's.
         # CallbackList handles this itself.
-        and (name == "CallbackList" or stock.is_unmodified(stock.STOCK[name]))
+        if name == "CallbackList" or stock.is_unmodified(theirs)
     }
     planned: list[tuple[Any, str, Any]] = [(points.lookup, "CallbackList", TrainerList)]
     # Keras hides its own frames in the traceback of a callback's error: hide ours too.

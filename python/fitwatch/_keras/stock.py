@@ -1,6 +1,7 @@
 """Keras's own callback classes, and whether a function is code of Keras or fitwatch."""
 
 import os
+from collections.abc import Iterable
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -33,8 +34,18 @@ def is_library_code(function: Any) -> bool:
 
 
 def is_function_in(function: Any, folders: tuple[str, ...]) -> bool:
-    """Whether this is a plain function with code in one of the folders, given with their slash."""
+    """Whether this is a plain function with code in one of the folders, which end in a slash."""
     return type(function) is FunctionType and function.__code__.co_filename.startswith(folders)
+
+
+def is_overridden(callback: Any, method: str) -> bool:
+    """Whether other code than fitwatch's and Keras's defines a method of a callback."""
+    return not is_library_code(getattr(getattr(callback, method), "__func__", None))
+
+
+def instances(callbacks: Iterable[Any], name: str) -> list[Any]:
+    """The instances of a Keras class, by type: a mock passes any isinstance check."""
+    return [callback for callback in callbacks if issubclass(type(callback), STOCK[name])]
 
 
 def is_unmodified(cls: type) -> bool:

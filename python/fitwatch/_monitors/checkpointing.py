@@ -1,6 +1,7 @@
 """The private part of `ModelCheckpoint`: when it saves, and what it decides."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from fitwatch import _core, _files
@@ -14,6 +15,7 @@ from fitwatch._checkpoint.state_values import optional_number, optional_whole, w
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.world import print_message
 from fitwatch._engine.missing_metric import missing
+from fitwatch._keras import stock
 from fitwatch._keras.frames import fit_of
 from fitwatch._keras.trainer import model_of
 from fitwatch._monitors.metric import MonitorAttachment
@@ -56,7 +58,6 @@ class Checkpointing(MonitorAttachment):
         self.decisions.due.set_state(state)
 
     def monitored(self, callback: Any) -> list[str]:
-        """The name of the metric that judges saves, in a list."""
         return self.decisions.judged(callback)
 
     def begin(self, callback: Any) -> None:
@@ -220,12 +221,9 @@ class Checkpointing(MonitorAttachment):
 def form(callback: Any, recorder: _core.Recorder) -> Any:
     """The compiled form of `on_train_batch_end`."""
     own, decisions = callback._fitwatch, callback._fitwatch.decisions
-    if own.is_overridden(callback, "_should_save_on_batch") or own.is_redefined(callback):
+    if stock.is_overridden(callback, "_should_save_on_batch") or own.is_redefined(callback):
         return NotImplemented
-
-    def save(batch: int, logs: Any) -> None:
-        own.save_on_batch(callback, batch, logs)
-
+    save = partial(own.save_on_batch, callback)
     if decisions.interval is not None:
         decisions.interval.hook = not decisions.fields_checked or decisions.sees_batches(callback)
         return decisions.interval, save

@@ -51,12 +51,8 @@ class MonitorAttachment(Attachment, Voter):
         return (
             self.core_compares
             and not self.foreign
-            and not any(self.is_overridden(callback, method) for method in self.rule)
+            and not any(stock.is_overridden(callback, method) for method in self.rule)
         )
-
-    def is_overridden(self, callback: Any, method: str) -> bool:
-        """Whether other code than fitwatch's and Keras's defines a method of the callback."""
-        return not stock.is_library_code(getattr(getattr(callback, method), "__func__", None))
 
     def is_redefined(self, callback: Any) -> bool:
         """Whether a subclass redefines an attribute whose value is stored in the core."""
@@ -75,7 +71,7 @@ class MonitorAttachment(Attachment, Voter):
             ValueError: A subclass has its own rule.
         """
         if not self.core_decides(callback):
-            own = [f"{name}()" for name in self.rule if self.is_overridden(callback, name)]
+            own = [f"{name}()" for name in self.rule if stock.is_overridden(callback, name)]
             foreign = [f"{name} = {value!r}" for name, value in self.foreign.items()]
             raise ValueError(
                 f"{type(callback).__name__}: unit='batch', halflife and other options that Keras "

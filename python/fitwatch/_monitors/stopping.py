@@ -18,6 +18,7 @@ from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.averages import number
 from fitwatch._distributed.world import print_message
+from fitwatch._keras import stock
 from fitwatch._monitors.batch_unit import BatchMonitor
 from fitwatch._monitors.specs import Watched, directions
 
@@ -228,7 +229,7 @@ class Stopping(BatchMonitor, Stopper):
         if any(metric.divergence_threshold is not None for metric in self.watched):
             with suppress(ValueError):  # a metric that is not known before the first batch
                 callback._set_monitor_op()
-        if any(self.is_overridden(callback, method) for method in self.rule):
+        if any(stock.is_overridden(callback, method) for method in self.rule):
             stops = callback.wait >= max(callback.patience, 1)  # Keras's own code has decided
         else:
             stops = self.core.still_stops()

@@ -45,7 +45,7 @@ class Bar(Attachment):
     def form(self, callback: Any, *, values: bool) -> Any:
         """The compiled form of the hook that ends a batch."""
         callback._maybe_init_progbar()
-        by_keras = stock.is_library_code(getattr(callback._update_progbar, "__func__", None))
+        by_keras = not stock.is_overridden(callback, "_update_progbar")
         if not by_keras or type(callback.progbar) is not ProgressBar:
             return NotImplemented
         self.progress.values = values

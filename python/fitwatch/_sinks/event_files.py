@@ -9,7 +9,7 @@ from typing import Any
 
 from fitwatch import _core, _files
 from fitwatch._engine.attachment import attachment_of
-from fitwatch._keras.stock import STOCK
+from fitwatch._keras import stock
 from fitwatch._keras.summary_ops import is_listened_to
 from fitwatch._sinks.at_exit import flush_at_exit
 from fitwatch._sinks.listened_file import ListenedFile
@@ -173,8 +173,7 @@ def _second(name: str) -> int:
 
 def run_name(callbacks: list[Any]) -> str | None:
     """A name that is the same after a resume; None for a run that cannot be resumed."""
-    for callback in callbacks:
-        ours = attachment_of(callback) is not None
-        if ours and issubclass(type(callback), STOCK["BackupAndRestore"]):
+    for callback in stock.instances(callbacks, "BackupAndRestore"):
+        if attachment_of(callback) is not None:
             return f"{zlib.crc32(os.path.abspath(callback.backup_dir).encode()):08x}"
     return None

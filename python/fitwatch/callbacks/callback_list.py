@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
 
 from fitwatch import _check, _core
-from fitwatch._distributed.callback import refuse_twice, replacements
+from fitwatch._distributed.callback import refuse_twice
 from fitwatch._distributed.coordinator import coordinator_of_list, join
 from fitwatch._enable import fit_scope, settings
 from fitwatch._engine import plan, readers, slow_hooks
@@ -231,7 +231,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
-        """A block after whose exceptions the files of all callbacks are flushed."""
+        """A block; after an exception in it, the files of all callbacks are flushed."""
         try:
             yield
         except BaseException:
@@ -299,6 +299,18 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self._connect(state["max_lag"])
         self.__dict__.update(state["state"])
         self.callbacks = state["callbacks"]
+
+
+@cache
+def replacements() -> dict[type, str]:
+    """Keras's classes that fitwatch replaces, with their names."""
+    from fitwatch import callbacks  # which imports this module
+
+    return {
+        theirs: name
+        for name, theirs in stock.STOCK.items()
+        if name in callbacks.__all__ and getattr(callbacks, name) is not theirs
+    }
 
 
 def _default(cls: type) -> Any:

@@ -87,7 +87,7 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Sets the rate, if the schedule is one of epochs."""
+        """Sets the rate, if `unit` is `"epoch"`."""
         own = self._fitwatch
         own.epoch_start = own.step
         own.report_due = self.verbose > 0
@@ -99,7 +99,7 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
 
     @compiled(form)
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Sets the rate, if the schedule is one of batches."""
+        """Sets the rate, if `unit` is `"batch"`."""
         super().on_train_batch_begin(batch, logs)
         if self.unit == "batch":
             self._fitwatch.set_rate(self, batch)
@@ -116,8 +116,6 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
         if not hasattr(optimizer, "learning_rate"):
             raise ValueError(f"the optimizer must have a learning rate; got {optimizer!r}.")
         rate = self._fitwatch.ask(self, epoch, learning_rate.rate_of(optimizer))
-        coordinator = rank_aware.coordinator_of(self)
-        if coordinator is not None and coordinator.shares(self):
-            rate = coordinator.broadcast(f"the learning rate of epoch {epoch}", float(rate))
+        rate = rank_aware.broadcast(self, f"the learning rate of epoch {epoch}", rate)
         optimizer.learning_rate = rate
         return rate
