@@ -199,7 +199,7 @@ class Backups(Attachment, Voter):
 
     @contextmanager
     def saving(self, callback: Any) -> Iterator[None]:
-        """A block that saves the model, which has its trained weights during the block."""
+        """A block that saves the model, which has its trained weights in the meantime."""
         trained = trained_weights(self.siblings(), callback.model, self._kept)
         with rank_aware.saving(callback), trained:
             yield

@@ -31,7 +31,11 @@ def is_over(callbacks: list[Any], has_ended: bool) -> bool:
     holds if the process died before the training could end. A training that has ended was restarted
     to train further.
     """
-    judges = [(c, own) for c in callbacks if isinstance(own := attachment_of(c), Stopper)]
+    judges: list[tuple[Any, Stopper]] = []
+    for callback in callbacks:
+        own: Any = attachment_of(callback)
+        if isinstance(own, Stopper):
+            judges.append((callback, own))
     for callback, stops in judges:
         reason = stops.still_stops(callback)
         if reason is not None:
