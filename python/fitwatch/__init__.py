@@ -32,6 +32,11 @@ def __getattr__(name: str) -> Any:
         from fitwatch._sinks.event_writer import EventFileWriter
 
         return EventFileWriter
+    if name in ("CallbackList", "callbacks", "distributed", "resumable"):
+        # If `enable()` waits for Keras, it imports modules of fitwatch once Keras is there: these
+        # must not be in the middle of their own import then.
+        import keras as keras
+
     if name == "resumable":
         from fitwatch._checkpoint.resumable_data import resumable
 

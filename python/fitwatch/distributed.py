@@ -18,6 +18,8 @@ Example:
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import keras as _keras  # noqa: F401  # first: `enable()` may wait for it
+
 from fitwatch import _check
 from fitwatch._distributed.exchange import ProcessError
 from fitwatch._distributed.world import world

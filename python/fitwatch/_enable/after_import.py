@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+# Called when the import of `fitwatch.callbacks` is complete.
+postponed: list[Callable[[], None]] = []
+
 
 class AfterImport(MetaPathFinder):
     """Calls a function right after a module's first import.
@@ -71,3 +74,9 @@ class _NotifyingLoader(Loader):
         module.__loader__ = self._loader
         self._loader.exec_module(module)
         self._action()
+
+
+def run_postponed() -> None:
+    """Runs the actions that wait for `fitwatch.callbacks`; called at the end of its import."""
+    while postponed:
+        postponed.pop()()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
+from fitwatch._enable import after_import
 from fitwatch._enable.after_import import AfterImport
 
 
@@ -150,14 +151,19 @@ def _in_force() -> bool:
 
 def _patch() -> None:
     """Replaces the names, once Keras is imported."""
+    module = sys.modules.get("fitwatch.callbacks")
+    if module is not None and not hasattr(module, "__all__"):
+        # Its import has imported Keras; its classes are not there yet.
+        after_import.postponed.append(_patch)
+        return
+    while _State.waiting:
+        _State.waiting.pop().cancel()
     from fitwatch import callbacks
     from fitwatch._enable import fit_scope
     from fitwatch._enable.trainer_list import TrainerList
     from fitwatch._keras import patch_points, stock
     from fitwatch.callbacks.callback_list import replacements
 
-    while _State.waiting:
-        _State.waiting.pop().cancel()
     points = patch_points.find_patch_points()  # raises before anything is changed
     classes = {
         getattr(callbacks, name): theirs

@@ -10,6 +10,7 @@ from contextlib import suppress as _suppress
 from keras.callbacks import Callback, LambdaCallback, RemoteMonitor, SwapEMAWeights
 
 from fitwatch import _moved as _moved
+from fitwatch._enable.after_import import run_postponed as _run_postponed
 from fitwatch.callbacks.backup_and_restore import BackupAndRestore
 from fitwatch.callbacks.callback_list import CallbackList
 from fitwatch.callbacks.csv_logger import CSVLogger
@@ -46,3 +47,5 @@ with _suppress(ImportError):  # new in Keras 3.14
     from keras.callbacks import OrbaxCheckpoint
 
     __all__ += ["OrbaxCheckpoint"]
+
+_run_postponed()
