@@ -1,11 +1,10 @@
 """When `BackupAndRestore` backs up, and what is in a backup."""
 
-import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from fitwatch import _core, _files
 from fitwatch._checkpoint import per_rank
@@ -37,6 +36,9 @@ class Backups(Attachment, Voter):
         resume: Resumes this fit from a backup.
         trained: Trained batches of the epoch, when a backup was due.
     """
+
+    left_out = Attachment.left_out | {"resume", "_kept", "_logs", "_ranks"}
+    copied = frozenset({"core"})
 
     folder: BackupFolder
     trained = 0
@@ -235,30 +237,17 @@ class Backups(Attachment, Voter):
         guard = self.guard
         return guard.has_spoiled_metrics(callback, logs) or guard.has_spoiled_weights(callback)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy backs up another run.
-        own = ("resume", "_kept", "_logs", "_ranks")
-        return {name: value for name, value in super().__getstate__().items() if name not in own}
+    def form(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_train_batch_end`, which counts batches."""
+        if not _counts_batches(callback):
+            return None
+        if stock.is_overridden(callback, "_should_save_on_batch"):
+            return NotImplemented
+        return _core.Due(self.core, callback, first=False), partial(self.note, callback)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.resume = Resume()
-
-    def twin(self) -> Self:
-        """The attachment of a copy, with a separate count."""
-        twin = super().twin()
-        twin.core = copy.copy(self.core)
-        return twin
-
-
-def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_train_batch_end`, which counts batches."""
-    if not _counts_batches(callback):
-        return None
-    if stock.is_overridden(callback, "_should_save_on_batch"):
-        return NotImplemented
-    own = callback._fitwatch
-    return _core.Due(own.core, callback, first=False), partial(own.note, callback)
 
 
 def _counts_batches(callback: Any) -> bool:

@@ -123,6 +123,9 @@ class RunState(Part):
     def train_end(self, callback: Any) -> None:
         self.loaded = None
 
+    def close(self, callback: Any, *, interrupted: bool) -> None:
+        """Keeps a loaded state for the next `fit()`."""
+
 
 def run_state_of(callback: Any) -> RunState | None:
     """The run state of a callback of fitwatch's; None for any other callback."""

@@ -22,6 +22,8 @@ class SaveDecisions(Part):
         fields_checked: Whether the fields of the path were checked in this fit.
     """
 
+    left_out = frozenset({"interval"})
+
     interval: _core.Interval | None = None
     fields_checked = False
 
@@ -153,6 +155,4 @@ class SaveDecisions(Part):
         return own or not callback._checkpoint_exists(filepath)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy starts its own clock.
-        kept = {name: value for name, value in vars(self).items() if name != "interval"}
-        return {**kept, "due": copy.copy(self.due)}
+        return {**super().__getstate__(), "due": copy.copy(self.due)}

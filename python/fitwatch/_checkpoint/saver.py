@@ -33,6 +33,8 @@ class Saver(Part):
         goes_on: Whether this fit continues with the files of an earlier one, even from epoch 0.
     """
 
+    left_out = frozenset({"background", "kept"})
+
     kept: KeptFiles | None = None
     goes_on = False
 
@@ -68,9 +70,6 @@ class Saver(Part):
             self.kept.load()
 
     def train_end(self, callback: Any) -> None:
-        self.background.finish()
-
-    def close(self, callback: Any, *, interrupted: bool) -> None:
         self.background.finish()
 
     def save(
@@ -148,11 +147,6 @@ class Saver(Part):
         if decisions.is_unjudged(callback, logs) and not decisions.may_replace(callback, filepath):
             return False
         return admitted
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy saves its own files.
-        own = ("background", "kept")
-        return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

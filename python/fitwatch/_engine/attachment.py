@@ -27,11 +27,9 @@ class Part:
     def train_end(self, callback: Any) -> None:
         """Called when `fit()` ends, after the hook of Keras's class."""
 
-    def flush(self, callback: Any) -> None:
-        """Called when an exception passes through a callback list: writes buffered values."""
-
     def close(self, callback: Any, *, interrupted: bool) -> None:
         """Called when a `fit()` ends without `on_train_end`, by Ctrl-C or another exception."""
+        self.train_end(callback)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in self.left_out}
@@ -106,10 +104,8 @@ class Attachment(Part):
         callback_list = self.callback_list
         return [] if callback_list is None else list(callback_list.callbacks)
 
-    def flush_all(self, callback: Any) -> None:
-        """Flushes the callback and its parts."""
-        for part in self.hooked():
-            part.flush(callback)
+    def flush(self) -> None:
+        """Called when an exception passes through a callback list: writes buffered values."""
 
     def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
         """Called when a run ends without its `on_*_end`.

@@ -20,8 +20,8 @@ ALIASES = {
 }
 
 
-# Returns the form of a hook, given a callback and the recorder that plans.
-MakeForm = Callable[[Any, Any], Any]
+# Returns the form of a hook, given the callback's attachment, the callback and the recorder.
+MakeForm = Callable[[Any, Any, Any], Any]
 
 # The hooks that the core can replace, by function object: `functools.wraps` would copy an
 # attribute, and a mock has every attribute.
@@ -35,9 +35,9 @@ def compiled(form: MakeForm) -> Callable[[Hook], Hook]:
     that hook is called instead.
 
     Args:
-        form: Called with the callback and the recorder when hooks are planned. It returns a pair of
-            a sink and its action; None if there is nothing to do at the moment; or NotImplemented
-            if the Python hook has to be called.
+        form: A method of the callback's attachment, called with the callback and the recorder when
+            hooks are planned. It returns a pair of a sink and its action; None if there is nothing
+            to do at the moment; or NotImplemented if the Python hook has to be called.
     """
 
     def mark(hook: Hook) -> Hook:
@@ -62,11 +62,13 @@ def is_idle(callback: Any) -> bool:
     """
     kinds = ("on_batch_end", *(f"on_{kind}_batch_end" for kind in ("train", "test", "predict")))
     own = [name for name in kinds if not stock.is_default(callback, name)]
-    forms = {name: form_of(callback, getattr(callback, name)) for name in own}
-    return all(
-        form is not None and not has_more(callback, name) and form(callback, None) is None
-        for name, form in forms.items()
-    )
+    for name in own:
+        form = form_of(callback, getattr(callback, name))
+        if form is None or has_more(callback, name):
+            return False
+        if form(callback._fitwatch, callback, None) is not None:
+            return False
+    return True
 
 
 def recorder_of(callback_list: Any) -> _core.Recorder | None:
@@ -120,7 +122,7 @@ def plan(
         if make is None or has_more(callback, decisive):
             form: Any = NotImplemented
         else:
-            form = make(callback, recorder)
+            form = make(callback._fitwatch, callback, recorder)
         if form is not None:
             planned.append((place, bound, None if form is NotImplemented else form))
     return planned

@@ -59,10 +59,6 @@ class StepUser(Part):
         """Called when `fit()` ends."""
         self.release(callback)
 
-    def close(self, callback: Any, *, interrupted: bool) -> None:
-        """Called when `fit()` ends with an exception."""
-        self.release(callback)
-
     def release(self, callback: Any) -> None:
         """Ends the use."""
         if self.losses is not None:

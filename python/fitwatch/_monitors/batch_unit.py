@@ -110,7 +110,6 @@ class BatchUnit(Part):
         return feed, lambda batch, logs: self._on_verdict(callback, batch, logs)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
-        """The compiled form of the hook."""
         if self.is_idle():
             return None
         if self.watch is None or not callback._fitwatch.attach(recorder):
@@ -201,9 +200,6 @@ class BatchUnit(Part):
         self.before = (self.seen, self.elapsed)
         self.watch = None
 
-    def close(self, callback: Any, *, interrupted: bool) -> None:
-        self.train_end(callback)
-
     @property
     def seen(self) -> int:
         """Batches so far."""
@@ -246,6 +242,10 @@ class BatchMonitor(MonitorAttachment):
         """The names of the monitored metrics."""
         raise NotImplementedError
 
+    def form(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_train_batch_end`."""
+        return self.batches.form(callback, recorder)
+
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
         """Carries out a decision that a batch has brought about."""
         raise NotImplementedError
@@ -264,11 +264,6 @@ class BatchMonitor(MonitorAttachment):
 
     def apply(self, callback: Any, votes: list[Any], batch: int, averages: bool) -> None:
         self.batches.apply(callback, votes, batch, averages)
-
-
-def form(callback: Any, recorder: Any) -> Any:
-    """The compiled form of a monitor's `on_train_batch_end`."""
-    return callback._fitwatch.batches.form(callback, recorder)
 
 
 def _averaged(call: tuple[Values, ...]) -> Values:

@@ -209,6 +209,22 @@ class Checkpointing(MonitorAttachment):
             "without them the model is not saved.",
         )
 
+    def form(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_train_batch_end`."""
+        decisions = self.decisions
+        if stock.is_overridden(callback, "_should_save_on_batch") or self.is_redefined(callback):
+            return NotImplemented
+        save = partial(self.save_on_batch, callback)
+        if decisions.interval is not None:
+            decisions.interval.hook = not decisions.fields_checked or decisions.sees_batches(
+                callback
+            )
+            return decisions.interval, save
+        if callback.save_freq == "epoch":
+            return None
+        # The first batch goes through the hook, which checks the fields of the path.
+        return _core.Due(self.core, callback, first=not decisions.fields_checked), save
+
     def _warn_once(self, names: list[str], message: str) -> None:
         if self.missing_reported:
             return
@@ -216,21 +232,6 @@ class Checkpointing(MonitorAttachment):
         validation = any(name.startswith("val_") for name in names)
         why = " Validation metrics exist only when a validation has run." if validation else ""
         warn(message + why)
-
-
-def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_train_batch_end`."""
-    own, decisions = callback._fitwatch, callback._fitwatch.decisions
-    if stock.is_overridden(callback, "_should_save_on_batch") or own.is_redefined(callback):
-        return NotImplemented
-    save = partial(own.save_on_batch, callback)
-    if decisions.interval is not None:
-        decisions.interval.hook = not decisions.fields_checked or decisions.sees_batches(callback)
-        return decisions.interval, save
-    if callback.save_freq == "epoch":
-        return None
-    # The first batch goes through the hook, which checks the fields of the path.
-    return _core.Due(own.core, callback, first=not decisions.fields_checked), save
 
 
 def _improves(callback: Any, logs: Any) -> bool:

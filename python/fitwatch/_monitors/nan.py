@@ -70,10 +70,14 @@ class NanWatch(Attachment, Voter):
 
     def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Looks at the metrics of a batch."""
-        push(*self.form(callback), batch, logs)
+        push(*self._form(callback), batch, logs)
 
-    def form(self, callback: Any) -> Form:
-        """The core ignores finite numbers; other values are judged here."""
+    def form(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_batch_end`."""
+        return self._form(callback) if self.attach(recorder) else NotImplemented
+
+    def _form(self, callback: Any) -> Form:
+        # The core ignores finite numbers; other values are judged here.
         feed = _finite(tuple(callback.monitor))
         return feed, lambda batch, logs: self.judge(callback, f"batch {batch}", logs)
 
@@ -87,9 +91,3 @@ class NanWatch(Attachment, Voter):
 @lru_cache
 def _finite(metrics: tuple[str, ...]) -> _core.Feed:
     return _core.Feed(_core.Finite(list(metrics)))
-
-
-def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_batch_end`."""
-    own = callback._fitwatch
-    return own.form(callback) if own.attach(recorder) else NotImplemented

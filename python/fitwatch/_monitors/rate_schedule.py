@@ -90,17 +90,16 @@ class Schedule(Attachment, Voter):
             )
         return returned if isinstance(returned, np.floating) else value
 
+    def form(self, callback: Any, recorder: Any) -> Any:
+        """The compiled form: none, so that Python hooks are called for a schedule of batches."""
+        return None if callback.unit == "epoch" else NotImplemented
+
     def report(self, callback: Any, where: str, name: str, rate: Any) -> None:
         """Prints the rate that was set."""
         if callback.verbose > 0:
             whose = f"{name} " if name else ""
             said = f"{where}: LearningRateScheduler setting {whose}learning rate to {rate}."
             print_message(f"\n{said}")
-
-
-def form(callback: Any, recorder: Any) -> Any:
-    """The compiled form: none, so that Python hooks are called for a schedule of batches."""
-    return None if callback.unit == "epoch" else NotImplemented
 
 
 def _takes_rate(schedule: Callable[..., Any]) -> bool:

@@ -42,8 +42,21 @@ class Bar(Attachment):
             self.validation.end_over()
             self.validation = None
 
-    def form(self, callback: Any, *, values: bool) -> Any:
-        """The compiled form of the hook that ends a batch."""
+    def form_train(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_train_batch_end`."""
+        return self._form(callback, values=True)
+
+    def form_test(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The same for `on_test_batch_end`."""
+        if self.validation is not None:
+            return self.validation.progress, self._draw_validation
+        return None if callback._called_in_fit else self._form(callback, values=True)
+
+    def form_predict(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The same for `on_predict_batch_end`."""
+        return self._form(callback, values=False)
+
+    def _form(self, callback: Any, *, values: bool) -> Any:
         callback._maybe_init_progbar()
         by_keras = not stock.is_overridden(callback, "_update_progbar")
         if not by_keras or type(callback.progbar) is not ProgressBar:
@@ -56,34 +69,9 @@ class Bar(Attachment):
 
         return self.progress, draw
 
-    def form_validation(self) -> Any:
-        """The same for a validation that is shown."""
-        if self.validation is None:
-            return None
-
-        def draw(batch: int, logs: Any) -> None:
-            if self.validation is not None:
-                self.validation.draw(batch + 1, logs.items())
-
-        return self.validation.progress, draw
-
-
-def form_train(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_train_batch_end`."""
-    return callback._fitwatch.form(callback, values=True)
-
-
-def form_test(callback: Any, recorder: _core.Recorder) -> Any:
-    """The same for `on_test_batch_end`."""
-    own = callback._fitwatch
-    if own.validation is not None:
-        return own.form_validation()
-    return None if callback._called_in_fit else own.form(callback, values=True)
-
-
-def form_predict(callback: Any, recorder: _core.Recorder) -> Any:
-    """The same for `on_predict_batch_end`."""
-    return callback._fitwatch.form(callback, values=False)
+    def _draw_validation(self, batch: int, logs: Any) -> None:
+        if self.validation is not None:
+            self.validation.draw(batch + 1, logs.items())
 
 
 def print_text(text: str) -> None:

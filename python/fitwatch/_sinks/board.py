@@ -98,6 +98,28 @@ class Board(Attachment):
             step = self.train_batches.count
             self.files.add_scalar("train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step)
 
+    def form_train_begin(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_train_batch_begin`: it counts."""
+        if callback._should_trace or _times_batches(callback):
+            return NotImplemented
+        return self.train_batches, callback.on_train_batch_begin
+
+    def form_train_end(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_train_batch_end`: it writes."""
+        if callback._should_trace or _times_batches(callback):
+            return NotImplemented
+        if callback.update_freq == "epoch" or self.is_silent:
+            return None
+        if not self.attach(recorder):
+            return NotImplemented
+        if self.files.is_listened_to("train"):
+            return NotImplemented
+        return self.feed(callback), self.write
+
+    def form_test_begin(self, callback: Any, recorder: _core.Recorder) -> Form:
+        """The compiled form of `on_test_batch_begin`: it counts."""
+        return self.test_batches, callback.on_test_batch_begin
+
     def feed(self, callback: Any) -> _core.Feed:
         """The core's part of the values of batches."""
         file = self.files.file("train")
@@ -111,7 +133,7 @@ class Board(Attachment):
             tag = self._tags.get(name) or self._tags.setdefault(name, f"batch_{name}")
             self.files.add_scalar("train", tag, value, step)
 
-    def flush(self, callback: Any) -> None:
+    def flush(self) -> None:
         self.files.flush()
 
     def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
@@ -129,32 +151,6 @@ class Board(Attachment):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.user_summaries = []
-
-
-def form_train_begin(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_train_batch_begin`: it counts."""
-    if callback._should_trace or _times_batches(callback):
-        return NotImplemented
-    return callback._fitwatch.train_batches, callback.on_train_batch_begin
-
-
-def form_train_end(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_train_batch_end`: it writes."""
-    own = callback._fitwatch
-    if callback._should_trace or _times_batches(callback):
-        return NotImplemented
-    if callback.update_freq == "epoch" or own.is_silent:
-        return None
-    if not own.attach(recorder):
-        return NotImplemented
-    if own.files.is_listened_to("train"):
-        return NotImplemented
-    return own.feed(callback), own.write
-
-
-def form_test_begin(callback: Any, recorder: _core.Recorder) -> Form:
-    """The compiled form of `on_test_batch_begin`: it counts."""
-    return callback._fitwatch.test_batches, callback.on_test_batch_begin
 
 
 def _times_batches(callback: Any) -> bool:

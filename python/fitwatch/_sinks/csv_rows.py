@@ -73,7 +73,7 @@ class CsvRows(Attachment):
             ValueError: With `append`, the file has another header.
         """
         self.detach()
-        self._close()
+        self.train_end(callback)
         by_batch = callback.update_freq != "epoch"
         if by_batch:
             self.steps.begin(callback)
@@ -123,7 +123,7 @@ class CsvRows(Attachment):
         if self.table is None:
             raise RuntimeError("CSVLogger: on_train_begin must be called before there are rows.")
         self.table.write({"epoch": epoch}, logs)
-        self.flush(None)
+        self.flush()
         if self._rows is not None:
             self._rows.epoch = epoch + 1  # in a loop that has no `on_epoch_begin`
 
@@ -143,24 +143,13 @@ class CsvRows(Attachment):
     def _feed(self) -> _core.Feed:
         return self.steps.feed(self._rows)
 
-    def flush(self, callback: Any) -> None:
+    def flush(self) -> None:
         if self.table is not None:
             self.table.flush(publish=True)
 
     def train_end(self, callback: Any) -> None:
-        self._close()
-
-    def close(self, callback: Any, *, interrupted: bool) -> None:
-        self._close()
-
-    def _close(self) -> None:
         self.drain()
-        self.flush(None)
+        self.flush()
         keys = self.keys if self.table else None
         self.table = self._rows = None
         self.keys = keys
-
-
-def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_train_batch_end`."""
-    return callback._fitwatch.form(callback, recorder)

@@ -88,6 +88,10 @@ class Recording(Attachment):
         self.drain()
         push(self.feed(), self.keep_logged, batch, logs)
 
+    def form(self, callback: Any, recorder: _core.Recorder) -> Any:
+        """The compiled form of `on_train_batch_end`."""
+        return (self.feed(), self.keep_logged) if self.attach(recorder) else NotImplemented
+
     def feed(self) -> _core.Feed:
         """The core's part of the record."""
         return self.steps.feed(_core.Losses, self.record.series, "loss")
@@ -165,11 +169,3 @@ class Recording(Attachment):
             # A failed plot must not end the training.
             what = "the run" if epoch is None else f"epoch {epoch}"
             warn(f"LossHistory: no plot of {what}: {error}")
-
-
-def form(callback: Any, recorder: _core.Recorder) -> Any:
-    """The compiled form of `on_train_batch_end`."""
-    own = callback._fitwatch
-    if not own.attach(recorder):
-        return NotImplemented
-    return own.feed(), own.keep_logged

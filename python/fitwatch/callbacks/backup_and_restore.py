@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _files
-from fitwatch._checkpoint.backups import Backups, form
+from fitwatch._checkpoint.backups import Backups
 from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
 
@@ -136,7 +136,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
         """Makes a backup, if `save_freq` is `"epoch"`."""
         self._fitwatch.end_epoch(self, epoch, logs)
 
-    @compiled(form)
+    @compiled(Backups.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Makes a backup, if `save_freq` is a number of batches and as many have passed."""
         if self._should_save_on_batch(batch):

@@ -255,8 +255,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     def _failed(self) -> None:
         """Called when an exception passes through: processes and flushes pending values."""
         _try(partial(self._recorder.drain_for_read, last=True))
-        for callback, attachment in self._attachments():
-            _try(partial(attachment.flush_all, callback))
+        for _, attachment in self._attachments():
+            _try(attachment.flush)
         _try(partial(trainer.sync_state, getattr(self, "_model", None)))
         coordinator, error = coordinator_of_list(self), sys.exception()
         if coordinator is not None and error is not None:

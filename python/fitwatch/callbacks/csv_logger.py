@@ -8,7 +8,7 @@ import keras
 from fitwatch import _check, _files
 from fitwatch._distributed.callback import FitwatchCallback, begin_fit
 from fitwatch._engine.plan import compiled, is_idle
-from fitwatch._sinks.csv_rows import CsvRows, form
+from fitwatch._sinks.csv_rows import CsvRows
 
 
 class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[misc]
@@ -113,7 +113,7 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
         begin_fit(self)
         self._fitwatch.begin(self)
 
-    @compiled(form)
+    @compiled(CsvRows.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes a row, if one is due."""
         super().on_train_batch_end(batch, logs)

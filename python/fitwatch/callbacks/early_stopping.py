@@ -11,7 +11,6 @@ from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import end_fit
 from fitwatch._engine.plan import compiled, is_idle
-from fitwatch._monitors.batch_unit import form
 from fitwatch._monitors.core_attribute import CoreAttribute
 from fitwatch._monitors.metric import Monitor
 from fitwatch._monitors.specs import watched
@@ -166,7 +165,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         own.batches.begin(self, prompt=self.restore_best_weights)
         super().on_train_begin(logs)
 
-    @compiled(form)
+    @compiled(Stopping.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Carries out the core's decision about the values of the batch."""
         super().on_train_batch_end(batch, logs)

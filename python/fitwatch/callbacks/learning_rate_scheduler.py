@@ -12,7 +12,7 @@ from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import FitwatchCallback, begin_epoch
 from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._keras import learning_rate
-from fitwatch._monitors.rate_schedule import Schedule, form
+from fitwatch._monitors.rate_schedule import Schedule
 
 
 class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateScheduler):  # type: ignore[misc]
@@ -97,14 +97,14 @@ class LearningRateScheduler(FitwatchCallback, keras.callbacks.LearningRateSchedu
                 rate = self._update_optimizer_lr(optimizer, epoch)
                 own.report(self, f"Epoch {epoch + 1}", name, rate)
 
-    @compiled(form)
+    @compiled(Schedule.form)
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Sets the rate, if `unit` is `"batch"`."""
         super().on_train_batch_begin(batch, logs)
         if self.unit == "batch":
             self._fitwatch.set_rate(self, batch)
 
-    @compiled(form)
+    @compiled(Schedule.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches."""
         super().on_train_batch_end(batch, logs)

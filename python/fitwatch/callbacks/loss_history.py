@@ -11,7 +11,7 @@ from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
 from fitwatch._sinks.loss_record import LossRecord
-from fitwatch._sinks.loss_recorder import Recording, form
+from fitwatch._sinks.loss_recorder import Recording
 
 
 class LossHistory(FitwatchCallback):
@@ -249,7 +249,7 @@ class LossHistory(FitwatchCallback):
         if self.plot is not None and not self._fitwatch.is_silent:
             _files.ensure_writable("plot", self.plot)
 
-    @compiled(form)
+    @compiled(Recording.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Records the losses of the trained batches."""
         super().on_train_batch_end(batch, logs)

@@ -9,7 +9,7 @@ from fitwatch._checkpoint import saver
 from fitwatch._checkpoint.run_state import load_state_dict, state_dict
 from fitwatch._checkpoint.saver import last_path
 from fitwatch._engine.plan import compiled
-from fitwatch._monitors.checkpointing import Checkpointing, form
+from fitwatch._monitors.checkpointing import Checkpointing
 from fitwatch._monitors.core_attribute import CoreAttribute
 from fitwatch._monitors.metric import Monitor
 
@@ -202,7 +202,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
                 _files.ensure_writable("save_last", last_path(self.filepath))
         self._fitwatch.begin_run(self)
 
-    @compiled(form)
+    @compiled(Checkpointing.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if a save is due after this batch."""
         decisions = self._fitwatch.decisions

@@ -6,7 +6,7 @@ import keras
 
 from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
-from fitwatch._sinks.bar import Bar, form_predict, form_test, form_train
+from fitwatch._sinks.bar import Bar
 from fitwatch._sinks.bar import print_text as _print  # noqa: F401 (in pickles of 0.1.0)
 from fitwatch._sinks.progress_bar import ProgressBar
 
@@ -69,12 +69,12 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
         super().on_test_end(logs)
         self._fitwatch.end_validation()
 
-    @compiled(form_train)
+    @compiled(Bar.form_train)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Draws the bar, if a redraw is due."""
         super().on_train_batch_end(batch, logs)
 
-    @compiled(form_test)
+    @compiled(Bar.form_test)
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Draws the bar, if a redraw is due; inside `fit()` only with `validation_progress`."""
         super().on_test_batch_end(batch, logs)
@@ -82,7 +82,7 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
         if validation is not None:
             validation.update(batch + 1, (logs or {}).items(), finalize=False)
 
-    @compiled(form_predict)
+    @compiled(Bar.form_predict)
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
         """Draws the bar, if a redraw is due."""
         super().on_predict_batch_end(batch, logs)

@@ -11,7 +11,6 @@ from fitwatch._distributed import rank_aware
 from fitwatch._distributed.world import print_message
 from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._keras import backend, learning_rate
-from fitwatch._monitors.batch_unit import form
 from fitwatch._monitors.core_attribute import CoreAttribute
 from fitwatch._monitors.metric import Monitor
 from fitwatch._monitors.plateau import Reducing
@@ -146,7 +145,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         super()._reset()
         self.best = None  # as Keras does since 3.15
 
-    @compiled(form)
+    @compiled(Reducing.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Carries out the core's decision about the values of the batch."""
         super().on_train_batch_end(batch, logs)

@@ -11,7 +11,7 @@ from fitwatch._distributed.world import is_writer
 from fitwatch._engine.plan import compiled
 from fitwatch._keras import tensorboard
 from fitwatch._sinks import summary_events
-from fitwatch._sinks.board import Board, form_test_begin, form_train_begin, form_train_end
+from fitwatch._sinks.board import Board
 from fitwatch._sinks.keras_board import KerasBoard
 
 
@@ -234,7 +234,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
     def _global_test_batch(self, count: int) -> None:
         self._fitwatch.test_batches.count = count
 
-    @compiled(form_train_begin)
+    @compiled(Board.form_train_begin)
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Counts the batch."""
         if self._should_trace:
@@ -244,7 +244,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         if self.write_steps_per_second:
             self._batch_start_time = time.time()
 
-    @compiled(form_train_end)
+    @compiled(Board.form_train_end)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the batch's values, if they are due."""
         self._fitwatch.see(self, batch, logs)
@@ -255,7 +255,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             if self._global_train_batch >= self._stop_batch:
                 self._stop_trace()
 
-    @compiled(form_test_begin)
+    @compiled(Board.form_test_begin)
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Counts the batch."""
         self._global_test_batch += 1

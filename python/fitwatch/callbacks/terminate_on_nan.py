@@ -9,7 +9,7 @@ from fitwatch import _check
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
-from fitwatch._monitors.nan import NanWatch, form
+from fitwatch._monitors.nan import NanWatch
 
 
 class TerminateOnNaN(FitwatchCallback, keras.callbacks.TerminateOnNaN):  # type: ignore[misc]
@@ -62,7 +62,7 @@ class TerminateOnNaN(FitwatchCallback, keras.callbacks.TerminateOnNaN):  # type:
         self._fitwatch.begin(self)
         super().on_train_begin(logs)
 
-    @compiled(form)
+    @compiled(NanWatch.form)
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Checks the metrics of the batch."""
         self._fitwatch.see(self, batch, logs)
