@@ -1,11 +1,13 @@
 """Bad input is refused at construction: argument, value and what is allowed are named."""
 
 import datetime
+import inspect
 import math
 import re
 
 import numpy as np
 import pytest
+from catalogue import MAKERS
 
 from fitwatch import callbacks
 
@@ -115,6 +117,12 @@ CASES = [
     for name, values in arguments.items()
     for value in values
 ]
+
+
+def test_every_class_with_arguments_is_here():
+    classes = [getattr(callbacks, name) for name in MAKERS]
+    elsewhere = {callbacks.BackupAndRestore}  # in test_backup_and_restore.py
+    assert set(BAD) == {cls for cls in classes if inspect.signature(cls).parameters} - elsewhere
 
 
 @pytest.mark.parametrize(("cls", "argument", "value"), CASES)

@@ -1,26 +1,16 @@
 """The base classes and attributes of the callbacks' classes."""
 
 import inspect
+from pathlib import Path
 
 import keras
 import pytest
+from catalogue import MAKERS
 
 from fitwatch import callbacks
 from fitwatch._engine.attachment import Attachment, Part, attachment_of
 
-ARGUMENTS = {
-    "BackupAndRestore": ["backup"],
-    "CSVLogger": ["log.csv"],
-    "LearningRateScheduler": [lambda epoch: 0.1],
-    "ModelCheckpoint": ["best.keras"],
-}
-OURS = [
-    name
-    for name in callbacks.__all__
-    if getattr(callbacks, name).__module__.startswith("fitwatch.") and name != "CallbackList"
-]
-
-each_class = pytest.mark.parametrize("name", OURS)
+each_class = pytest.mark.parametrize("name", MAKERS)
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +19,16 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 
 def made(name):
-    return getattr(callbacks, name)(*ARGUMENTS.get(name, []))
+    return MAKERS[name](Path("."))
+
+
+def test_every_class_of_ours_is_in_the_catalogue():
+    ours = {
+        name
+        for name in callbacks.__all__
+        if getattr(callbacks, name) is not getattr(keras.callbacks, name, None)
+    }
+    assert set(MAKERS) == ours - {"CallbackList"}
 
 
 @each_class

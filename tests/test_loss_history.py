@@ -74,7 +74,7 @@ def test_a_custom_loop_may_hand_over_any_scalar():
 def test_a_loss_that_is_missing_is_reported_once(logs):
     history = LossHistory()
     history.on_train_begin()
-    with pytest.warns(UserWarning, match="no 'loss'") as caught:
+    with pytest.warns(UserWarning, match="no numeric 'loss'") as caught:
         for batch in range(3):
             history.on_train_batch_end(batch, logs)
     assert len(caught) == 1

@@ -1,0 +1,23 @@
+"""The callbacks that are fitwatch's, for tests of all of them: a new callback joins here."""
+
+import keras
+
+from fitwatch import callbacks
+
+# Makes one of each, with its files in a folder (a `pathlib.Path`).
+MAKERS = {
+    "BackupAndRestore": lambda folder: callbacks.BackupAndRestore(str(folder / "backup")),
+    "CSVLogger": lambda folder: callbacks.CSVLogger(folder / "log.csv"),
+    "EarlyStopping": lambda folder: callbacks.EarlyStopping("loss"),
+    "History": lambda folder: callbacks.History(),
+    "LearningRateScheduler": lambda folder: callbacks.LearningRateScheduler(lambda e, lr: lr),
+    "LossHistory": lambda folder: callbacks.LossHistory(),
+    "ModelCheckpoint": lambda folder: callbacks.ModelCheckpoint(folder / "model.keras"),
+    "ProgbarLogger": lambda folder: callbacks.ProgbarLogger(),
+    "ReduceLROnPlateau": lambda folder: callbacks.ReduceLROnPlateau("loss"),
+    "TensorBoard": lambda folder: callbacks.TensorBoard(folder / "logs"),
+    "TerminateOnNaN": lambda folder: callbacks.TerminateOnNaN(),
+}
+
+# Those that Keras does not have.
+ALONE = {name for name in callbacks.__all__ if not hasattr(keras.callbacks, name)}
