@@ -102,7 +102,7 @@ class BatchUnit(Part):
             return
         callback._fitwatch.drain()
         if self.unit == "batch":
-            self._prepare(callback)
+            callback._fitwatch.prepare(callback)
         push(*self._form(callback), batch, logs)
 
     def _form(self, callback: Any) -> Form:
@@ -115,7 +115,7 @@ class BatchUnit(Part):
         if self.watch is None or not callback._fitwatch.attach(recorder):
             return NotImplemented
         if self.unit == "batch":
-            self._prepare(callback)
+            callback._fitwatch.prepare(callback)
         return self._form(callback)
 
     def _on_verdict(self, callback: Any, batch: int, logs: Any) -> None:
@@ -180,12 +180,6 @@ class BatchUnit(Part):
             if name not in logs and name not in taken:
                 own.report_missing(callback, logs, name)
 
-    def _prepare(self, callback: Any) -> None:
-        """Finds out the direction of the metric, once the metrics are known."""
-        if callback.monitor_op is None:
-            callback._set_monitor_op()
-        callback._fitwatch.require_core(callback)
-
     def where(self, batch: int) -> str:
         """A batch as text for a message: batch and epoch are counted from 1."""
         return f"Epoch {self.epoch + 1}, batch {batch - self._first + 1}"
@@ -237,6 +231,12 @@ class BatchMonitor(MonitorAttachment):
         super().__init__(core)
         self.steps = MonitorSteps()
         self.batches = BatchUnit()
+
+    def prepare(self, callback: Any) -> None:
+        """Finds the direction of the metric, once the metrics are known."""
+        if callback.monitor_op is None:
+            callback._set_monitor_op()
+        self.require_core(callback)
 
     def metrics(self, callback: Any) -> list[str]:
         """The names of the monitored metrics."""

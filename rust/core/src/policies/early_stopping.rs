@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Metric, Value};
+use super::{BatchPolicy, Decision, Metric, Value};
 
 /// The policy of `keras.callbacks.EarlyStopping`, for one metric or several, in epochs or batches.
 ///
@@ -65,6 +65,12 @@ pub struct Moment {
     pub epoch: i64,
     /// The batch, counted from 0 across epochs, if the units are batches.
     pub batch: Option<i64>,
+}
+
+impl BatchPolicy for EarlyStopping {
+    fn take(&mut self, at: Moment, values: &[Option<Value>]) -> Decision {
+        self.update(at, values)
+    }
 }
 
 impl EarlyStopping {

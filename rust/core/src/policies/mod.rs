@@ -1,6 +1,7 @@
 //! Policies take the values of epochs or batches, and return a [`Decision`] that the caller carries
 //! out.
 
+mod batch_policy;
 mod best;
 mod checkpoint;
 mod decision;
@@ -12,6 +13,7 @@ mod plateau;
 mod smoothing;
 pub mod state;
 
+pub use batch_policy::BatchPolicy;
 pub use best::Best;
 pub use checkpoint::Checkpoint;
 pub use decision::Decision;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Best, Cooldown, Decision, Patience, Smoothing};
+use super::{BatchPolicy, Best, Cooldown, Decision, Moment, Patience, Smoothing, Value};
 
 /// The policy of `keras.callbacks.ReduceLROnPlateau`, in epochs or batches.
 ///
@@ -36,6 +36,15 @@ pub struct Plateau {
     pub factor: f64,
     /// The minimum rate.
     pub min_rate: f64,
+}
+
+impl BatchPolicy for Plateau {
+    fn take(&mut self, _at: Moment, values: &[Option<Value>]) -> Decision {
+        match values.first() {
+            Some(Some(value)) => self.update(value.value, value.units),
+            _ => Decision::Ignore,
+        }
+    }
 }
 
 impl Plateau {

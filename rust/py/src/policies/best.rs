@@ -1,13 +1,6 @@
-//! Methods that all policies share: the best value, the rule for improvements, and copying.
+//! Methods of policies with a best value: the value, and the rule for improvements.
 
-use pyo3::Bound;
-use pyo3::types::{PyBytes, PyTuple, PyType};
-
-/// The result of `__reduce__`: class, arguments, state.
-pub type Reduced<'py> = (Bound<'py, PyType>, Bound<'py, PyTuple>, Bound<'py, PyBytes>);
-
-/// Adds the attributes and methods of the core's `Best`, found at a path of fields, to a class,
-/// and support for `copy` and `pickle`.
+/// Adds the attributes and methods of the core's `Best`, found at a path of fields, to a class.
 macro_rules! best_methods {
     ($class:ident, $($best:ident).+) => {
         #[pyo3::pymethods]
@@ -48,21 +41,6 @@ macro_rules! best_methods {
                     fitwatch_core::policies::Width::F32
                 };
                 rule.flush_subnormal = flush_subnormal;
-            }
-
-            /// Supports `copy` and `pickle`: class, arguments, state.
-            fn __reduce__<'py>(
-                slf: &pyo3::Bound<'py, Self>,
-            ) -> pyo3::PyResult<crate::policies::best::Reduced<'py>> {
-                let state = fitwatch_core::policies::state::to_bytes(&slf.borrow().0);
-                let state = state.map_err(crate::error::Error::from)?;
-                let state = pyo3::types::PyBytes::new(slf.py(), &state);
-                Ok((slf.get_type(), pyo3::types::PyTuple::empty(slf.py()), state))
-            }
-
-            fn __setstate__(&mut self, state: &[u8]) -> Result<(), crate::error::Error> {
-                self.0 = fitwatch_core::policies::state::from_bytes(state)?;
-                Ok(())
             }
 
             /// Whether `value` is better than `reference`.

@@ -4,12 +4,14 @@ use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
 use super::best::best_methods;
+use super::copying::copying_methods;
 
 /// Decides when to save a checkpoint.
 #[pyclass(module = "fitwatch._core")]
 pub struct Checkpoint(pub core::Checkpoint);
 
 best_methods!(Checkpoint, best);
+copying_methods!(Checkpoint);
 
 #[pymethods]
 impl Checkpoint {

@@ -4,6 +4,7 @@ use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
 use super::best::best_methods;
+use super::copying::copying_methods;
 use super::decision::Decision;
 use super::limit::Limit;
 
@@ -20,6 +21,7 @@ type Progress = (Option<f64>, i64, bool, f64, f64, Option<f64>);
 type Rule = (bool, f64, Option<f64>, Option<f64>);
 
 best_methods!(EarlyStopping, first.best);
+copying_methods!(EarlyStopping);
 
 #[pymethods]
 impl EarlyStopping {

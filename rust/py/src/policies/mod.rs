@@ -2,6 +2,7 @@
 
 mod best;
 mod checkpoint;
+mod copying;
 mod decision;
 mod early_stopping;
 mod limit;

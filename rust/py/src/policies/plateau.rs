@@ -4,6 +4,7 @@ use fitwatch_core::policies as core;
 use pyo3::prelude::*;
 
 use super::best::best_methods;
+use super::copying::copying_methods;
 use super::decision::Decision;
 use super::limit::Limit;
 
@@ -12,6 +13,7 @@ use super::limit::Limit;
 pub struct Plateau(pub core::Plateau);
 
 best_methods!(Plateau, best);
+copying_methods!(Plateau);
 
 #[pymethods]
 impl Plateau {

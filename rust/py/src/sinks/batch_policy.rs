@@ -1,55 +1,70 @@
-//! A policy that is updated with the values of batches.
+//! A policy that judges the values of batches.
 
 use fitwatch_core::policies as core;
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::policies::{EarlyStopping, Plateau};
 
-pub enum Policy {
-    EarlyStopping(Py<EarlyStopping>),
-    Plateau(Py<Plateau>),
-}
-
-impl<'py> FromPyObject<'_, 'py> for Policy {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(policy) = value.cast::<EarlyStopping>() {
-            Ok(Self::EarlyStopping(policy.to_owned().unbind()))
-        } else {
-            Ok(Self::Plateau(value.cast::<Plateau>()?.to_owned().unbind()))
-        }
-    }
-}
-
-impl Policy {
-    pub fn update(
+trait Take: Send + Sync {
+    fn take(
         &self,
         py: Python<'_>,
-        epoch: i64,
-        batch: i64,
+        at: core::Moment,
+        values: &[Option<core::Value>],
+    ) -> core::Decision;
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError>;
+}
+
+/// One of the policies below, made by Python.
+pub struct Policy(Box<dyn Take>);
+
+impl Policy {
+    pub fn take(
+        &self,
+        py: Python<'_>,
+        at: core::Moment,
         values: &[Option<core::Value>],
     ) -> core::Decision {
-        match self {
-            Self::EarlyStopping(policy) => {
-                let at = core::Moment {
-                    epoch,
-                    batch: Some(batch),
-                };
-                policy.borrow_mut(py).0.update(at, values)
-            }
-            Self::Plateau(policy) => match values.first() {
-                Some(Some(value)) => policy.borrow_mut(py).0.update(value.value, value.units),
-                _ => core::Decision::Ignore,
-            },
-        }
+        self.0.take(py, at, values)
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self {
-            Self::EarlyStopping(policy) => visit.call(policy),
-            Self::Plateau(policy) => visit.call(policy),
-        }
+        self.0.traverse(visit)
     }
 }
+
+macro_rules! policies {
+    ($($class:ident),*) => {
+        $(impl Take for Py<$class> {
+            fn take(
+                &self,
+                py: Python<'_>,
+                at: core::Moment,
+                values: &[Option<core::Value>],
+            ) -> core::Decision {
+                core::BatchPolicy::take(&mut self.borrow_mut(py).0, at, values)
+            }
+
+            fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+                visit.call(self)
+            }
+        })*
+
+        impl<'py> FromPyObject<'_, 'py> for Policy {
+            type Error = PyErr;
+
+            fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+                $(if let Ok(policy) = value.cast::<$class>() {
+                    return Ok(Self(Box::new(policy.to_owned().unbind())));
+                })*
+                let message = format!("policy must judge batches; got {}.", value.repr()?);
+                Err(PyTypeError::new_err(message))
+            }
+        }
+    };
+}
+
+policies!(EarlyStopping, Plateau);

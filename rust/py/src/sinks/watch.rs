@@ -19,7 +19,7 @@ use crate::value::Cell;
 /// A decision is left in `verdict`. The action carries it out before the next value is fed.
 ///
 /// Args:
-///     policy: An `EarlyStopping` or a `Plateau`.
+///     policy: A policy that judges batches: an `EarlyStopping` or a `Plateau`.
 ///     metrics: The names of its metrics, in order; none to watch the time only.
 ///     steps: Batches that a call of the train function trains.
 ///     prompt: Whether the action is called for improvements too, with the weights that improved.
@@ -237,7 +237,11 @@ impl Watch {
                 })
                 .collect();
             let batch = self.seen - 1;
-            match self.policy.update(py, self.epoch, batch, &values) {
+            let at = core::Moment {
+                epoch: self.epoch,
+                batch: Some(batch),
+            };
+            match self.policy.take(py, at, &values) {
                 core::Decision::Improved if self.prompt => self.improved = Some(batch),
                 core::Decision::Ignore | core::Decision::Improved | core::Decision::Wait => {}
                 decision => {
