@@ -86,7 +86,7 @@ def test_names_may_change_from_batch_to_batch():
 def test_a_missing_loss_is_reported_as_without_the_list():
     history = callbacks.LossHistory()
     callback_list = callbacks.CallbackList([history])
-    with pytest.warns(UserWarning, match="no numeric 'loss' .* Available: mae") as caught:
+    with pytest.warns(UserWarning, match="no numeric 'loss'.* Available: mae") as caught:
         for batch in range(3):
             callback_list.on_train_batch_end(batch, {"mae": 1})
         callback_list._recorder.drain()
