@@ -1,11 +1,10 @@
 """Which hooks of which callbacks are called, and which the core replaces."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any, TypeVar
 
 from fitwatch import _core
-from fitwatch._engine import readers
 from fitwatch._keras import stock
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
@@ -75,23 +74,6 @@ def recorder_of(callback_list: Any) -> _core.Recorder | None:
     """The recorder of a compiled list; None for any other list."""
     found = getattr(callback_list, "__dict__", {}).get("_recorder")
     return found if isinstance(found, _core.Recorder) else None
-
-
-def push(feed: _core.Feed, action: Callable[..., Any], batch: Any, logs: Any) -> bool:
-    """Handles a batch in a Python hook, in the same way as the compiled list does.
-
-    Args:
-        feed: The sink.
-        action: The function for rows that the core cannot handle.
-        batch: The number of the batch.
-        logs: Its logs, or None.
-
-    Returns:
-        Whether the sink wanted anything of the batch.
-    """
-    if not isinstance(logs, dict):
-        logs = dict(logs) if isinstance(logs, Mapping) else {}
-    return feed.push(batch, logs, action, readers.reader())
 
 
 def has_more(callback: Any, hook: str) -> bool:

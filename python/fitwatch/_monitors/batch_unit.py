@@ -8,8 +8,9 @@ from fitwatch import _core
 from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.averages import mean
+from fitwatch._engine import readers
 from fitwatch._engine.attachment import Part
-from fitwatch._engine.plan import Form, push
+from fitwatch._engine.plan import Form
 from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import trainer
 from fitwatch._monitors.metric import MonitorAttachment
@@ -103,7 +104,8 @@ class BatchUnit(Part):
         callback._fitwatch.drain()
         if self.unit == "batch":
             callback._fitwatch.prepare(callback)
-        push(*self._form(callback), batch, logs)
+        feed, act = self._form(callback)
+        feed.push(batch, logs, act, readers.reader())
 
     def _form(self, callback: Any) -> Form:
         feed = callback._fitwatch.steps.feed(self.watch)

@@ -9,9 +9,10 @@ from fitwatch import _core
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.voter import Voter
 from fitwatch._distributed.world import print_message
+from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.missing_metric import missing
-from fitwatch._engine.plan import Form, push
+from fitwatch._engine.plan import Form
 from fitwatch._warn import warn
 
 
@@ -70,7 +71,8 @@ class NanWatch(Attachment, Voter):
 
     def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Looks at the metrics of a batch."""
-        push(*self._form(callback), batch, logs)
+        feed, judge = self._form(callback)
+        feed.push(batch, logs, judge, readers.reader())
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
         """The compiled form of `on_batch_end`."""

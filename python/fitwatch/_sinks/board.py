@@ -8,8 +8,9 @@ import keras
 from fitwatch import _core
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import whole
+from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.plan import Form, push
+from fitwatch._engine.plan import Form
 from fitwatch._engine.step_user import StepUser
 from fitwatch._sinks.event_files import EventFiles, run_name
 from fitwatch._sinks.tf_summary import UserSummaries
@@ -93,7 +94,7 @@ class Board(Attachment):
             return
         timed = callback.write_steps_per_second
         seconds = time.time() - callback._batch_start_time if timed else 0.0
-        due = push(self.feed(callback), self.write, batch, logs)
+        due = self.feed(callback).push(batch, logs, self.write, readers.reader())
         if due and timed:
             step = self.train_batches.count
             self.files.add_scalar("train", "batch_steps_per_second", 1.0 / max(seconds, 1e-9), step)

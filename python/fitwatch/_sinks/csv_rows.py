@@ -4,8 +4,8 @@ from typing import Any
 
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import RunState
+from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.plan import push
 from fitwatch._engine.step_user import StepUser
 from fitwatch._sinks.csv_table import Table
 
@@ -108,7 +108,7 @@ class CsvRows(Attachment):
         if self._rows is None or self.table is None:
             return
         self.drain()
-        if push(self._feed(), self._write, batch, logs):
+        if self._feed().push(batch, logs, self._write, readers.reader()):
             # In a stock list no hook flushes after an exception.
             self.table.flush(publish=False)
 

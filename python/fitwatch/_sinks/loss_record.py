@@ -27,6 +27,7 @@ class LossRecord:
 
     def __init__(self, capacity: int | None) -> None:
         self.series = _core.Series(capacity)
+        self.sink = _core.Losses(self.series, "loss")
         # The first batch and the batch after the last (None while it runs), by epoch.
         self.epochs: dict[int, tuple[int, int | None]] = {}
         # Batch and value of each validation.
@@ -169,9 +170,16 @@ class LossRecord:
         self.validation = list(values["validation"])
         self.rate_drops = list(values["rate_drops"])
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "sink"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.sink = _core.Losses(self.series, "loss")
+
     def __copy__(self) -> "LossRecord":
         twin = type(self).__new__(type(self))
-        twin.__dict__ = {name: copy.copy(value) for name, value in vars(self).items()}
+        twin.__setstate__({name: copy.copy(value) for name, value in self.__getstate__().items()})
         return twin
 
 

@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import Field, RunState
+from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.plan import push
 from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import backend, learning_rate, trainer
 from fitwatch._keras.optimizer import has_schedule
@@ -85,16 +85,16 @@ class Recording(Attachment):
 
     def see(self, batch: int, logs: Any) -> None:
         """Records the losses of the batches that a call has trained."""
-        self.drain()
-        push(self.feed(), self.keep_logged, batch, logs)
+        if self.recorder is not None:
+            self.drain()
+        feed = self.steps.feed(self.record.sink)
+        feed.push(batch, logs, self.keep_logged, readers.reader())
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
         """The compiled form of `on_train_batch_end`."""
-        return (self.feed(), self.keep_logged) if self.attach(recorder) else NotImplemented
-
-    def feed(self) -> _core.Feed:
-        """The core's part of the record."""
-        return self.steps.feed(_core.Losses, self.record.series, "loss")
+        if not self.attach(recorder):
+            return NotImplemented
+        return self.steps.feed(self.record.sink), self.keep_logged
 
     def keep_logged(self, batch: int, logs: Any) -> None:
         """Records the loss in the logs."""

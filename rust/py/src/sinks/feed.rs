@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyMapping};
 
 use crate::clock::now;
 use crate::row::{Row, Schema, StepColumns, StepValues};
@@ -64,11 +64,12 @@ impl Feed {
     fn push(
         &self,
         batch: &Bound<'_, PyAny>,
-        logs: &Bound<'_, PyDict>,
+        logs: &Bound<'_, PyAny>,
         action: &Bound<'_, PyAny>,
         reader: &Bound<'_, Reader>,
     ) -> PyResult<bool> {
         let (py, reader) = (batch.py(), reader.get());
+        let logs = &as_dict(logs)?;
         let steps = match &self.steps {
             Some(steps) => steps.get().read(py)?,
             None => StepValues::default(),
@@ -159,4 +160,16 @@ impl Feed {
         }
         Ok(cells)
     }
+}
+
+/// Logs as a dict: those that are not a mapping, such as None, are empty.
+fn as_dict<'py>(logs: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    if let Ok(dict) = logs.cast::<PyDict>() {
+        return Ok(dict.clone());
+    }
+    let dict = PyDict::new(logs.py());
+    if let Ok(mapping) = logs.cast::<PyMapping>() {
+        dict.update(mapping)?;
+    }
+    Ok(dict)
 }
