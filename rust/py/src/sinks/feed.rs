@@ -145,15 +145,20 @@ impl Feed {
         reader: &Reader,
     ) -> PyResult<VecDeque<Cell>> {
         let mut cells = VecDeque::with_capacity(logs.len() + steps.values.len());
-        for ((_, value), name) in logs.iter().zip(schema.texts()) {
-            let named = |column: &String| Some(column.as_str()) == name;
-            let taken = steps.batches > 0 && self.step_names().iter().any(named);
-            let wanted = !taken && self.wants.columns.iter().any(named);
-            cells.push_back(if self.wants.rows || wanted {
-                reader.read_now(&value)?
-            } else {
-                Cell::Unwanted
-            });
+        if self.wants.rows {
+            for value in logs.values() {
+                cells.push_back(reader.read_now(&value)?);
+            }
+        } else {
+            cells.resize_with(logs.len(), || Cell::Unwanted);
+            let taken = |name| steps.batches > 0 && self.step_names().contains(name);
+            for name in self.wants.columns.iter().filter(|&name| !taken(name)) {
+                if let Some(at) = schema.position(name)
+                    && let Some(value) = logs.get_item(&schema.names[at])?
+                {
+                    cells[at] = reader.read_now(&value)?;
+                }
+            }
         }
         for value in &steps.values {
             cells.push_back(reader.read_now(value)?);
