@@ -18,8 +18,9 @@ class LateScalar:
 
     aval = "float32[]"
 
-    def __init__(self, value, ready=False):
-        self._memory = ctypes.c_float(value)
+    def __init__(self, *values, ready=False):
+        self._memory = (ctypes.c_float * len(values))(*values)
+        self.nbytes = ctypes.sizeof(self._memory)
         self.ready = ready
         self.deleted = False
         self.reads = self.waits = 0
@@ -47,7 +48,7 @@ class LateScalar:
         if not self.ready:
             self.block_until_ready()
         self.reads += 1
-        return self._memory.value
+        return self._memory[-1]
 
 
 def to_number(value):

@@ -168,8 +168,13 @@ assert reader.read(value) == float(np.float32(0.1))
 gone = jax.device_put(jnp.float32(0.2), everywhere); gone.delete()
 assert reader.read(gone) is gone
 
-row = jax.device_put(jnp.float32([0.1, 0.2]), everywhere)
-assert reader.read(_core.Item(row, 1)) == float(np.float32(0.2))
+def items(row, access):
+    columns = _core.StepColumns(lambda: None, print)
+    logs = _core.Tape(0, ["a", "b"], len(row) // 2, access).push(columns, row)
+    return [reader.read(value) for value in logs.values()]
+
+rows = jax.device_put(jnp.float32([1, 2, 0.1, 0.2]), everywhere)
+assert items(rows, "replicated float32") == np.float32([0.1, 0.2]).tolist()
 
 second = jax.device_put(jnp.float32(0.3), jax.devices()[1])
 assert reader.read(second) == float(np.float32(0.3))
@@ -178,9 +183,7 @@ with jax.enable_x64(True):
     double = jnp.float64(0.1)
     assert readers.jax_layout(double) == "address float64"
     assert reader.read(double) == 0.1
-    row = jnp.float64([0.1, 0.2])
-    assert readers.jax_layout(row) == "row float64 of 2"
-    assert reader.read(_core.Item(row, 1)) == 0.2
+    assert items(jnp.float64([1, 2, 0.1, 0.2]), "address float64") == [0.1, 0.2]
 """
 
 
@@ -190,41 +193,58 @@ def test_jax_arrays_of_every_layout():
     subprocess.run([sys.executable, "-c", JAX_CASES], env=environment, check=True)
 
 
+def taped(array, names, rows=1, access="address float32"):
+    """The logs of a step that returned an array."""
+    columns = _core.StepColumns(lambda: None, print)
+    return _core.Tape(0, names, rows, access).push(columns, array)
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
-def test_items_of_a_jax_array():
+@pytest.mark.parametrize("access", ["address float32", "transfer", "ready"])
+def test_values_in_one_array(access):
     """Several values that left a step as one array."""
     import jax
 
     reader = readers.reader()
     row = jax.jit(lambda x: x * 2)(np.array([1, np.nan, 0.05], "float32"))
-    items = [_core.Item(row, at) for at in range(3)]
     expected = [2, np.nan, float(np.float32(0.1))]
+    items = list(taped(row, ["a", "b", "c"], access=access).values())
     np.testing.assert_equal([reader.read(item) for item in items], expected)
     np.testing.assert_equal([float(item) for item in items], expected)
     np.testing.assert_equal([keras_own(item) for item in items], expected)
     np.testing.assert_equal(reader.read(row), np.float32(expected))  # as any array
 
-    outside = _core.Item(row, 3)
-    assert reader.read(outside) is outside
-    with pytest.raises(IndexError):
-        float(outside)
-    with pytest.raises(OverflowError):
-        _core.Item(row, -1)
 
-    half = _core.Item(row.astype("bfloat16"), 0)
-    assert reader.read(half) == 2
-    nothing = _core.Item("no array", 0)
-    assert reader.read(nothing) is nothing
+@pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
+def test_an_array_of_another_kind_is_refused():
+    import jax.numpy as jnp
+
+    row = jnp.array([1.0, 2.0, 3.0], "float32")
+    for array, names in ((row, ["a", "b"]), (row.astype("bfloat16"), ["a", "b", "c"])):
+        for access in ("address float32", "ready"):
+            with pytest.raises(ValueError, match="an array of another size"):
+                float(taped(array, names, access=access)["a"])
+    with pytest.raises(ValueError, match="no access: address float16"):
+        _core.Tape(1, [], 1, "address float16")
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
+def test_values_of_an_array_that_was_deleted_are_kept_unread():
+    import jax.numpy as jnp
+
+    row = jnp.array([1.0, 2.0], "float32")
+    item = taped(row, ["a", "b"])["b"]
     row.delete()
-    assert reader.read(items[0]) is items[0]
+    assert type(readers.reader().read(item)) is type(item)  # as Keras keeps it
+    with pytest.raises(RuntimeError, match="were deleted"):
+        float(item)
 
 
-def test_items_of_a_row_that_comes_late():
+def test_values_of_an_array_that_comes_late():
     row = LateScalar(0.1)
-    reader = _core.Reader(
-        float, array=LateScalar, layout=lambda row: "row float32 of 1", keys=["aval"]
-    )
-    assert reader.read(_core.Item(row, 0)) == np.float32(0.1)
+    item = taped(row, ["a"])["a"]
+    reader = late_reader()
+    assert reader.read(item) == np.float32(0.1)
     assert (row.waits, row.reads) == (1, 1)
 
 

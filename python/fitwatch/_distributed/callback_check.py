@@ -77,7 +77,7 @@ def voter_of(callback: Any) -> Voter | None:
 def needs_coordination(callback: Any) -> bool:
     """Whether a stock list with this callback must coordinate with those of other processes."""
     # On JAX all processes must run the same train function.
-    losses = any(steps.is_wanted(callback) for steps in parts_of(callback, StepUser))
+    losses = any(steps.probes(callback) for steps in parts_of(callback, StepUser))
     return voter_of(callback) is not None or (losses and keras.config.backend() == "jax")
 
 

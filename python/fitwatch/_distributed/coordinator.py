@@ -17,7 +17,9 @@ from fitwatch._enable import settings
 from fitwatch._engine.hooks_around import wrap_hooks
 from fitwatch._engine.naming import named
 from fitwatch._engine.plan import Form, recorder_of
-from fitwatch._engine.step_user import StepUser, uses_steps
+from fitwatch._engine.probes import Probe, probe_of
+from fitwatch._engine.step_kinds import Kind
+from fitwatch._engine.step_user import StepUser, probes_of
 from fitwatch._keras import trainer
 from fitwatch._keras.learning_rate import optimizers, rate_of
 from fitwatch._keras.optimizer import has_schedule
@@ -166,9 +168,10 @@ class Coordinator:
         self._defer_stop()
         if keras.config.backend() == "jax":
             # Different train functions would reduce unrelated values across processes.
-            watched = any(map(uses_steps, self._callbacks()))
-            if any(self.gather("the losses of batches", watched)):
-                self._steps.begin(self._callback_list)
+            wanted = [probe.to_json() for probe in probes_of(self._callbacks())]
+            gathered = self.gather("the columns of batches", wanted)
+            self._steps.wanted = [probe_of(one) for rank in gathered for one in rank]
+            self._steps.begin(self._callback_list)
         if self.save_freq and recorder_of(self._callback_list) is None:
             after = {"on_train_batch_end": self._after_batch}
             wrap_hooks(self._callback_list, self._batch_hook_owner, after=after, failed=self.leave)
@@ -317,13 +320,22 @@ class Coordinator:
 
 
 class _Steps(StepUser):
-    """Takes per-batch losses in every process if one needs them: all must run the same function."""
+    """Takes the step columns that any process needs: all must run the same train function."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Probe] = []
+
+    def kinds(self, callback: Any) -> Kind:
+        return Kind(0)
+
+    def probes(self, callback: Any) -> list[Probe]:
+        return self.wanted
+
+    def loud(self, callback: Any) -> Kind:
+        return Kind(0)
 
     def is_wanted(self, callback: Any) -> bool:
-        return True
-
-    def is_quiet(self, callback: Any) -> bool:
-        return True
+        return bool(self.wanted)
 
 
 def join(callback_list: Any, model: Any) -> None:

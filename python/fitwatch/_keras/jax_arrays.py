@@ -30,3 +30,17 @@ def is_deleted(array: Any) -> bool:
 def trace_of(value: Any) -> Any:
     """The trace that a value belongs to; None for a concrete value."""
     return getattr(value, "_trace", None)
+
+
+def replicated_sharding(arrays: list[Any]) -> Any:
+    """The sharding of an array that all devices of a mesh have, on the mesh of these arrays.
+
+    None where they are on one device.
+    """
+    import jax
+
+    for array in arrays:
+        sharding = getattr(array, "sharding", None)
+        if isinstance(sharding, jax.sharding.NamedSharding) and sharding.mesh.size > 1:
+            return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
+    return None

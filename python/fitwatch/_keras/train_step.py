@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from fitwatch._keras import jax_arrays
 from fitwatch._keras.stock import KERAS, is_function_in
 from fitwatch._keras.version import unsupported
 
@@ -15,14 +16,24 @@ def loss_tracker(model: Any) -> Any:
     return getattr(model, "_loss_tracker", None)
 
 
-def build_train_function(model: Any, train_step: Any, around: Any) -> Any:
+def require_own_function(function: Any) -> None:
+    """Checks that a train function is one of Keras's.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not is_function_in(function, (KERAS,)):
+        raise ValueError("its train function was not made by Keras")
+
+
+def build_train_function(model: Any, original: Any, train_step: Any, around: Any) -> Any:
     """A train function as `fit()` makes it, but with another step; the model is unchanged.
 
     `around` wraps the function of one step, which is already compiled where steps are compiled one
-    by one: on JAX a function of state and data, on TensorFlow of data.
+    by one: on JAX a function of state and data, on TensorFlow of data. `original` is the model's own
+    train function, which must be Keras's.
     """
-    if not is_function_in(model.train_function, (KERAS,)):
-        raise ValueError("its train function was not made by Keras")
+    require_own_function(original)
     name = "_make_function" if keras.config.backend() == "jax" else "_autoconvert_optionals"
     make = getattr(model, name, None)
     if make is None:
@@ -50,3 +61,46 @@ def replaced(instance: Any, **attributes: Any) -> Iterator[None]:
         for name in attributes:
             own.pop(name, None)
         own.update(before)
+
+
+def is_of_step(value: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a tensor belongs to the step with these arguments, not to a computation inside it."""
+    if keras.config.backend() == "jax":
+        trace = jax_arrays.trace_of(value)
+        traces = map(jax_arrays.trace_of, keras.tree.flatten(args))
+        return trace is None or any(trace is own for own in traces)
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        return (getattr(value, "graph", None) if graph is not None else None) is graph
+    return True
+
+
+def replicas() -> int:
+    """How many devices of a TensorFlow strategy run the step; 1 elsewhere."""
+    if keras.config.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else int(context.num_replicas_in_sync)
+
+
+def of_all_replicas(loss: Any, weight: Any) -> Any:
+    """The loss of one device as it leaves the step: with its weight, where there are several.
+
+    Keras averages both over the devices; `averaged` divides them. A device without samples does not
+    count.
+    """
+    if replicas() == 1:
+        return loss
+    import tensorflow as tf
+
+    weight = keras.ops.cast(1 if weight is None else weight, loss.dtype)
+    return tf.stack([tf.math.multiply_no_nan(loss, weight), weight])
+
+
+def averaged(loss: Any) -> Any:
+    """The loss of all devices, after Keras has averaged what `of_all_replicas` has returned."""
+    return loss[0] / loss[1] if len(loss.shape) else loss

@@ -11,23 +11,38 @@ from fitwatch._distributed.averages import mean
 from fitwatch._engine import readers
 from fitwatch._engine.attachment import Part
 from fitwatch._engine.plan import Form
+from fitwatch._engine.probes import LossProbe, MetricProbe, Probe
+from fitwatch._engine.step_kinds import Kind, is_health
 from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import trainer
 from fitwatch._monitors.metric import MonitorAttachment
 
 # How many batches of a call have step columns, and the values of each metric: one per batch from a
-# step column, one after the last batch from the logs, or none.
-Values = tuple[int, list[list[float]]]
+# step column (None for a batch that has none), one after the last batch from the logs, or none.
+Values = tuple[int, list[list[float | None]]]
 
 
 class MonitorSteps(StepUser):
-    """The per-batch losses for a monitor; they also tell how many batches a call trained."""
+    """The values that a monitor's metrics have for each batch."""
+
+    def kinds(self, callback: Any) -> Kind:
+        return Kind.ALL
+
+    def probes(self, callback: Any) -> list[Probe]:
+        own = callback._fitwatch
+        if own.batches.unit != "batch":
+            return []
+        # The loss also tells how many batches a call trained.
+        others = [name for name in own.metrics(callback) if name != "loss" and not is_health(name)]
+        return [LossProbe(), MetricProbe()] if others else [LossProbe()]
+
+    def loud(self, callback: Any) -> Kind:
+        metrics = callback._fitwatch.metrics(callback)
+        kinds = super().loud(callback)
+        return kinds if "loss" in metrics else kinds & ~Kind.LOSS
 
     def is_wanted(self, callback: Any) -> bool:
-        return bool(callback._fitwatch.batches.unit == "batch")
-
-    def is_quiet(self, callback: Any) -> bool:
-        return "loss" not in callback._fitwatch.metrics(callback)
+        return bool(self.probes(callback))
 
 
 class BatchUnit(Part):
@@ -108,7 +123,7 @@ class BatchUnit(Part):
         feed.push(batch, logs, act, readers.reader())
 
     def _form(self, callback: Any) -> Form:
-        feed = callback._fitwatch.steps.feed(self.watch)
+        feed = callback._fitwatch.steps.feed(callback, self.watch)
         return feed, lambda batch, logs: self._on_verdict(callback, batch, logs)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
@@ -176,8 +191,8 @@ class BatchUnit(Part):
     def _report(self, callback: Any, logs: dict[str, Any]) -> None:
         """Warns about the first missing metric."""
         own = callback._fitwatch
-        steps = own.steps.losses
-        taken = steps.columns.names if steps is not None and steps.exact else []
+        columns = own.steps.columns
+        taken = [] if columns is None else columns.names
         for name in own.metrics(callback):
             if name not in logs and name not in taken:
                 own.report_missing(callback, logs, name)

@@ -62,8 +62,7 @@ class Reducing(BatchMonitor):
         before = learning_rate.first_rate(callback.model)
         if self.carry_out(callback, decision, self.batches.epoch):
             callback.reductions.append(batch)
-            losses = self.steps.losses
-            following = batch + 1 if losses is None else max(losses.trained, batch + 1)
+            following = max(self.steps.trained, batch + 1)
             self.announce_rate(following, before, learning_rate.first_rate(callback.model))
         else:
             self.core.wait = 0  # otherwise every following batch would decide the same

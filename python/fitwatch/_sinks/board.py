@@ -126,7 +126,7 @@ class Board(Attachment):
         file = self.files.file("train")
         own = file if isinstance(file, _core.EventFile) else None
         every = callback.update_freq
-        return self.steps.feed(_core.Scalars, self.train_batches, every, own, "batch_")
+        return self.steps.feed(callback, _core.Scalars, self.train_batches, every, own, "batch_")
 
     def write(self, step: int, logs: dict[str, Any]) -> None:
         """Writes values that the core cannot handle."""

@@ -90,12 +90,12 @@ class CsvRows(Attachment):
         self.keep = None
         callback.append_header = not self.table.file.columns
         if by_batch:
-            losses = self.steps.losses
+            source = self.steps.source
             self._rows = _core.Rows(
                 1 if callback.update_freq == "batch" else int(callback.update_freq),
                 self.table.file,
                 self.table.report,
-                1 if losses is None else losses.steps,
+                1 if source is None else source.steps,
             )
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
@@ -103,12 +103,12 @@ class CsvRows(Attachment):
             self.drain()
             self._rows.epoch = epoch
 
-    def see(self, batch: int, logs: Any) -> None:
+    def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Writes a row of a batch, if one is due."""
         if self._rows is None or self.table is None:
             return
         self.drain()
-        if self._feed().push(batch, logs, self._write, readers.reader()):
+        if self._feed(callback).push(batch, logs, self._write, readers.reader()):
             # In a stock list no hook flushes after an exception.
             self.table.flush(publish=False)
 
@@ -138,10 +138,10 @@ class CsvRows(Attachment):
             return None
         if self._rows is None or not self.attach(recorder):
             return NotImplemented
-        return self._feed(), self._write
+        return self._feed(callback), self._write
 
-    def _feed(self) -> _core.Feed:
-        return self.steps.feed(self._rows)
+    def _feed(self, callback: Any) -> _core.Feed:
+        return self.steps.feed(callback, self._rows)
 
     def flush(self) -> None:
         if self.table is not None:

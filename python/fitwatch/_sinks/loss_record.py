@@ -27,7 +27,7 @@ class LossRecord:
 
     def __init__(self, capacity: int | None) -> None:
         self.series = _core.Series(capacity)
-        self.sink = _core.Losses(self.series, "loss")
+        self.sink = _core.Losses([("loss", self.series)])
         # The first batch and the batch after the last (None while it runs), by epoch.
         self.epochs: dict[int, tuple[int, int | None]] = {}
         # Batch and value of each validation.
@@ -175,7 +175,7 @@ class LossRecord:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self.sink = _core.Losses(self.series, "loss")
+        self.sink = _core.Losses([("loss", self.series)])
 
     def __copy__(self) -> "LossRecord":
         twin = type(self).__new__(type(self))

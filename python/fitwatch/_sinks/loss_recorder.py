@@ -6,6 +6,7 @@ from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import backend, learning_rate, trainer
 from fitwatch._keras.optimizer import has_schedule
@@ -83,18 +84,18 @@ class Recording(Attachment):
         self.is_inside = False
         self._look_at_rate(callback)
 
-    def see(self, batch: int, logs: Any) -> None:
+    def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Records the losses of the batches that a call has trained."""
         if self.recorder is not None:
             self.drain()
-        feed = self.steps.feed(self.record.sink)
+        feed = self.steps.feed(callback, self.record.sink)
         feed.push(batch, logs, self.keep_logged, readers.reader())
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
         """The compiled form of `on_train_batch_end`."""
         if not self.attach(recorder):
             return NotImplemented
-        return self.steps.feed(self.record.sink), self.keep_logged
+        return self.steps.feed(callback, self.record.sink), self.keep_logged
 
     def keep_logged(self, batch: int, logs: Any) -> None:
         """Records the loss in the logs."""
@@ -116,9 +117,9 @@ class Recording(Attachment):
     def note_kind(self, callback: Any) -> None:
         """Brings the record up to date, and stores what kind of losses it has."""
         self.drain()
-        losses = self.steps.losses
-        if losses is not None and (losses.trained or not losses.exact):
-            inexact = self.steps.inexact or not losses.exact
+        source = self.steps.source
+        if source is not None and (self.steps.trained or not source.has(Kind.LOSS)):
+            inexact = self.steps.inexact or not source.has(Kind.LOSS)
             self.record.kind = "running" if inexact else "batch"
         elif callback.loss == "running" and self.nested.fitting:
             self.record.kind = "running"

@@ -117,7 +117,7 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes a row, if one is due."""
         super().on_train_batch_end(batch, logs)
-        self._fitwatch.see(batch, logs)
+        self._fitwatch.see(self, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the row of the epoch, and hands everything to the operating system."""

@@ -253,7 +253,7 @@ class LossHistory(FitwatchCallback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Records the losses of the trained batches."""
         super().on_train_batch_end(batch, logs)
-        self._fitwatch.see(batch, logs)
+        self._fitwatch.see(self, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Notes the end of the epoch, and plots it if `plot` has a field `{epoch}`."""

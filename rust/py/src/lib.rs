@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use super::recorder::Recorder;
     #[pymodule_export]
-    use super::row::StepColumns;
+    use super::row::{StepColumns, Tape};
     #[pymodule_export]
     use super::series::Series;
     #[pymodule_export]

@@ -30,7 +30,7 @@ pub struct Call<'a, 'py> {
     /// The names and values of the logs in Keras's order, once they are needed.
     values: Option<(Arc<Schema>, Vec<Bound<'py, PyAny>>)>,
     /// The values of the step columns, once a sink needs them.
-    steps: Option<StepValues<'py>>,
+    steps: Option<StepValues>,
     /// The dict for Python hooks, once one is called.
     logs: Option<Bound<'py, PyDict>>,
     /// The number of writes to `logs` that the last row of this batch includes.
@@ -95,7 +95,7 @@ impl<'a, 'py> Call<'a, 'py> {
                         feed.sink.look(logs)?;
                     }
                     self.batch.batches = match feed.steps {
-                        Some(_) => self.steps()?.batches,
+                        Some(_) => self.steps()?.taken(feed.mask).batches,
                         None => 0,
                     };
                     match feed.sink.gate(&self.batch) {
@@ -167,6 +167,7 @@ impl<'a, 'py> Call<'a, 'py> {
             match reader.get().capture(value)? {
                 Cell::Number(number) => logs.set_item(name, number)?,
                 Cell::Array(kept, _) | Cell::Other(kept) => logs.set_item(name, kept)?,
+                Cell::Slot(_) => logs.set_item(name, value)?,
                 Cell::Unwanted => {}
             }
         }
@@ -211,12 +212,11 @@ impl<'a, 'py> Call<'a, 'py> {
             return Ok(());
         };
         let reader = Recorder::reader(self.recorder)?;
-        let known = steps.batches > 0;
         let columns = self
             .recorder
             .borrow_mut()
-            .columns(&self.plan, schema, known);
-        let mut cells = Vec::with_capacity(values.len() + steps.values.len());
+            .columns(&self.plan, schema, steps);
+        let mut cells = Vec::with_capacity(values.len());
         for (place, value) in values.iter().enumerate() {
             cells.push(if self.plan.rows || columns.contains(&place) {
                 reader.get().capture(value)?
@@ -224,9 +224,7 @@ impl<'a, 'py> Call<'a, 'py> {
                 Cell::Unwanted
             });
         }
-        for value in &steps.values {
-            cells.push(reader.get().capture(value)?);
-        }
+        let steps_cells = steps.cells(self.py(), |value| reader.get().capture(value), |_| true)?;
         let row = QueuedRow {
             plan: self.plan.clone(),
             entries: at..at,
@@ -234,6 +232,7 @@ impl<'a, 'py> Call<'a, 'py> {
             decided: None,
             whole: false,
             columns,
+            steps: steps.layout.clone(),
             batches: steps.batches,
             batch: self.batch.number.clone().unbind(),
             ordinal: self.batch.ordinal,
@@ -244,6 +243,7 @@ impl<'a, 'py> Call<'a, 'py> {
         recorder.thread = this_thread();
         recorder.queue.rows.push_back(row);
         recorder.queue.cells.extend(cells);
+        recorder.queue.cells.extend(steps_cells);
         Ok(())
     }
 

@@ -26,8 +26,8 @@ use turn::{Turn, this_thread};
 /// The maximum number of queued rows if no decision depends on them.
 const LONGEST: usize = 1024;
 
-/// The cache key of `Recorder::columns`: plan, schema, and whether the step columns have values.
-type Wanted = (u64, u64, bool);
+/// The cache key of `Recorder::columns`: plan, schema and step columns.
+type Wanted = (u64, u64, u64);
 
 /// The batch hooks, in the order of `Recorder::plans`.
 const HOOKS: [&str; 8] = [

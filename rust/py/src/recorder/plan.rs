@@ -32,10 +32,8 @@ pub struct Plan {
     /// Unique, unlike the address, which may be reused.
     pub id: u64,
     pub entries: Vec<Entry>,
-    /// The metrics that sinks need by name.
-    pub columns: Vec<String>,
-    /// The metrics that sinks need only if the step columns of the same names have no values.
-    pub instead: Vec<String>,
+    /// The metrics that sinks need by name, each with the mask of the step columns that replace it.
+    pub columns: Vec<(String, u8)>,
     /// The step columns, if a sink needs them.
     pub steps: Option<Py<StepColumns>>,
     /// Whether a sink needs all metrics.
@@ -70,7 +68,7 @@ impl Plan {
                     let (sink, action): (Bound<'_, PyAny>, Py<PyAny>) = pair.extract()?;
                     let feed = match sink.cast_into::<Feed>() {
                         Ok(feed) => feed,
-                        Err(other) => Bound::new(py, Feed::new(&other.into_inner(), None)?)?,
+                        Err(other) => Bound::new(py, Feed::new(&other.into_inner(), None, 0)?)?,
                     };
                     plan.add(py, feed.get());
                     let feed = feed.unbind();
@@ -89,13 +87,8 @@ impl Plan {
     /// Adds the needs of a sink.
     fn add(&mut self, py: Python<'_>, feed: &Feed) {
         let wants = &feed.wants;
-        for column in &wants.columns {
-            if feed.step_names().contains(column) {
-                self.instead.push(column.clone());
-            } else {
-                self.columns.push(column.clone());
-            }
-        }
+        let columns = wants.columns.iter().cloned();
+        self.columns.extend(columns.map(|name| (name, feed.mask)));
         if self.steps.is_none() {
             self.steps = feed.steps.as_ref().map(|steps| steps.clone_ref(py));
         }

@@ -7,9 +7,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::plan::{Kind, Plan};
-use crate::row::{Row, Schema};
+use crate::row::{Row, Schema, StepLayout, Steps};
 use crate::sink::{Decides, Outcome};
-use crate::value::{Cell, Flight, Layout, Reader};
+use crate::value::{Cell, Flight, Item, Layout, Reader};
 
 /// A queued row: its values are in `Queue::cells`.
 pub struct QueuedRow {
@@ -23,8 +23,9 @@ pub struct QueuedRow {
     /// Whether all metrics are needed, or only those at `columns`.
     pub whole: bool,
     pub columns: Arc<[usize]>,
-    /// How many batches of the call have values in the step columns. Their cells follow those of
-    /// the schema.
+    /// The step columns, and how many batches of the call have values in them. Their cells follow
+    /// those of the schema.
+    pub steps: Arc<StepLayout>,
     pub batches: usize,
     pub batch: Py<PyAny>,
     pub ordinal: u64,
@@ -35,9 +36,7 @@ pub struct QueuedRow {
 impl QueuedRow {
     /// The number of cells of the row.
     fn cells(&self) -> usize {
-        let steps = self.plan.steps.as_ref();
-        let columns = steps.map_or(0, |steps| steps.get().names.len());
-        self.schema.len() + columns * self.batches
+        self.schema.len() + self.steps.len() * self.batches
     }
 }
 
@@ -123,11 +122,14 @@ impl Queue {
             {
                 return Ok(false);
             }
-            if let Cell::Array(array, layout) = &self.cells[at] {
-                match reader.resolve(array.bind(py), *layout, wait)? {
-                    Some(cell) => self.cells[at] = cell,
-                    None => return Ok(false),
-                }
+            let read = match &self.cells[at] {
+                Cell::Array(array, layout) => reader.resolve(array.bind(py), *layout, wait)?,
+                Cell::Slot(slot) => Item::resolve(slot, py, wait)?,
+                _ => continue,
+            };
+            match read {
+                Some(cell) => self.cells[at] = cell,
+                None => return Ok(false),
             }
         }
         Ok(true)
@@ -185,12 +187,7 @@ impl Queue {
             let feed = feed.get();
             let row = Row {
                 schema: &first.schema,
-                steps: feed.step_names(),
-                batches: if feed.steps.is_some() {
-                    first.batches
-                } else {
-                    0
-                },
+                steps: Steps::new(&first.steps, feed.mask, first.batches),
                 ordinal: first.ordinal,
                 now: first.now,
                 cells: &self.cells,

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::queue::Queue;
 use super::turn::this_thread;
 use super::{HOOKS, LONGEST, Recorder};
-use crate::row::Schema;
+use crate::row::{Schema, StepValues};
 use crate::sink::Decides;
 use crate::value::Reader;
 
@@ -156,6 +156,17 @@ impl Recorder {
             }
             None => Arc::default(),
         };
+        if let Some(steps) = &plan.steps {
+            // Half of the delay that a decision may have; the other half is for the transfer.
+            let lag = slf.borrow().lag(&plan) * plan.batches.max(1);
+            let decides = plan.decides > Decides::Nothing;
+            let interval = if decides {
+                (lag / 2).max(1)
+            } else {
+                usize::MAX
+            };
+            steps.get().set_interval(interval);
+        }
         let old = slf.borrow_mut().plans[hook].replace(plan.clone());
         drop(old);
         Ok(plan)
@@ -275,18 +286,24 @@ impl Recorder {
         }
     }
 
-    /// The positions of a plan's columns in a schema. `known` tells whether the step columns have
-    /// values.
-    pub(super) fn columns(&mut self, plan: &Plan, schema: &Schema, known: bool) -> Arc<[usize]> {
-        let key = (plan.id, schema.id, known);
+    /// The positions of a plan's columns in a schema, without those that step columns replace.
+    pub(super) fn columns(
+        &mut self,
+        plan: &Plan,
+        schema: &Schema,
+        steps: &StepValues,
+    ) -> Arc<[usize]> {
+        let key = (plan.id, schema.id, steps.id());
         if let Some((last, columns)) = &self.columns
             && *last == key
         {
             return columns.clone();
         }
-        let instead = if known { &[][..] } else { &plan.instead };
-        let names = plan.columns.iter().chain(instead);
-        let columns: Arc<[usize]> = names.filter_map(|name| schema.position(name)).collect();
+        let names = plan.columns.iter();
+        let needed = names.filter(|(name, mask)| steps.taken(*mask).position(name).is_none());
+        let columns: Arc<[usize]> = needed
+            .filter_map(|(name, _)| schema.position(name))
+            .collect();
         self.columns = Some((key, columns.clone()));
         columns
     }

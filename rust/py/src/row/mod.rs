@@ -2,27 +2,54 @@
 
 mod schema;
 mod steps;
+mod tape;
 
 use std::collections::VecDeque;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat};
 
-use crate::value::{Cell, Reader};
+use crate::value::{Cell, Item, Reader};
 pub use schema::{Column, Order, Schema};
-pub use steps::{StepColumns, StepValues};
+pub use steps::{StepColumns, StepLayout, StepValues};
+pub use tape::Tape;
 
 /// The values of one batch, as they are pushed to a sink.
 pub struct Row<'a> {
     pub schema: &'a Schema,
-    /// The names of the step columns.
-    pub steps: &'a [String],
-    /// How many batches of the call have values in the step columns.
-    pub batches: usize,
+    pub steps: Steps<'a>,
     pub ordinal: u64,
     pub now: f64,
-    /// The values of the metrics in the schema, then those of each step column.
+    /// The values of the metrics in the schema, then those of the step columns, batch by batch.
     pub cells: &'a VecDeque<Cell>,
+}
+
+/// The step columns that a sink takes.
+#[derive(Clone, Copy)]
+pub struct Steps<'a> {
+    layout: &'a StepLayout,
+    mask: u8,
+    /// How many batches of the call have values in them; 0 if the sink takes none.
+    pub batches: usize,
+}
+
+impl<'a> Steps<'a> {
+    pub fn new(layout: &'a StepLayout, mask: u8, batches: usize) -> Self {
+        let any = layout.taken(mask).next().is_some();
+        Self {
+            layout,
+            mask,
+            batches: if any { batches } else { 0 },
+        }
+    }
+
+    /// The index of a column, if there are values of it.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        if self.batches == 0 {
+            return None;
+        }
+        self.layout.position(name, self.mask)
+    }
 }
 
 /// The part of a row that belongs to one batch of the call.
@@ -38,33 +65,58 @@ pub struct Share {
 }
 
 impl<'a> Row<'a> {
-    /// A cache key for the positions of the values. For one sink, the names of the step columns
-    /// never change, so their number suffices.
-    pub fn layout(&self) -> (u64, usize) {
-        (self.schema.id, self.steps.len())
+    /// A cache key for the positions of the values.
+    pub fn layout(&self) -> (u64, u64) {
+        let steps = if self.steps.batches > 0 {
+            self.steps.layout.id
+        } else {
+            0
+        };
+        (self.schema.id, steps)
+    }
+
+    /// How many batches of the call have values in the step columns that the sink takes.
+    pub fn batches(&self) -> usize {
+        self.steps.batches
     }
 
     pub fn cell(&self, at: usize) -> &Cell {
         &self.cells[at]
     }
 
-    /// The values of a step column, in the order of the call's batches; empty if there are none.
-    /// A value that could not be read is NaN.
-    pub fn step<'r>(&'r self, name: &str) -> impl ExactSizeIterator<Item = f64> + use<'r, 'a> {
-        let column = self.steps.iter().position(|step| step == name);
-        let batches = column.map_or(0, |_| self.batches);
-        let column = column.unwrap_or_default();
-        (0..batches).map(move |place| self.step_at(column, place).unwrap_or(f64::NAN))
+    /// The step columns that are not metrics of the logs: their indices and names.
+    pub fn additional(&self) -> impl Iterator<Item = (usize, &str)> {
+        let taken = self.steps.layout.taken(self.steps.mask);
+        let any = self.steps.batches > 0;
+        taken.filter(move |(_, name)| any && self.schema.position(name).is_none())
     }
 
-    /// The value of a step column for one batch of the call; `None` if there is none.
+    /// The value of a step column for one batch of the call; `None` if it has none. A value that
+    /// could not be read is NaN.
     pub fn step_at(&self, column: usize, place: usize) -> Option<f64> {
-        if place >= self.batches {
+        if place >= self.steps.batches {
             return None;
         }
-        match self.cells[self.schema.len() + column * self.batches + place] {
+        let width = self.steps.layout.len();
+        match self.cells[self.schema.len() + place * width + column] {
+            Cell::Number(number) if number < 0.0 && self.steps.layout.skips(column) => None,
             Cell::Number(number) => Some(number),
+            Cell::Unwanted => None,
             _ => Some(f64::NAN),
+        }
+    }
+
+    /// The values of a metric in the batches of the call: its step column, or else one value from
+    /// the logs, after the last batch; empty if there is neither.
+    pub fn values(&self, column: &mut Column) -> Vec<Option<f64>> {
+        if let Some(step) = self.steps.position(&column.name) {
+            return (0..self.batches())
+                .map(|place| self.step_at(step, place))
+                .collect();
+        }
+        match column.position(self.schema).map(|at| self.cell(at)) {
+            Some(Cell::Number(value)) => vec![Some(*value)],
+            _ => Vec::new(),
         }
     }
 
@@ -92,14 +144,18 @@ impl<'a> Row<'a> {
         let logs = PyDict::new(py);
         let names = self.schema.names.iter().zip(self.schema.texts());
         for ((name, text), cell) in names.zip(self.cells) {
-            let column = self
-                .steps
-                .iter()
-                .position(|step| Some(step.as_str()) == text);
+            let column = text.and_then(|text| self.steps.position(text));
             let own = column.and_then(|column| self.step_at(column, share.place));
             match (own, share.missing) {
                 (Some(value), _) => logs.set_item(name, value)?,
-                (None, _) if share.last => set(&logs, name, cell, reader)?,
+                (None, _) if share.last && column.is_none() => set(&logs, name, cell, reader)?,
+                (None, Some(missing)) => logs.set_item(name, missing)?,
+                (None, None) => {}
+            }
+        }
+        for (at, name) in self.additional() {
+            match (self.step_at(at, share.place), share.missing) {
+                (Some(value), _) => logs.set_item(name, value)?,
                 (None, Some(missing)) => logs.set_item(name, missing)?,
                 (None, None) => {}
             }
@@ -116,6 +172,7 @@ fn set(logs: &Bound<'_, PyDict>, name: &Py<PyAny>, cell: &Cell, reader: &Reader)
             Some(Cell::Number(number)) => logs.set_item(name, number),
             _ => logs.set_item(name, array),
         },
+        Cell::Slot(slot) => logs.set_item(name, Bound::new(py, Item(slot.clone()))?),
         Cell::Other(other) => logs.set_item(name, other),
         Cell::Unwanted => logs.set_item(name, py.None()),
     }

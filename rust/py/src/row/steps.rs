@@ -1,62 +1,332 @@
-//! Step columns: values that the train step returns for every batch.
+//! Step columns: values of every batch that are not in the logs.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// Named columns of values that the train step returns for every batch, besides the logs.
-///
-/// If a call of the train function trains several batches, a column has a value for each.
-///
-/// Args:
-///     names: The names of the columns.
-///     source: An object whose attribute `values` has, for each name, a sequence of the values of
-///         the last call's batches, in order. It is empty if the values are not available.
-#[pyclass(module = "fitwatch._core", frozen)]
-pub struct StepColumns {
-    #[pyo3(get)]
-    pub names: Vec<String>,
-    source: Py<PyAny>,
+use super::Steps;
+use crate::value::{Cell, Slot};
+
+/// The bit of a column's kind that says that a negative value stands for no value.
+const SKIPS: u8 = 0x80;
+
+/// The names and kinds of step columns.
+#[derive(Debug)]
+pub struct StepLayout {
+    /// Unique, unlike the address, which may be reused; 0 for no columns.
+    pub id: u64,
+    names: Vec<String>,
+    /// What a column is about, as bits; a sink takes the columns whose bits are in its mask.
+    kinds: Vec<u8>,
+    /// How many of the columns are measured by the program, once in a call; they come last.
+    measured: usize,
 }
 
-/// The values of a call's batches, column by column.
-#[derive(Default)]
-pub struct StepValues<'py> {
+impl StepLayout {
+    pub fn empty() -> Arc<Self> {
+        Arc::new(Self {
+            id: 0,
+            names: Vec::new(),
+            kinds: Vec::new(),
+            measured: 0,
+        })
+    }
+
+    fn new(names: Vec<String>, kinds: Vec<u8>, measured: usize) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            names,
+            kinds,
+            measured,
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The columns that a mask selects: their indices and names.
+    pub fn taken(&self, mask: u8) -> impl Iterator<Item = (usize, &str)> {
+        let all = self.names.iter().zip(&self.kinds).enumerate();
+        all.filter(move |(_, (_, kind))| *kind & mask != 0)
+            .map(|(at, (name, _))| (at, name.as_str()))
+    }
+
+    pub fn position(&self, name: &str, mask: u8) -> Option<usize> {
+        self.taken(mask)
+            .find(|(_, taken)| *taken == name)
+            .map(|(at, _)| at)
+    }
+
+    /// Whether a negative value of the column stands for no value.
+    pub fn skips(&self, column: usize) -> bool {
+        self.kinds.get(column).is_some_and(|kind| kind & SKIPS != 0)
+    }
+}
+
+/// A value that the train step returned.
+#[derive(Debug)]
+enum StepValue {
+    Object(Py<PyAny>),
+    Slot(Slot),
+}
+
+/// Named columns of values of every batch that are not in the logs.
+///
+/// The train function that fitwatch puts in the place of the model's fills them: it calls `begin`,
+/// then `push` for each batch that the call trains. Columns that the program measures have one value
+/// in a call, which belongs to its last batch.
+///
+/// Args:
+///     model: A function that returns the model; None once it is gone.
+///     replaced: Called when the model has another train function than the one that fills them.
+#[pyclass(module = "fitwatch._core", frozen)]
+pub struct StepColumns {
+    model: Py<PyAny>,
+    replaced: Py<PyAny>,
+    /// After how many batches values that leave the step together are read.
+    interval: AtomicUsize,
+    state: Mutex<State>,
+}
+
+struct State {
+    function: Option<Py<PyAny>>,
+    layout: Arc<StepLayout>,
+    /// The layout of the values; another one if the columns changed within the call.
+    is_mixed: bool,
+    batches: usize,
+    trained: usize,
+    /// The values of the first batch, then those of the second, and so on.
+    values: Vec<StepValue>,
+    measured: Vec<f64>,
+}
+
+/// The values of a call's batches.
+pub struct StepValues {
+    pub layout: Arc<StepLayout>,
     pub batches: usize,
-    pub values: Vec<Bound<'py, PyAny>>,
+    values: Vec<StepValue>,
+    measured: Vec<f64>,
 }
 
 #[pymethods]
 impl StepColumns {
     #[new]
-    fn new(names: Vec<String>, source: Py<PyAny>) -> Self {
-        Self { names, source }
+    fn new(model: Py<PyAny>, replaced: Py<PyAny>) -> Self {
+        Self {
+            model,
+            replaced,
+            interval: AtomicUsize::new(1),
+            state: Mutex::new(State {
+                function: None,
+                layout: StepLayout::empty(),
+                is_mixed: false,
+                batches: 0,
+                trained: 0,
+                values: Vec::new(),
+                measured: Vec::new(),
+            }),
+        }
+    }
+
+    /// The names of the columns.
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.lock().layout.names.clone()
+    }
+
+    /// The number of batches that the last call has trained.
+    #[getter]
+    fn batches(&self) -> usize {
+        self.lock().batches
+    }
+
+    /// The number of batches that were pushed; set to 0 when a fit begins.
+    #[getter]
+    fn trained(&self) -> usize {
+        self.lock().trained
+    }
+
+    #[setter]
+    fn set_trained(&self, trained: usize) {
+        self.lock().trained = trained;
+    }
+
+    /// The train function that fills the columns; None while nothing does.
+    #[getter]
+    fn function(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.lock().function.as_ref().map(|it| it.clone_ref(py))
+    }
+
+    #[setter]
+    fn set_function(&self, function: Option<Py<PyAny>>) {
+        let old = std::mem::replace(&mut self.lock().function, function);
+        drop(old);
+    }
+
+    /// Begins a call of the train function, and drops the values of the last one.
+    fn begin(&self) {
+        let old = {
+            let mut state = self.lock();
+            state.batches = 0;
+            state.is_mixed = false;
+            state.measured.clear();
+            std::mem::take(&mut state.values)
+        };
+        drop(old);
+    }
+
+    /// Sets names and kinds of the columns: first those of the step, then `measured` measured ones.
+    fn name(&self, names: Vec<String>, kinds: Vec<u8>, measured: usize) -> PyResult<()> {
+        if names.len() != kinds.len() || measured > names.len() {
+            return Err(PyValueError::new_err("a step column has no kind"));
+        }
+        let mut state = self.lock();
+        let now = &state.layout;
+        if now.names != names || now.kinds != kinds || now.measured != measured {
+            state.is_mixed = state.batches > 0;
+            state.layout = StepLayout::new(names, kinds, measured);
+        }
+        Ok(())
+    }
+
+    /// Adds the values of a batch, in the order of the columns of the step.
+    fn push(&self, values: Vec<Py<PyAny>>) -> PyResult<()> {
+        self.add(values.into_iter().map(StepValue::Object))
+    }
+
+    /// Sets the values of the measured columns, for the last batch of the call.
+    fn measure(&self, values: Vec<f64>) {
+        self.lock().measured = values;
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.source)
+        visit.call(&self.model)?;
+        visit.call(&self.replaced)?;
+        match self.state.try_lock() {
+            Ok(state) => visit.call(&state.function),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.set_function(None);
     }
 }
 
 impl StepColumns {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After how many batches values that leave the step together are read.
+    pub fn interval(&self) -> usize {
+        self.interval.load(Ordering::Relaxed)
+    }
+
+    pub fn set_interval(&self, batches: usize) {
+        self.interval.store(batches, Ordering::Relaxed);
+    }
+
+    /// Adds the values of a batch that are in a block.
+    pub fn push_slots(&self, slots: impl Iterator<Item = Slot>) -> PyResult<()> {
+        self.add(slots.map(StepValue::Slot))
+    }
+
+    fn add(&self, values: impl Iterator<Item = StepValue>) -> PyResult<()> {
+        let mut state = self.lock();
+        let before = state.values.len();
+        state.values.extend(values);
+        if state.values.len() - before != state.layout.len() - state.layout.measured {
+            return Err(PyValueError::new_err("a step column has no value"));
+        }
+        state.batches += 1;
+        state.trained += 1;
+        Ok(())
+    }
+
     /// Reads the values of the last call.
-    pub fn read<'py>(&self, py: Python<'py>) -> PyResult<StepValues<'py>> {
-        let mut read = StepValues::default();
-        let columns = self.source.bind(py).getattr(intern!(py, "values"))?;
-        for (at, column) in columns.try_iter()?.enumerate() {
-            let column = column?;
-            read.batches = column.len()?;
-            for value in column.try_iter()? {
-                read.values.push(value?);
+    pub fn read(&self, py: Python<'_>) -> PyResult<StepValues> {
+        let Some(function) = self.function(py) else {
+            return Ok(StepValues::none());
+        };
+        let model = self.model.call0(py)?;
+        if !model.is_none(py)
+            && !model
+                .getattr(py, intern!(py, "train_function"))?
+                .is(&function)
+        {
+            self.replaced.call0(py)?;
+            return Ok(StepValues::none());
+        }
+        let state = self.lock();
+        if state.is_mixed {
+            return Ok(StepValues::none());
+        }
+        let values = state.values.iter().map(|value| match value {
+            StepValue::Object(object) => StepValue::Object(object.clone_ref(py)),
+            StepValue::Slot(slot) => StepValue::Slot(slot.clone()),
+        });
+        Ok(StepValues {
+            layout: state.layout.clone(),
+            batches: state.batches,
+            values: values.collect(),
+            measured: state.measured.clone(),
+        })
+    }
+}
+
+impl StepValues {
+    pub fn none() -> Self {
+        Self {
+            layout: StepLayout::empty(),
+            batches: 0,
+            values: Vec::new(),
+            measured: Vec::new(),
+        }
+    }
+
+    /// A cache key for the columns that have values.
+    pub fn id(&self) -> u64 {
+        if self.batches > 0 { self.layout.id } else { 0 }
+    }
+
+    /// The columns that a mask selects.
+    pub fn taken(&self, mask: u8) -> Steps<'_> {
+        Steps::new(&self.layout, mask, self.batches)
+    }
+
+    /// The cells of all batches: those of the first one, column by column, then the next. `wanted`
+    /// tells whether a column of the step is needed.
+    pub fn cells(
+        &self,
+        py: Python<'_>,
+        capture: impl Fn(&Bound<'_, PyAny>) -> PyResult<Cell>,
+        wanted: impl Fn(usize) -> bool,
+    ) -> PyResult<Vec<Cell>> {
+        let count = self.layout.len() - self.layout.measured;
+        let mut cells = Vec::with_capacity(self.batches * self.layout.len());
+        for batch in 0..self.batches {
+            for (at, value) in self.values[batch * count..][..count].iter().enumerate() {
+                cells.push(match value {
+                    _ if !wanted(at) => Cell::Unwanted,
+                    StepValue::Object(object) => capture(object.bind(py))?,
+                    StepValue::Slot(slot) => Cell::Slot(slot.clone()),
+                });
             }
-            if read.values.len() != (at + 1) * read.batches {
-                return Err(PyValueError::new_err("step columns must be equally long"));
+            let last = batch + 1 == self.batches;
+            for at in 0..self.layout.measured {
+                cells.push(match self.measured.get(at) {
+                    Some(&value) if last => Cell::Number(value),
+                    _ => Cell::Unwanted,
+                });
             }
         }
-        if read.values.len() != self.names.len() * read.batches {
-            return Err(PyValueError::new_err("a step column has no values"));
-        }
-        Ok(read)
+        Ok(cells)
     }
 }

@@ -12,19 +12,22 @@ use crate::clock::now;
 use crate::row::{Row, Schema, StepColumns, StepValues};
 use crate::sink::{Batch, Gate, Sink, Wants, next_ordinal};
 use crate::value::wait_time::timed_wait;
-use crate::value::{Cell, Reader};
+use crate::value::{Cell, Item, Reader};
 
 /// A sink, and the step columns that it needs.
 ///
 /// Args:
 ///     sink: The sink.
-///     steps: Step columns that replace the metrics of the same names; None for none.
+///     steps: The step columns; None for none.
+///     mask: The kinds of step columns that the sink takes, as bits. They replace the metrics of the
+///         same names.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct Feed {
     /// The Python object of the sink.
     object: Py<PyAny>,
     pub sink: Box<dyn Sink>,
     pub steps: Option<Py<StepColumns>>,
+    pub mask: u8,
     pub wants: Wants,
     /// The names in the logs that were pushed last.
     schema: Mutex<Option<Arc<Schema>>>,
@@ -33,14 +36,19 @@ pub struct Feed {
 #[pymethods]
 impl Feed {
     #[new]
-    #[pyo3(signature = (sink, steps=None))]
-    pub fn new(sink: &Bound<'_, PyAny>, steps: Option<Py<StepColumns>>) -> PyResult<Self> {
+    #[pyo3(signature = (sink, steps=None, mask=0))]
+    pub fn new(
+        sink: &Bound<'_, PyAny>,
+        steps: Option<Py<StepColumns>>,
+        mask: u8,
+    ) -> PyResult<Self> {
         let (py, object) = (sink.py(), sink.clone().unbind());
         let sink = super::sink_of(sink)?;
         let wants = sink.wants(py);
         Ok(Self {
             object,
             sink,
+            mask: if steps.is_some() { mask } else { 0 },
             steps,
             wants,
             schema: Mutex::default(),
@@ -72,8 +80,9 @@ impl Feed {
         let logs = &as_dict(logs)?;
         let steps = match &self.steps {
             Some(steps) => steps.get().read(py)?,
-            None => StepValues::default(),
+            None => StepValues::none(),
         };
+        let taken = steps.taken(self.mask);
         let ordinal = next_ordinal();
         let now = if self.wants.clock { now() } else { 0.0 };
         match self.sink.gate(&Batch {
@@ -81,7 +90,7 @@ impl Feed {
             ordinal,
             now,
             clock_read: true,
-            batches: steps.batches,
+            batches: taken.batches,
         }) {
             Gate::Open => {}
             Gate::Shut => return Ok(false),
@@ -98,8 +107,7 @@ impl Feed {
         let cells = timed_wait(|| self.cells(logs, &schema, &steps, reader))?;
         let row = Row {
             schema: &schema,
-            steps: self.step_names(),
-            batches: steps.batches,
+            steps: taken,
             ordinal,
             now,
             cells: &cells,
@@ -120,10 +128,6 @@ impl Feed {
 }
 
 impl Feed {
-    pub fn step_names(&self) -> &[String] {
-        self.steps.as_ref().map_or(&[], |steps| &steps.get().names)
-    }
-
     fn schema_of(&self, logs: &Bound<'_, PyDict>) -> Arc<Schema> {
         let lock = || self.schema.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock().clone();
@@ -141,18 +145,19 @@ impl Feed {
         &self,
         logs: &Bound<'_, PyDict>,
         schema: &Schema,
-        steps: &StepValues<'_>,
+        steps: &StepValues,
         reader: &Reader,
     ) -> PyResult<VecDeque<Cell>> {
-        let mut cells = VecDeque::with_capacity(logs.len() + steps.values.len());
+        let taken = steps.taken(self.mask);
+        let mut cells = VecDeque::with_capacity(logs.len());
         if self.wants.rows {
             for value in logs.values() {
                 cells.push_back(reader.read_now(&value)?);
             }
         } else {
             cells.resize_with(logs.len(), || Cell::Unwanted);
-            let taken = |name| steps.batches > 0 && self.step_names().contains(name);
-            for name in self.wants.columns.iter().filter(|&name| !taken(name)) {
+            let replaced = |name: &String| taken.position(name).is_some();
+            for name in self.wants.columns.iter().filter(|&name| !replaced(name)) {
                 if let Some(at) = schema.position(name)
                     && let Some(value) = logs.get_item(&schema.names[at])?
                 {
@@ -160,8 +165,18 @@ impl Feed {
                 }
             }
         }
-        for value in &steps.values {
-            cells.push_back(reader.read_now(value)?);
+        let wanted = |at| {
+            let mut columns = steps.layout.taken(self.mask);
+            let named = |name| self.wants.rows || self.wants.columns.iter().any(|it| it == name);
+            columns.any(|(taken, name)| taken == at && named(name))
+        };
+        for cell in steps.cells(logs.py(), |value| reader.read_now(value), wanted)? {
+            cells.push_back(match cell {
+                Cell::Slot(slot) => {
+                    Item::resolve(&slot, logs.py(), true)?.unwrap_or(Cell::Slot(slot))
+                }
+                cell => cell,
+            });
         }
         Ok(cells)
     }

@@ -1,38 +1,80 @@
-//! Keeps the values of one metric in memory.
+//! Keeps the values of metrics in memory.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::row::{Column, Row};
 use crate::series::Series;
 use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
-use crate::value::Cell;
 
-/// Appends a metric to a series; calls the action if it is missing or not a number.
+/// Appends values to one series for each metric: those of a step column where there is one of a
+/// metric's name, else the metric in the logs. All series have equally many values; NaN stands for a
+/// value that a batch does not have.
+///
+/// Without step columns, the action is called instead if a metric is missing or not a number.
 ///
 /// Args:
-///     series: The series to append to.
-///     metric: The name of the metric.
+///     series: Pairs of the name of a metric and its series.
+///     make: A function that returns a new series for a name, as long as the others; all metrics and
+///         step columns are then kept. None keeps only those of `series`.
 #[pyclass(module = "fitwatch._core")]
 pub struct Losses {
-    series: Py<Series>,
-    column: Column,
+    columns: Vec<(Column, Py<Series>)>,
+    make: Option<Py<PyAny>>,
+    /// The layout of the last row, all of whose columns have series.
+    known: Option<(u64, u64)>,
 }
 
 #[pymethods]
 impl Losses {
     #[new]
-    fn new(series: Py<Series>, metric: String) -> Self {
+    #[pyo3(signature = (series, make=None))]
+    fn new(series: Vec<(String, Py<Series>)>, make: Option<Py<PyAny>>) -> Self {
         Self {
-            series,
-            column: Column::new(metric),
+            columns: series
+                .into_iter()
+                .map(|(name, series)| (Column::new(name), series))
+                .collect(),
+            make,
+            known: None,
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.make)
+    }
+
+    fn __clear__(&mut self) {
+        self.make = None;
+    }
+}
+
+impl Losses {
+    /// The names of a row's columns that have no series yet.
+    fn new_names(&mut self, row: &Row<'_>) -> Vec<String> {
+        if self.make.is_none() || self.known == Some(row.layout()) {
+            return Vec::new();
+        }
+        self.known = Some(row.layout());
+        let metrics = row.schema.texts().flatten();
+        let all = metrics.chain(row.additional().map(|(_, name)| name));
+        let is_known = |name: &str| self.columns.iter().any(|(column, _)| column.name == name);
+        all.filter(|name| !is_known(name))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 impl Sink for Py<Losses> {
     fn wants(&self, py: Python<'_>) -> Wants {
+        let this = self.borrow(py);
         Wants {
-            columns: vec![self.borrow(py).column.name.clone()],
+            columns: this
+                .columns
+                .iter()
+                .map(|(column, _)| column.name.clone())
+                .collect(),
+            rows: this.make.is_some(),
             ..Wants::default()
         }
     }
@@ -43,16 +85,36 @@ impl Sink for Py<Losses> {
 
     #[allow(clippy::cast_possible_truncation)] // a series is float32
     fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
-        let this = &mut *self.borrow_mut(py);
-        let mut series = this.series.borrow_mut(py);
-        let values = row.step(&this.column.name);
-        if values.len() > 0 {
-            values.for_each(|value| series.0.push(value as f32));
-            return Outcome::Done;
+        let new = self.borrow_mut(py).new_names(row);
+        for name in new {
+            let make = self.borrow(py).make.as_ref().map(|make| make.clone_ref(py));
+            if let Some(make) = make {
+                let made = make.call1(py, (name.as_str(),));
+                match made.and_then(|made| made.extract(py).map_err(PyErr::from)) {
+                    Ok(series) => self
+                        .borrow_mut(py)
+                        .columns
+                        .push((Column::new(name), series)),
+                    Err(error) => error.write_unraisable(py, None),
+                }
+            }
         }
-        match this.column.position(row.schema).map(|at| row.cell(at)) {
-            Some(Cell::Number(value)) => series.0.push(*value as f32),
-            _ => return Outcome::Action,
+        let this = &mut *self.borrow_mut(py);
+        let count = row.batches().max(1);
+        let values: Vec<_> = this
+            .columns
+            .iter_mut()
+            .map(|(column, _)| row.values(column))
+            .collect();
+        if row.batches() == 0 && values.iter().any(Vec::is_empty) {
+            return Outcome::Action;
+        }
+        for ((_, series), mut values) in this.columns.iter().zip(values) {
+            let mut series = series.borrow_mut(py);
+            // A value of the logs belongs to the last batch of the call.
+            let missing = count - values.len().min(count);
+            let all = std::iter::repeat_n(None, missing).chain(values.drain(..));
+            all.for_each(|value| series.0.push(value.unwrap_or(f64::NAN) as f32));
         }
         Outcome::Done
     }

@@ -180,6 +180,11 @@ impl Sink for Py<Progress> {
                 this.bar.set(name, *value);
             }
         }
+        for (at, name) in row.additional() {
+            if let Some(value) = row.step_at(at, row.batches() - 1) {
+                this.bar.set(name, value);
+            }
+        }
         let text = this.bar.draw(current, this.target, row.now, false);
         match &this.show {
             Some(show) => Outcome::Print(show.clone_ref(py), text),

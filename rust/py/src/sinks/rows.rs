@@ -37,7 +37,7 @@ pub struct Rows {
     /// The batches that are due: ordinal and number.
     due: VecDeque<(u64, i64)>,
     /// The source of each column, for rows of this layout.
-    sources: Option<((u64, usize), Vec<Source>)>,
+    sources: Option<((u64, u64), Vec<Source>)>,
 }
 
 /// Where a column's field comes from.
@@ -45,8 +45,10 @@ pub struct Rows {
 enum Source {
     Epoch,
     Batch,
-    /// A metric, by its position in the row, and the step column that replaces it, if any.
-    Metric(usize, Option<usize>),
+    /// A metric, by its position in the row.
+    Metric(usize),
+    /// A step column.
+    Step(usize),
     Nowhere,
 }
 
@@ -123,15 +125,16 @@ impl Rows {
         let source = |column: &String| match (column.as_str(), row.schema.position(column)) {
             ("epoch", _) => Source::Epoch,
             ("batch", _) => Source::Batch,
-            (_, Some(at)) => Source::Metric(at, row.steps.iter().position(|step| step == column)),
-            (_, None) => Source::Nowhere,
+            (_, at) => match (row.steps.position(column), at) {
+                (Some(step), _) => Source::Step(step),
+                (None, Some(at)) => Source::Metric(at),
+                (None, None) => Source::Nowhere,
+            },
         };
         let sources: Vec<Source> = columns.iter().map(source).collect();
-        let metrics = sources
-            .iter()
-            .filter(|source| matches!(source, Source::Metric(..)));
-        let numbered = columns.iter().any(|column| column == "batch");
-        if !numbered || metrics.count() != row.schema.len() {
+        let has = |name: &str| columns.iter().any(|column| column == name);
+        let metrics = row.schema.texts().all(|name| name.is_some_and(has));
+        if !has("batch") || !metrics || !row.additional().all(|(_, name)| has(name)) {
             return false;
         }
         self.sources = Some((row.layout(), sources));
@@ -142,15 +145,13 @@ impl Rows {
         match source {
             Source::Epoch => Field::Int(self.epoch),
             Source::Batch => Field::Int(share.number),
-            Source::Metric(at, step) => {
-                match step.and_then(|step| row.step_at(step, share.place)) {
-                    Some(value) => Field::Float(value),
-                    None => match row.cell(at) {
-                        Cell::Number(value) if share.last => Field::Float(*value),
-                        _ => Field::Missing,
-                    },
-                }
-            }
+            Source::Step(at) => row
+                .step_at(at, share.place)
+                .map_or(Field::Missing, Field::Float),
+            Source::Metric(at) => match row.cell(at) {
+                Cell::Number(value) if share.last => Field::Float(*value),
+                _ => Field::Missing,
+            },
             Source::Nowhere => Field::Missing,
         }
     }
@@ -192,7 +193,7 @@ impl Sink for Py<Rows> {
         let Some(batch) = super::kept(&mut this.due, row.ordinal) else {
             return Outcome::Done;
         };
-        let shares = this.shares(batch, row.batches);
+        let shares = this.shares(batch, row.batches());
         if !this.find_sources(file.columns(), row) || !row.is_numeric() {
             return Outcome::Shares(shares);
         }

@@ -30,11 +30,17 @@ pub struct Scalars {
     /// The calls that are due: ordinal and last step.
     due: VecDeque<(u64, i64)>,
     /// The tags of the metrics, for rows of this layout.
-    tags: Option<((u64, usize), Vec<Tag>)>,
+    tags: Option<((u64, u64), Vec<(Template, Source)>)>,
 }
 
-/// The tag of a metric, and the step column that replaces it, if any.
-type Tag = (Template, Option<usize>);
+/// Where the value of a tag comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    /// A metric, by its position in the row.
+    Metric(usize),
+    /// A step column.
+    Step(usize),
+}
 
 #[pymethods]
 impl Scalars {
@@ -77,12 +83,19 @@ impl Scalars {
         if matches!(&self.tags, Some((layout, _)) if *layout == row.layout()) {
             return true;
         }
-        let tag = |name: Option<&str>| {
-            let name = name?;
-            let step = row.steps.iter().position(|step| step == name);
-            Some((Template::new(&format!("{}{name}", self.prefix)), step))
+        let template = |name: &str| Template::new(&format!("{}{name}", self.prefix));
+        let metric = |(at, name): (usize, Option<&str>)| {
+            let source = row
+                .steps
+                .position(name?)
+                .map_or(Source::Metric(at), Source::Step);
+            Some((template(name?), source))
         };
-        let tags = row.schema.texts().map(tag).collect::<Option<_>>();
+        let additional = row
+            .additional()
+            .map(|(at, name)| Some((template(name), Source::Step(at))));
+        let metrics = row.schema.texts().enumerate().map(metric);
+        let tags = metrics.chain(additional).collect::<Option<_>>();
         self.tags = tags.map(|tags| (row.layout(), tags));
         self.tags.is_some()
     }
@@ -120,22 +133,24 @@ impl Sink for Py<Scalars> {
         let Some(last) = super::kept(&mut this.due, row.ordinal) else {
             return Outcome::Done;
         };
-        let shares = this.shares(last, row.batches);
+        let shares = this.shares(last, row.batches());
         let file = this.file.as_ref().map(|file| file.clone_ref(py));
         let (Some(file), true, true) = (file, this.find_tags(row), row.is_numeric()) else {
             return Outcome::Shares(shares);
         };
         let file = file.get();
         let tags = this.tags.iter().flat_map(|known| &known.1);
-        for (at, (template, step)) in tags.enumerate() {
+        for (template, source) in tags {
             for share in &shares {
-                let own = step.and_then(|step| row.step_at(step, share.place));
-                match (own, row.cell(at)) {
-                    (Some(value), _) => file.add(template, value, share.number, row.now),
-                    (None, Cell::Number(value)) if share.last => {
-                        file.add(template, *value, share.number, row.now);
-                    }
-                    (None, _) => {}
+                let value = match *source {
+                    Source::Step(at) => row.step_at(at, share.place),
+                    Source::Metric(at) => match row.cell(at) {
+                        Cell::Number(value) if share.last => Some(*value),
+                        _ => None,
+                    },
+                };
+                if let Some(value) = value {
+                    file.add(template, value, share.number, row.now);
                 }
             }
         }

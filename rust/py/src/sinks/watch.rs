@@ -11,7 +11,6 @@ use super::names;
 use crate::policies::Decision;
 use crate::row::{Column, Row};
 use crate::sink::{Batch, Decides, Gate, Outcome, Sink, Wants};
-use crate::value::Cell;
 
 /// Feeds the values of batches to a policy: those of a step column where there is one of a metric's
 /// name, else the metric in the logs.
@@ -61,8 +60,9 @@ pub struct Watch {
 }
 
 /// How many batches of a call have step columns, and the values of each metric: one per batch from a
-/// step column, one after the last batch from the logs, or none.
-type Values = (usize, Vec<Vec<f64>>);
+/// step column, one after the last batch from the logs, or none. None stands for a batch that has no
+/// value.
+type Values = (usize, Vec<Vec<Option<f64>>>);
 
 #[pymethods]
 impl Watch {
@@ -118,15 +118,20 @@ impl Watch {
     ///
     /// Args:
     ///     batches: How many batches of the call have step columns.
-    ///     values: The values of each metric: one per batch from a step column, one after the last
-    ///         batch from the logs, or none.
+    ///     values: The values of each metric: one per batch from a step column (None for a batch
+    ///         that has none), one after the last batch from the logs, or none.
     ///     again: Whether the last call with these values returned True.
     ///
     /// Returns:
     ///     Whether there is a verdict to carry out; if so, values may be left.
     #[pyo3(signature = (batches, values, again=false))]
     #[allow(clippy::needless_pass_by_value)] // PyO3 makes a new list
-    fn feed(slf: &Bound<'_, Self>, batches: usize, values: Vec<Vec<f64>>, again: bool) -> bool {
+    fn feed(
+        slf: &Bound<'_, Self>,
+        batches: usize,
+        values: Vec<Vec<Option<f64>>>,
+        again: bool,
+    ) -> bool {
         let mut this = slf.borrow_mut();
         if !again {
             this.begin_row();
@@ -178,10 +183,10 @@ impl Sink for Py<Watch> {
             this.row = row.ordinal;
             this.begin_row();
         }
-        let values: Vec<Vec<f64>> = this
+        let values: Vec<_> = this
             .columns
             .iter_mut()
-            .map(|column| values_of(column, row))
+            .map(|column| row.values(column))
             .collect();
         if values.iter().any(Vec::is_empty) && !std::mem::replace(&mut this.said.1, true) {
             this.verdict = None;
@@ -189,10 +194,10 @@ impl Sink for Py<Watch> {
         }
         if this.holds {
             // Also without values: another process may have some.
-            this.held.push((row.batches, values));
-        } else if row.batches == 0 && values.iter().all(Vec::is_empty) {
+            this.held.push((row.batches(), values));
+        } else if row.batches() == 0 && values.iter().all(Vec::is_empty) {
             return Outcome::Done;
-        } else if this.advance(py, row.batches, &values) {
+        } else if this.advance(py, row.batches(), &values) {
             return Outcome::Again;
         }
         if this.over && !std::mem::replace(&mut this.said.0, true) {
@@ -210,7 +215,7 @@ impl Watch {
     }
 
     /// Feeds values until there is a verdict to carry out, or none is left.
-    fn advance(&mut self, py: Python<'_>, batches: usize, values: &[Vec<f64>]) -> bool {
+    fn advance(&mut self, py: Python<'_>, batches: usize, values: &[Vec<Option<f64>>]) -> bool {
         let count = batches.max(1);
         // Without step columns, the logs stand for all batches of the call.
         let (units, each) = match i64::try_from(batches) {
@@ -230,9 +235,12 @@ impl Watch {
                 .iter()
                 .map(|metric| match metric.get(place) {
                     Some(&value) if metric.len() == count => {
-                        Some(core::Value { value, units: each })
+                        value.map(|value| core::Value { value, units: each })
                     }
-                    _ if last => metric.first().map(|&value| core::Value { value, units }),
+                    _ if last => {
+                        let value = metric.first().copied().flatten();
+                        value.map(|value| core::Value { value, units })
+                    }
                     _ => None,
                 })
                 .collect();
@@ -261,16 +269,5 @@ impl Watch {
             self.next = 0;
         }
         self.verdict.is_some()
-    }
-}
-
-fn values_of(column: &mut Column, row: &Row<'_>) -> Vec<f64> {
-    let steps = row.step(&column.name);
-    if steps.len() > 0 {
-        return steps.collect();
-    }
-    match column.position(row.schema).map(|at| row.cell(at)) {
-        Some(Cell::Number(value)) => vec![*value],
-        _ => Vec::new(),
     }
 }

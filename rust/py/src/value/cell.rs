@@ -2,13 +2,13 @@
 
 use pyo3::prelude::*;
 
+use super::block::Slot;
+
 /// Where and in which type an array stores its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layout {
     /// At an address in this process's memory: JAX on one CPU device.
     Address { double: bool },
-    /// In a one-dimensional array on one CPU device; an `Item` names the element.
-    Row { double: bool, count: usize },
     /// The same value on several CPU devices: replicated JAX arrays.
     Replicated { double: bool },
     /// Behind the buffer protocol: TensorFlow on the CPU.
@@ -25,11 +25,6 @@ impl Layout {
     };
 
     pub fn parse(name: &str) -> Option<Self> {
-        if let Some((name, count)) = name.split_once(" of ") {
-            let double = name == "row float64";
-            let count = count.parse().ok()?;
-            return Some(Self::Row { double, count });
-        }
         Some(match name {
             "address float32" => Self::Address { double: false },
             "address float64" => Self::Address { double: true },
@@ -50,8 +45,10 @@ pub enum Cell {
     Number(f64),
     /// An array whose value is read when it is needed.
     Array(Py<PyAny>, Layout),
+    /// A value in an array with others, read when it is needed.
+    Slot(Slot),
     /// Not a number: an array with dimensions, a string, or a deleted array.
     Other(Py<PyAny>),
-    /// A value that no sink needs.
+    /// A value that no sink needs, or that a batch does not have.
     Unwanted,
 }

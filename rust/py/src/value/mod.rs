@@ -1,5 +1,6 @@
 //! Reading the values of each backend.
 
+mod block;
 mod cell;
 mod flight;
 mod item;
@@ -7,6 +8,7 @@ mod raw;
 mod reader;
 pub mod wait_time;
 
+pub use block::{Access, Block, Slot};
 pub use cell::{Cell, Layout};
 pub use flight::Flight;
 pub use item::Item;

@@ -29,13 +29,46 @@ pub unsafe fn f64_at(address: usize) -> f64 {
 
 /// The single float32 or float64 in an object's buffer; `None` if it has no buffer, or one of
 /// another type or length.
-///
-/// `PyBuffer` rejects zero-dimensional buffers, the only kind read here.
-#[allow(unsafe_code)]
 pub fn in_buffer(value: &Bound<'_, PyAny>) -> Option<f64> {
+    with_buffer(value, |double, bytes| match (double, bytes.len()) {
+        (false, 4) => single(bytes),
+        (true, 8) => double_of(bytes),
+        _ => None,
+    })
+}
+
+/// All float32 or float64 values in an object's contiguous buffer; `None` if it has no such buffer.
+pub fn floats_in_buffer(value: &Bound<'_, PyAny>) -> Option<Vec<f64>> {
+    with_buffer(value, |double, bytes| {
+        if double {
+            bytes.chunks_exact(8).map(double_of).collect()
+        } else {
+            bytes.chunks_exact(4).map(single).collect()
+        }
+    })
+}
+
+fn single(bytes: &[u8]) -> Option<f64> {
+    Some(f32::from_ne_bytes(bytes.try_into().ok()?).into())
+}
+
+fn double_of(bytes: &[u8]) -> Option<f64> {
+    Some(f64::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+/// Calls `read` with the bytes of an object's contiguous buffer of floats, and whether they are
+/// float64; returns `None` if it has no such buffer.
+///
+/// `PyBuffer` rejects zero-dimensional buffers, which most of these are.
+#[allow(unsafe_code)]
+fn with_buffer<T>(
+    value: &Bound<'_, PyAny>,
+    read: impl FnOnce(bool, &[u8]) -> Option<T>,
+) -> Option<T> {
     let mut view = MaybeUninit::<ffi::Py_buffer>::uninit();
-    // SAFETY: `Bound` guarantees that `value` is alive and the interpreter's lock is held. On
-    // success the view is initialised, and it is always released below.
+    // SAFETY: `Bound` guarantees that `value` is alive and the interpreter's lock is held. Without
+    // flags for strides, only a contiguous buffer is exported. On success the view is initialised,
+    // and it is always released below.
     let view = unsafe {
         if ffi::PyObject_GetBuffer(value.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_FORMAT) != 0 {
             ffi::PyErr_Clear();
@@ -43,23 +76,28 @@ pub fn in_buffer(value: &Bound<'_, PyAny>) -> Option<f64> {
         }
         view.assume_init_mut()
     };
-    let number = number_in(view);
-    // SAFETY: the view was filled above and is released exactly once.
+    let found = bytes_in(view).and_then(|(double, bytes)| read(double, bytes));
+    // SAFETY: the view was filled above and is released exactly once; `found` borrows nothing of it.
     unsafe { ffi::PyBuffer_Release(view) };
-    number
+    found
 }
 
 #[allow(unsafe_code)]
-fn number_in(view: &ffi::Py_buffer) -> Option<f64> {
+fn bytes_in(view: &ffi::Py_buffer) -> Option<(bool, &[u8])> {
     if view.buf.is_null() || view.format.is_null() {
         return None;
     }
     // SAFETY: the format is a C string that lives as long as the view.
     let format = unsafe { CStr::from_ptr(view.format.cast::<c_char>()) };
-    // SAFETY: the buffer has `len` bytes, and each arm reads exactly that many.
-    match (format.to_bytes(), view.len) {
-        (b"f", 4) => Some(unsafe { view.buf.cast::<f32>().read_unaligned() }.into()),
-        (b"d", 8) => Some(unsafe { view.buf.cast::<f64>().read_unaligned() }),
-        _ => None,
-    }
+    let double = match format.to_bytes() {
+        b"f" => false,
+        b"d" => true,
+        _ => return None,
+    };
+    let length = usize::try_from(view.len).ok()?;
+    // SAFETY: the buffer has `len` initialised bytes, which live as long as the view. The arrays
+    // read here are immutable, and the interpreter's lock is held until `read` has returned.
+    Some((double, unsafe {
+        std::slice::from_raw_parts(view.buf.cast::<u8>(), length)
+    }))
 }

@@ -71,7 +71,7 @@ impl Reader {
         match timed_wait(|| self.read_now(value))? {
             Cell::Number(number) => Ok(PyFloat::new(py, number).into_any().unbind()),
             Cell::Array(other, _) | Cell::Other(other) => Ok(other),
-            Cell::Unwanted => Ok(value.clone().unbind()),
+            Cell::Slot(_) | Cell::Unwanted => Ok(value.clone().unbind()),
         }
     }
 }
@@ -83,6 +83,7 @@ impl Reader {
             Cell::Array(array, layout) => self
                 .resolve(array.bind(value.py()), layout, true)?
                 .unwrap_or(Cell::Other(array)),
+            Cell::Slot(slot) => Item::resolve(&slot, value.py(), true)?.unwrap_or(Cell::Slot(slot)),
             cell => cell,
         })
     }
@@ -93,23 +94,11 @@ impl Reader {
             return Ok(Cell::Number(float.value()));
         }
         if self.is_array(value) {
-            let layout = match self.layout_of(value)? {
-                Layout::Row { .. } => Layout::Float { asynchronous: true },
-                layout => layout,
-            };
+            let layout = self.layout_of(value)?;
             return Ok(Cell::Array(value.clone().unbind(), layout));
         }
         if let Ok(item) = value.cast::<Item>() {
-            let (array, at) = (item.get().array.bind(value.py()), item.get().at);
-            let layout = if self.is_array(array)
-                && let row @ Layout::Row { count, .. } = self.layout_of(array)?
-                && at < count
-            {
-                row
-            } else {
-                Layout::BY_FLOAT
-            };
-            return Ok(Cell::Array(value.clone().unbind(), layout));
+            return Ok(Cell::Slot(item.get().0.clone()));
         }
         if let Some(copy) = &self.copy {
             let copied = copy.bind(value.py()).call1((value,))?;
@@ -128,19 +117,11 @@ impl Reader {
         wait: bool,
     ) -> PyResult<Option<Cell>> {
         match layout {
-            Layout::Address { double } => read_address(value, 0, double, wait),
-            Layout::Row { double, .. } => {
-                let item = value.cast::<Item>()?.get();
-                let read = read_address(item.array.bind(value.py()), item.at, double, wait)?;
-                Ok(read.map(|cell| match cell {
-                    Cell::Number(_) => cell,
-                    _ => Cell::Other(value.clone().unbind()),
-                }))
-            }
+            Layout::Address { double } => read_address(value, double, wait),
             Layout::Replicated { double } => {
                 // All devices have the same value, so read the first. Raises for a deleted array.
                 match value.call_method1(intern!(value.py(), "addressable_data"), (0,)) {
-                    Ok(shard) => read_address(&shard, 0, double, wait),
+                    Ok(shard) => read_address(&shard, double, wait),
                     Err(error) => gone(value, error),
                 }
             }
@@ -242,15 +223,10 @@ fn is_deleted(value: &Bound<'_, PyAny>) -> PyResult<bool> {
         .is_truthy()
 }
 
-/// Reads element `at` of an array whose layout says that it has an address and stores a value of
-/// this type there.
+/// Reads the value of an array whose layout says that it has an address and stores a value of this
+/// type there.
 #[allow(unsafe_code)]
-fn read_address(
-    value: &Bound<'_, PyAny>,
-    at: usize,
-    double: bool,
-    wait: bool,
-) -> PyResult<Option<Cell>> {
+fn read_address(value: &Bound<'_, PyAny>, double: bool, wait: bool) -> PyResult<Option<Cell>> {
     let py = value.py();
     if is_deleted(value)? {
         return Ok(Some(Cell::Other(value.clone().unbind())));
@@ -273,12 +249,12 @@ fn read_address(
         // SAFETY: The array has just returned the address of its own buffer, which raises for a
         // deleted array; its value is ready, and JAX arrays are immutable. `value` keeps it alive,
         // and no Python code runs between the call and the read, so no other thread can delete it.
-        // The layout guarantees that the buffer is in this process's memory and has a float64 at
-        // this index; type and shape of an array are fixed.
-        unsafe { raw::f64_at(address + 8 * at) }
+        // The layout guarantees that the buffer is in this process's memory and has a float64;
+        // type and shape of an array are fixed.
+        unsafe { raw::f64_at(address) }
     } else {
         // SAFETY: As above, with a float32.
-        unsafe { raw::f32_at(address + 4 * at) }.into()
+        unsafe { raw::f32_at(address) }.into()
     };
     Ok(Some(Cell::Number(number)))
 }

@@ -11,11 +11,11 @@ use crate::row::{Order, Schema, StepValues};
 
 impl<'py> Call<'_, 'py> {
     /// The values of the step columns.
-    pub(super) fn steps(&mut self) -> PyResult<&StepValues<'py>> {
+    pub(super) fn steps(&mut self) -> PyResult<&StepValues> {
         let steps = match (self.steps.take(), &self.plan.steps) {
             (Some(steps), _) => steps,
             (None, Some(columns)) => columns.get().read(self.py())?,
-            (None, None) => StepValues::default(),
+            (None, None) => StepValues::none(),
         };
         Ok(self.steps.insert(steps))
     }
