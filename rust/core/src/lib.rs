@@ -7,7 +7,7 @@
 //! - [`files`]: CSV files, TensorBoard event files, and atomic replacement of files.
 //! - [`series`]: the values of a metric, one per batch, in memory.
 //! - [`progress_bar`]: the text of a progress bar.
-//! - [`timing`]: how often to read the clock, how fast training is, and which callbacks are slow.
+//! - [`timing`]: how often to read the clock, how fast training is, and where its time goes.
 
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
