@@ -9,6 +9,7 @@ mod row;
 mod series;
 mod sink;
 mod sinks;
+mod throughput;
 mod value;
 
 use pyo3::prelude::*;
@@ -31,6 +32,8 @@ mod _core {
     use super::sinks::{
         Counter, Due, Feed, Finite, Interval, Losses, Progress, Rows, Scalars, Watch,
     };
+    #[pymodule_export]
+    use super::throughput::Throughput;
     #[pymodule_export]
     use super::value::{Item, Reader};
 
