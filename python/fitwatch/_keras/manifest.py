@@ -379,6 +379,16 @@ _BACKENDS = [
         backends=("jax",),
     ),
     *_of(
+        "jax:Device",
+        ("method", "memory_stats", "the memory of devices is not known"),
+        backends=("jax",),
+    ),
+    *_of(
+        "tensorflow:config.experimental",
+        ("name", "get_memory_info", "the memory of devices is not known"),
+        backends=("tensorflow",),
+    ),
+    *_of(
         "jax.core:Tracer",
         ("attribute", "_trace", "a train step with a loop inside has no per-batch losses"),
         backends=("jax",),
