@@ -45,6 +45,23 @@ class JaxRoute(Route):
         if self._tape is not None:
             self._tape.close()
 
+    def shortest(self) -> Function | None:
+        tape, columns, step = self._tape, self._columns, self._compiled
+        if self._steps > 1 or tape is None or columns is None:
+            return None
+        push = tape.push
+
+        def train(state: Any, iterator: Any) -> Any:
+            out, state = step(state, (self._register, next(iterator)))
+            if type(out) is dict:
+                self._changed()
+                columns.begin()
+                return self._without_columns(out), state
+            self._register = out
+            return push(columns, out, True), state
+
+        return train
+
     def _around_plain(self, step: Function) -> Function:
         def one_step(state: Any, data: Any) -> Any:
             logs, state = step(state, data)
@@ -53,6 +70,8 @@ class JaxRoute(Route):
         return one_step
 
     def _around(self, step: Function) -> Function:
+        self._compiled = step
+
         def one_step(state: Any, data: Any) -> Any:
             if self._row_names is None:
                 self._begin(state, data)

@@ -23,13 +23,21 @@ class Route:
         model: A model whose train function Keras has made.
         original: That function; it is called where no other can be made.
         probes: What finds the columns.
+        changed: Called when a call of the shortest way finds that the step has changed.
 
     Attributes:
         reasons: Why columns of a kind cannot be taken, by kind.
         has_news: Whether there are reasons that were not reported.
     """
 
-    def __init__(self, model: Any, original: Function, probes: Iterable[Probe]) -> None:
+    def __init__(
+        self,
+        model: Any,
+        original: Function,
+        probes: Iterable[Probe],
+        changed: Callable[[], None],
+    ) -> None:
+        self._changed = changed
         self.probes = frozenset(probes)
         self._ordered = sorted(self.probes, key=lambda probe: probe.kind)
         self.reasons: dict[Kind, list[str]] = {}
@@ -52,10 +60,18 @@ class Route:
         """Calls the train function, which fills the columns."""
         if columns is not self._columns:
             self._columns, self._names = columns, None
+        columns.begin()
         result = self._make(*args)
         if not columns.batches:
             self._note_all("its train function does not call its train_step")
         return result
+
+    def shortest(self) -> Function | None:
+        """What does the same as `train` for the same columns, with less work; None if nothing does.
+
+        It applies after a call of `train`, until `close`.
+        """
+        return None
 
     def close(self) -> None:
         """Called when the next batches may belong to another `fit()`."""

@@ -61,6 +61,8 @@ class StepSource:
         # The routes that were made, by probes, and the one that is used; None before the first call.
         self._routes: dict[Probes, Route] = {}
         self._route: Route | None = None
+        # What a call of the train function does.
+        self._train: Callable[..., Any] = self._call
         self._reported: set[Kind] = set()
         self._is_replaced = False
 
@@ -70,14 +72,7 @@ class StepSource:
             # Only calls from the watched `fit()` count: a callback may train other batches.
             if id(caller(1)) != self._frame:
                 return original(*args)
-            route = self._route or self._begin_route()
-            columns = self.columns
-            columns.begin()
-            result = route.train(columns, *args)
-            if route.has_news:
-                route.has_news = False
-                self._report(route.reasons)
-            return result
+            return self._train(*args)
 
         train_function._fitwatch_steps = self  # type: ignore[attr-defined]
         self._function = train_function
@@ -86,6 +81,21 @@ class StepSource:
         """Whether there are columns of a kind, as far as is known: before the first batch, yes."""
         known = {} if self._route is None else self._route.reasons
         return not self._is_replaced and kind not in known
+
+    def _call(self, *args: Any) -> Any:
+        """A call of the train function; those that follow may take the route's shortest way."""
+        route = self._route or self._begin_route()
+        result = route.train(self.columns, *args)
+        if route.has_news:
+            route.has_news = False
+            self._report(route.reasons)
+        elif self._route is route:
+            self._train = route.shortest() or self._call
+        return result
+
+    def _go_long_way(self) -> None:
+        """Called when the step has changed."""
+        self._train = self._call
 
     def prepare(self) -> None:
         """Makes the train function for all columns that are wanted, before the first batch.
@@ -152,14 +162,15 @@ class StepSource:
         route = self._routes.get(probes)
         if route is None:
             kind = _ROUTES.get(keras.config.backend(), Route)
-            route = self._routes[probes] = kind(self._model(), self._original, probes)
+            made = kind(self._model(), self._original, probes, self._go_long_way)
+            route = self._routes[probes] = made
         route.has_news = bool(route.reasons)
         self._route = route
         return route
 
     def _close_route(self) -> None:
         """Called when the batches that follow may belong to another `fit()`, or use another route."""
-        route, self._route = self._route, None
+        route, self._route, self._train = self._route, None, self._call
         if route is not None:
             route.close()
 

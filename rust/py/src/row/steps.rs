@@ -170,7 +170,7 @@ impl StepColumns {
     }
 
     /// Begins a call of the train function, and drops the values of the last one.
-    fn begin(&self) {
+    pub fn begin(&self) {
         let old = {
             let mut state = self.lock();
             state.batches = 0;

@@ -43,12 +43,22 @@ impl Tape {
     }
 
     /// Takes the array of a batch: fills the columns, and returns the logs, which are read later.
+    ///
+    /// Args:
+    ///     columns: The step columns.
+    ///     array: The array.
+    ///     first: Whether a call of the train function has begun with this batch.
+    #[pyo3(signature = (columns, array, first=false))]
     fn push<'py>(
         &self,
         columns: &Bound<'py, StepColumns>,
         array: Py<PyAny>,
+        first: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (py, columns) = (columns.py(), columns.get());
+        if first {
+            columns.begin();
+        }
         let block = self.open();
         let row = block.add(array);
         if row + 1 >= columns.interval().min(self.rows) {
