@@ -138,12 +138,12 @@ def update_frequency(name: str, value: Any) -> Any:
     return count(name, value, minimum=1)
 
 
-def loss(value: Any, update_freq: Any) -> str:
+def batch_values(name: str, value: Any, update_freq: Any) -> str:
     """`"batch"` or `"running"`, for callbacks that write batch values."""
-    kind = choice("loss", value, "batch", "running")
+    kind = choice(name, value, "batch", "running")
     if kind == "batch" and update_freq == "epoch":
         raise ValueError(
-            "loss must be 'running' with update_freq='epoch', which writes no batch values; "
+            f"{name} must be 'running' with update_freq='epoch', which writes no batch values; "
             f"got {value!r}."
         )
     return kind

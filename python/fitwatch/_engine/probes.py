@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import keras
 
+from fitwatch._engine.batch_states import Found, batch_states
 from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_run import StepRun
 from fitwatch._keras import train_step
 
-# The values found, by column; and why others were not found.
-Found = tuple[dict[str, Any], list[str]]
+Find = Callable[[dict[str, Any]], Found]
 
 
 class Probe:
@@ -32,8 +32,11 @@ class Probe:
     def __init_subclass__(cls) -> None:
         cls._classes[cls.__name__] = cls
 
-    def around(self, model: Any, run: StepRun) -> AbstractContextManager[Callable[[], Found]]:
-        """A block in which the step runs; the function that it yields is called in it afterwards."""
+    def around(self, model: Any, run: StepRun) -> AbstractContextManager[Find]:
+        """A block in which the step runs.
+
+        The function that it yields is called in it after the step, with the logs.
+        """
         raise NotImplementedError
 
     def to_json(self) -> list[Any]:
@@ -56,12 +59,12 @@ def probe_of(value: list[Any]) -> Probe:
 
 
 class LossProbe(Probe):
-    """The loss that the step passes to Keras's loss tracker, or to a metric named "loss"."""
+    """The loss that the step passes to Keras's loss tracker, or to the metric that it logs as loss."""
 
     kind = Kind.LOSS
 
     @contextmanager
-    def around(self, model: Any, run: StepRun) -> Iterator[Callable[[], Found]]:
+    def around(self, model: Any, run: StepRun) -> Iterator[Find]:
         tracker = train_step.loss_tracker(model)
         given: list[tuple[Any, Any]] = []
 
@@ -70,15 +73,18 @@ class LossProbe(Probe):
             given.append((known.get("values"), known.get("sample_weight")))
             return original(*args, **kwargs)
 
-        own = [metric for metric in model.metrics if metric.name == "loss" and metric is not tracker]
+        # A step of the user's may log another metric as the loss, as that of a VAE does.
+        own_step = not train_step.is_of_keras(model)
+        others = [one for one in model.metrics if own_step and one is not tracker]
 
-        def found() -> Found:
+        def find(logs: dict[str, Any]) -> Found:
             if len(given) == 1 and run.owns(given[0][0]) and not len(given[0][0].shape):
                 loss, weight = given[0]
                 loss = keras.ops.cast(loss, tracker.dtype)
                 return {"loss": train_step.of_all_replicas(loss, weight)}, []
-            for metric in own:
-                values, reasons = states.results(metric)
+            if not given:
+                losses = [one for one in others if states.is_loss(one, logs)]
+                values, reasons = states.find(losses, logs)
                 if "loss" in values or reasons:
                     return values, reasons
             return {}, ["its train_step does not hand one loss to Keras's loss tracker"]
@@ -86,8 +92,8 @@ class LossProbe(Probe):
         with ExitStack() as stack:
             if tracker is not None:
                 stack.enter_context(run.calls(tracker, "update_state", update_state))
-            states = stack.enter_context(_states(own, run))
-            yield found
+            states = stack.enter_context(batch_states(others, run))
+            yield find
 
 
 class MetricProbe(Probe):
@@ -96,78 +102,12 @@ class MetricProbe(Probe):
     kind = Kind.METRIC
 
     @contextmanager
-    def around(self, model: Any, run: StepRun) -> Iterator[Callable[[], Found]]:
+    def around(self, model: Any, run: StepRun) -> Iterator[Find]:
         tracker = train_step.loss_tracker(model)
-        metrics = [one for one in model.metrics if one is not tracker and one.name != "loss"]
+        metrics = [metric for metric in model.metrics if metric is not tracker]
 
-        def found() -> Found:
-            values: dict[str, Any] = {}
-            reasons = []
-            for metric in metrics:
-                more, why = states.results(metric)
-                values.update(more)
-                reasons += why
-            return values, reasons
+        def find(logs: dict[str, Any]) -> Found:
+            return states.find([one for one in metrics if not states.is_loss(one, logs)], logs)
 
-        with _states(metrics, run) as states:
-            yield found
-
-
-class BatchStates:
-    """The states that metrics would have if an epoch began with this batch."""
-
-    def __init__(self, run: StepRun) -> None:
-        self._run = run
-        self._states: dict[int, list[Any]] = {}
-        self._reasons: dict[int, str] = {}
-        self._updating = False
-
-    def handler(self, metric: Any) -> Callable[..., Any]:
-        """The handler of a metric's `update_state`."""
-
-        def update_state(original: Any, *args: Any, **kwargs: Any) -> Any:
-            # `stateless_update_state` calls this method again.
-            if not self._updating and id(metric) not in self._reasons:
-                self._updating = True
-                try:
-                    self._update(metric, args, kwargs)
-                finally:
-                    self._updating = False
-            return original(*args, **kwargs)
-
-        return update_state
-
-    def _update(self, metric: Any, args: Any, kwargs: Any) -> None:
-        try:
-            state = self._states.get(id(metric))
-            if state is None:
-                state = metric.stateless_reset_state()
-            self._states[id(metric)] = metric.stateless_update_state(state, *args, **kwargs)
-        except Exception as error:
-            self._reasons[id(metric)] = f"{type(error).__name__}: {error}"
-
-    def results(self, metric: Any) -> Found:
-        """The values of a metric by name; none if it was not updated."""
-        reason, state = self._reasons.get(id(metric)), self._states.get(id(metric))
-        if reason is None and state is None:
-            return {}, []
-        if state is not None and not all(map(self._run.owns, state)):
-            reason = "it is updated inside the gradient or a loop of the train step"
-        if reason is None:
-            try:
-                result = metric.stateless_result(state)
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-            else:
-                return result if isinstance(result, dict) else {metric.name: result}, []
-        return {}, [f"{metric.name}: {reason}"]
-
-
-@contextmanager
-def _states(metrics: list[Any], run: StepRun) -> Iterator[BatchStates]:
-    """A block in which the states of the batch are computed beside those of the epoch."""
-    states = BatchStates(run)
-    with ExitStack() as stack:
-        for metric in metrics:
-            stack.enter_context(run.calls(metric, "update_state", states.handler(metric)))
-        yield states
+        with batch_states(metrics, run) as states:
+            yield find

@@ -101,7 +101,7 @@ class Route:
         columns: dict[str, Any] = {}
         for probe, find in zip(self._ordered, found, strict=True):
             try:
-                values, why = find()
+                values, why = find(logs)
             except Exception as error:
                 values, why = {}, [f"{type(error).__name__}: {error}"]
             for name, value in values.items():

@@ -16,6 +16,11 @@ def loss_tracker(model: Any) -> Any:
     return getattr(model, "_loss_tracker", None)
 
 
+def is_of_keras(model: Any) -> bool:
+    """Whether a model's train step is Keras's own."""
+    return is_function_in(getattr(type(model), "train_step", None), (KERAS,))
+
+
 def require_own_function(function: Any) -> None:
     """Checks that a train function is one of Keras's.
 

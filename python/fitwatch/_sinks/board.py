@@ -78,7 +78,8 @@ class Board(Attachment):
             return 0
         gathered = getattr(callback.model.optimizer, "gradient_accumulation_steps", None) or 1
         batches = iterations * gathered
-        at_a_time = 1 if callback.loss == "batch" else callback.model.steps_per_execution
+        single = self.steps.is_wanted(callback)
+        at_a_time = 1 if single else callback.model.steps_per_execution
         return -(-batches // int(at_a_time))
 
     def iterations(self, callback: Any) -> int | None:

@@ -4,7 +4,8 @@ import base64
 import copy
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,17 @@ class LossRecord:
 
     Args:
         capacity: The number of most recent losses to keep; None for all.
+        columns: Names of columns to keep besides the loss; `"all"` for all that there are.
     """
 
-    def __init__(self, capacity: int | None) -> None:
+    def __init__(self, capacity: int | None, columns: Iterable[str] = ()) -> None:
         self.series = _core.Series(capacity)
-        self.sink = _core.Losses([("loss", self.series)])
+        self.keeps_all = columns == "all"
+        named = [] if self.keeps_all else [name for name in columns if name != "loss"]
+        # The columns besides the loss, each with a value for each batch that has a loss.
+        self.columns = {name: _core.Series(capacity) for name in named}
+        # What kind of values a column has.
+        self.kinds: dict[str, str] = {}
         # The first batch and the batch after the last (None while it runs), by epoch.
         self.epochs: dict[int, tuple[int, int | None]] = {}
         # Batch and value of each validation.
@@ -36,10 +43,38 @@ class LossRecord:
         self.rate_drops: list[tuple[int, float, float]] = []
         self.kind = "logs"
 
+    @cached_property
+    def sink(self) -> _core.Losses:
+        """The core's part, which appends the values."""
+        series = [("loss", self.series), *self.columns.items()]
+        return _core.Losses(series, self._add_column if self.keeps_all else None)
+
+    def _add_column(self, name: str) -> _core.Series:
+        """A new column, as long as the losses."""
+        series = self.columns[name] = _core.Series(self.series.capacity)
+        missing = np.full(len(self.series) - self.series.first, np.nan, dtype=np.float32)
+        series.__setstate__((self.series.first, missing.tobytes()))
+        return series
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """The kept values of a column.
+
+        Raises:
+            KeyError: There is no such column.
+        """
+        if name != "loss" and name not in self.columns:
+            raise KeyError(f"no column {name!r}; there are: {', '.join(['loss', *self.columns])}.")
+        series = self.series if name == "loss" else self.columns[name]
+        return np.frombuffer(series.tobytes(0, len(series)), dtype=np.float32)
+
     def losses(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
         """The kept losses of a range of batches, as a read-only array."""
         end = len(self.series) if stop is None else stop
         return np.frombuffer(self.series.tobytes(start, end), dtype=np.float32)
+
+    def kind_of(self, column: str) -> str:
+        """What kind of values a column has: of each batch, running means, or as logged by a loop."""
+        return self.kind if column == "loss" else self.kinds.get(column, "logs")
 
     def span(self, epoch: int) -> tuple[int, int]:
         """The first batch of an epoch, and the batch after its last.
@@ -93,7 +128,8 @@ class LossRecord:
         for epoch, (start, stop) in self.epochs.items():
             behind = last if stop is None else stop
             epochs[max(start - first, 0) : max(behind - first, 0)] = epoch
-        return pd.DataFrame({"epoch": epochs, "loss": self.losses()}, index=index)
+        values = {"loss": self.losses(), **{name: self.column(name) for name in self.columns}}
+        return pd.DataFrame({"epoch": epochs, **values}, index=index)
 
     def save(self, path: str) -> None:
         """Writes everything into an `.npz` file."""
@@ -110,6 +146,11 @@ class LossRecord:
             "epochs": np.array(epochs, dtype=np.int64).reshape(-1, 3),
             "validation": np.array(self.validation, dtype=np.float64).reshape(-1, 2),
             "rate_drops": np.array(self.rate_drops, dtype=np.float64).reshape(-1, 3),
+            "column_names": np.array(list(self.columns), dtype=np.str_),
+            "column_kinds": np.array([self.kind_of(name) for name in self.columns], dtype=np.str_),
+            "columns": np.array(
+                [self.column(name) for name in self.columns], dtype=np.float32
+            ).reshape(len(self.columns), -1),
         }
         _files.write_whole(path, lambda file: np.savez(file, **arrays))
 
@@ -140,6 +181,20 @@ class LossRecord:
         losses = arrays["losses"].astype(np.float32, casting="no")
         record.series.__setstate__((int(arrays["first"]), losses.tobytes()))
         record.kind = str(arrays["kind"])
+        # Files of earlier versions have no columns.
+        columns = zip(
+            arrays.get("column_names", ()),
+            arrays.get("column_kinds", ()),
+            arrays.get("columns", ()),
+            strict=True,
+        )
+        for name, kind, values in columns:
+            series = record.columns[str(name)] = _core.Series(record.series.capacity)
+            values = values.astype(np.float32, casting="no")
+            if len(values) != len(losses):
+                raise ValueError(f"the column {name} has {len(values)} values")
+            series.__setstate__((int(arrays["first"]), values.tobytes()))
+            record.kinds[str(name)] = str(kind)
         record.epochs = {
             int(epoch): (int(start), None if stop < 0 else int(stop))
             for epoch, start, stop in arrays["epochs"]
@@ -157,6 +212,10 @@ class LossRecord:
             "kind": self.kind,
             "first": self.series.first,
             "losses": base64.b64encode(losses).decode(),
+            "columns": {
+                name: [self.kind_of(name), base64.b64encode(self.column(name).tobytes()).decode()]
+                for name in self.columns
+            },
             "epochs": to_json([[epoch, *span] for epoch, span in self.epochs.items()]),
             "validation": to_json(self.validation),
             "rate_drops": to_json(self.rate_drops),
@@ -166,6 +225,10 @@ class LossRecord:
         """Sets the parts of a state, after `READERS` have converted them."""
         self.kind = values["kind"]
         self.series.__setstate__((values["first"], values["losses"]))
+        for name, (kind, column) in values.get("columns", {}).items():
+            if self.keeps_all or name in self.columns:
+                self._add_column(name).__setstate__((values["first"], column))
+                self.kinds[name] = kind
         self.epochs = dict(values["epochs"])
         self.validation = list(values["validation"])
         self.rate_drops = list(values["rate_drops"])
@@ -174,12 +237,12 @@ class LossRecord:
         return {name: value for name, value in vars(self).items() if name != "sink"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.sink = _core.Losses([("loss", self.series)])
+        vars(self).update({"columns": {}, "kinds": {}, "keeps_all": False, **state})
 
     def __copy__(self) -> "LossRecord":
         twin = type(self).__new__(type(self))
         twin.__setstate__({name: copy.copy(value) for name, value in self.__getstate__().items()})
+        twin.columns = {name: copy.copy(series) for name, series in self.columns.items()}
         return twin
 
 
@@ -204,6 +267,14 @@ def _losses(value: Any) -> bytes:
     return losses
 
 
+def _columns(value: Any) -> dict[str, tuple[str, bytes]]:
+    """Kind and bytes of each column."""
+    try:
+        return {str(name): (_kind(kind), _losses(text)) for name, (kind, text) in value.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError("a dict of columns, each with its kind and its values") from None
+
+
 def _epochs(value: Any) -> dict[int, tuple[int, int | None]]:
     """Spans of epochs, from items of epoch, first batch and the batch after the last."""
     try:
@@ -225,10 +296,14 @@ def _points(width: int) -> Any:
     return points
 
 
+# Parts that states of earlier versions do not have.
+NEW = frozenset({"columns"})
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "kind": _kind,
     "first": whole,
     "losses": _losses,
+    "columns": _columns,
     "epochs": _epochs,
     "validation": _points(2),
     "rate_drops": _points(3),

@@ -1,21 +1,35 @@
 """What `LossHistory` records, and when it plots."""
 
+import math
 from typing import Any, ClassVar
 
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.step_kinds import Kind
+from fitwatch._engine.probes import Probe
+from fitwatch._engine.step_kinds import Kind, is_health
 from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import backend, learning_rate, trainer
 from fitwatch._keras.optimizer import has_schedule
-from fitwatch._sinks.loss_record import READERS, LossRecord
+from fitwatch._sinks.loss_record import NEW, READERS, LossRecord
 from fitwatch._warn import warn
 
 
 class RecordedSteps(StepUser):
-    """The per-batch losses; the record notes their kind before they are released."""
+    """The per-batch losses and columns; the record notes their kinds before they are released."""
+
+    def kinds(self, callback: Any) -> Kind:
+        kinds = Kind.LOSS if callback.loss == "batch" else Kind(0)
+        return kinds if callback.columns is None else kinds | Kind.METRIC | Kind.HEALTH
+
+    def probes(self, callback: Any) -> list[Probe]:
+        probes = super().probes(callback)
+        columns = callback.columns
+        if columns is None or columns == "all":
+            return probes
+        needed = any(name != "loss" and not is_health(name) for name in columns)
+        return [probe for probe in probes if needed or probe.kind is not Kind.METRIC]
 
     def release(self, callback: Any) -> None:
         callback._fitwatch.note_kind(callback)
@@ -25,7 +39,7 @@ class RecordedSteps(StepUser):
 class RecordState(RunState):
     """The record of a run."""
 
-    fields: ClassVar = {name: Field(read) for name, read in READERS.items()}
+    fields: ClassVar = {name: Field(read, is_new=name in NEW) for name, read in READERS.items()}
 
     def take(self, callback: Any) -> dict[str, Any]:
         callback._fitwatch.note_kind(callback)
@@ -34,7 +48,7 @@ class RecordState(RunState):
 
     def put(self, callback: Any, values: dict[str, Any]) -> None:
         own = callback._fitwatch
-        own.record = LossRecord(callback.capacity)
+        own.record = LossRecord(callback.capacity, callback.columns or ())
         own.record.restore(values)
         own.steps.inexact = values["kind"] != "batch" and len(own.record.series) > 0
 
@@ -65,7 +79,7 @@ class Recording(Attachment):
 
     def start_over(self, callback: Any) -> None:
         """Forgets everything."""
-        self.record = LossRecord(callback.capacity)
+        self.record = LossRecord(callback.capacity, callback.columns or ())
         self._rate = None
         self._missing_reported = False
 
@@ -98,11 +112,16 @@ class Recording(Attachment):
         return self.steps.feed(callback, self.record.sink), self.keep_logged
 
     def keep_logged(self, batch: int, logs: Any) -> None:
-        """Records the loss in the logs."""
-        try:
-            self.record.series.append(logs["loss"])
-        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
-            self._report_missing(logs)
+        """Records what is in the logs, where the core cannot."""
+        record = self.record
+        values = {name: _number(logs, name) for name in ("loss", *record.columns)}
+        missing = [name for name, value in values.items() if value is None]
+        if missing:
+            self._report_missing(missing, logs)
+        if len(missing) < len(values):
+            for name, value in values.items():
+                series = record.series if name == "loss" else record.columns[name]
+                series.append(math.nan if value is None else value)
 
     def end_epoch(self, callback: Any, epoch: int, logs: dict[str, Any]) -> None:
         """Called when an epoch has ended."""
@@ -121,8 +140,17 @@ class Recording(Attachment):
         if source is not None and (self.steps.trained or not source.has(Kind.LOSS)):
             inexact = self.steps.inexact or not source.has(Kind.LOSS)
             self.record.kind = "running" if inexact else "batch"
+            self._note_columns()
         elif callback.loss == "running" and self.nested.fitting:
             self.record.kind = "running"
+            self.record.kinds = dict.fromkeys(self.record.columns, "running")
+
+    def _note_columns(self) -> None:
+        taken = [] if self.steps.columns is None else self.steps.columns.names
+        kinds = self.record.kinds
+        for name in self.record.columns:
+            mixed = kinds.get(name) == "running"
+            kinds[name] = "batch" if name in taken and not mixed else "running"
 
     def rate_changed(
         self, callback: Any, batch: int, before: float | None, after: float | None
@@ -141,11 +169,12 @@ class Recording(Attachment):
         rate = learning_rate.first_rate(model)
         self.rate_changed(callback, len(self.record.series), self._rate, rate)
 
-    def _report_missing(self, logs: Any) -> None:
+    def _report_missing(self, missing: list[str], logs: Any) -> None:
         if not self._missing_reported:
             self._missing_reported = True
             there = (", ".join(logs) if isinstance(logs, dict) else "") or "none"
-            warn(f"LossHistory: the logs of a batch have no numeric 'loss'. Available: {there}.")
+            names = ", ".join(map(repr, missing))
+            warn(f"LossHistory: the logs of a batch have no numeric {names}. Available: {there}.")
 
     # Pictures.
 
@@ -170,3 +199,11 @@ class Recording(Attachment):
             # A failed plot must not end the training.
             what = "the run" if epoch is None else f"epoch {epoch}"
             warn(f"LossHistory: no plot of {what}: {error}")
+
+
+def _number(logs: Any, name: str) -> float | None:
+    """A value of the logs as a float; None if it is missing or not a number."""
+    try:
+        return float(logs[name])
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
+        return None

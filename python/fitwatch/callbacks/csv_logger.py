@@ -31,6 +31,9 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
             epoch so far, `"batch"` the per-batch loss (see `LossHistory`). With `"batch"`, every
             batch has its row even if `steps_per_execution=N` trains N of them in one call; the
             other metrics are in the last row of the call, and `NA` in those before.
+        metrics: The same for the other metrics: `"running"` (default) writes Keras's means over the
+            epoch so far, `"batch"` the value that each metric has for the batch alone (see
+            `LossHistory`). Columns do not change.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
@@ -73,6 +76,8 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
         'epoch,loss,val_loss\n0,0.5,NA\n'
     """
 
+    # Pickles of earlier versions do not have it.
+    metrics = "running"
     _fitwatch_type = CsvRows
     _fitwatch: CsvRows
     async_safe = cached_property(is_idle)  # so that a subclass may set it
@@ -85,6 +90,7 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
         *,
         update_freq: str | int = "epoch",
         loss: str = "running",
+        metrics: str = "running",
     ) -> None:
         super().__init__(
             _check.path("filename", filename),
@@ -92,7 +98,8 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
             append=_check.flag("append", append),
         )
         self.update_freq = _check.update_frequency("update_freq", update_freq)
-        self.loss = _check.loss(loss, self.update_freq)
+        self.loss = _check.batch_values("loss", loss, self.update_freq)
+        self.metrics = _check.batch_values("metrics", metrics, self.update_freq)
         if _files.is_remote(self.filename):
             self._fitwatch.remote = _files.RemoteFile(self.filename)
 

@@ -43,6 +43,11 @@ class LossHistory(FitwatchCallback):
         ylabel: Label of the vertical axis. Default `"Loss"`.
         loss: `"batch"` (default); or `"running"` for the mean that Keras logs, once in a call of
             the train step.
+        columns: What to record besides the loss, one value a batch each: a list of names of metrics
+            and of columns of health monitors (`"grad_norm"`); `"all"` for all that there are; None
+            (default) for nothing. Of a metric it is the value that the metric has for the batch
+            alone, as `train_on_batch()` returns it after `reset_metrics()`, or else the running
+            mean. They share `capacity`.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or the callback is in its list
@@ -62,8 +67,16 @@ class LossHistory(FitwatchCallback):
         array([0.5], dtype=float32)
         >>> history.epoch(0).shape, history.kind
         ((1,), 'logs')
+
+        Every metric's own value of the batch, after a `fit()` with this callback:
+
+        >>> everything = LossHistory(columns="all")
+        >>> everything.kinds
+        {'loss': 'logs'}
     """
 
+    # Pickles of earlier versions do not have it.
+    columns: Any = None
     _fitwatch_type = Recording
     _fitwatch: Recording
     state_dict = state_dict
@@ -78,6 +91,7 @@ class LossHistory(FitwatchCallback):
         xlabel: str = "Batch",
         ylabel: str = "Loss",
         loss: str = "batch",
+        columns: Any = None,
     ) -> None:
         super().__init__()
         if plot is not None:
@@ -100,6 +114,9 @@ class LossHistory(FitwatchCallback):
         self.xlabel = _check.text("xlabel", xlabel, empty=True)
         self.ylabel = _check.text("ylabel", ylabel, empty=True)
         self.loss = _check.choice("loss", loss, "batch", "running")
+        if columns is not None and columns != "all":
+            columns = _check.names("columns", columns)
+        self.columns = columns
         self._fitwatch.start_over(self)
 
     @property
@@ -113,6 +130,36 @@ class LossHistory(FitwatchCallback):
         """The kind of losses: per `"batch"`, `"running"` means, or `"logs"` of a custom loop."""
         self._fitwatch.note_kind(self)
         return self._fitwatch.record.kind
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of the values of each column: see `kind`."""
+        self._fitwatch.note_kind(self)
+        record = self._fitwatch.record
+        return {name: record.kind_of(name) for name in ("loss", *record.columns)}
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """The recorded values of a column.
+
+        Args:
+            name: `"loss"`, or the name of a column that `columns` asks for.
+
+        Returns:
+            A read-only float32 array of shape `(batches,)`, as long as `losses`. NaN stands for a
+            batch that has no value.
+
+        Raises:
+            KeyError: There is no such column.
+
+        Example:
+            >>> from fitwatch.callbacks import LossHistory
+            >>> history = LossHistory(columns=["mae"])
+            >>> history.on_train_batch_end(0, {"loss": 0.25, "mae": 0.5})
+            >>> history.column("mae")
+            array([0.5], dtype=float32)
+        """
+        self._fitwatch.drain()
+        return self._fitwatch.record.column(name)
 
     def epoch(self, epoch: int) -> NDArray[np.float32]:
         """The losses of one epoch.
@@ -134,8 +181,8 @@ class LossHistory(FitwatchCallback):
         """The losses as a table. Needs pandas.
 
         Returns:
-            A `pandas.DataFrame` with columns `epoch` (int32; -1 for batches outside epochs) and
-            `loss` (float32), indexed by batch, from 0 and across epochs.
+            A `pandas.DataFrame` with columns `epoch` (int32; -1 for batches outside epochs), `loss`
+            and those of `columns` (float32), indexed by batch, from 0 and across epochs.
 
         Raises:
             ImportError: pandas is not installed.
@@ -155,7 +202,8 @@ class LossHistory(FitwatchCallback):
         oldest loss; `epochs`, int64 of shape `(epochs, 3)` (epoch, first batch, batch after the
         last, or -1 while it runs); `validation`, float64 of shape `(n, 2)` (batch, value);
         `rate_drops`, float64 of shape `(n, 3)` (batch, rate before, rate after); `kind`; `capacity`
-        (-1 for None); and `format`, which is 1.
+        (-1 for None); `columns`, float32 of shape `(columns, batches)`, with `column_names` and
+        `column_kinds`; and `format`, which is 1.
 
         Args:
             path: The path of the file, a string or a path. A missing folder is made; no suffix is
@@ -197,7 +245,7 @@ class LossHistory(FitwatchCallback):
             TypeError: `path` is not a path.
         """
         record = LossRecord.load(_check.path("path", path))
-        history = cls(capacity=record.series.capacity)
+        history = cls(capacity=record.series.capacity, columns=list(record.columns) or None)
         history._fitwatch.record = record
         return history
 

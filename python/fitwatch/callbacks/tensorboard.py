@@ -48,6 +48,9 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             `update_freq` count single batches even if `steps_per_execution=N` trains N of them in
             one call, and each has its loss; other metrics are written with the last of them that is
             due, and `profile_batch` must be the first one of a call.
+        metrics: The same for the other metrics: `"running"` (default) writes Keras's means over the
+            epoch so far, `"batch"` the value that each metric has for the batch alone (see
+            `LossHistory`). Tags do not change.
         continue_steps: Whether steps continue: in a second `fit()`, after `load_state_dict()`, and
             in a new process from the iterations of the model's optimizer. If False, every `fit()`
             starts at 0, as in Keras, and the lines in TensorBoard go back and forth. Default False.
@@ -94,6 +97,8 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         1
     """
 
+    # Pickles of earlier versions do not have it.
+    metrics = "running"
     _fitwatch_type = Board
     _fitwatch: Board
     state_dict = state_dict
@@ -114,6 +119,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         embeddings_metadata: Any = None,
         *,
         loss: str = "running",
+        metrics: str = "running",
         continue_steps: bool = False,
     ) -> None:
         log_dir = _check.folder("log_dir", log_dir)
@@ -127,7 +133,8 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             if freq:
                 summary_events.require_tensorboard(name)
         self.continue_steps = _check.flag("continue_steps", continue_steps)
-        self.loss = _check.loss(loss, update_freq)
+        self.loss = _check.batch_values("loss", loss, update_freq)
+        self.metrics = _check.batch_values("metrics", metrics, update_freq)
         self.log_dir = log_dir
         self._fitwatch.new_files(log_dir)
         super().__init__(
