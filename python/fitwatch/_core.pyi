@@ -13,6 +13,7 @@ __all__ = [
     "Decision",
     "Due",
     "EarlyStopping",
+    "EpochValues",
     "EventFile",
     "Feed",
     "Finite",
@@ -285,6 +286,13 @@ class Progress:
     def draw(self, current: int, now: float, last: bool) -> None: ...
 
 @final
+class EpochValues:
+    """Sums up the step columns of an epoch that are not metrics of the logs."""
+
+    def __new__(cls) -> EpochValues: ...
+    def take(self) -> list[tuple[str, float, float]]: ...
+
+@final
 class Losses:
     """Appends a metric to a series; calls the action if it is missing or not a number."""
 
@@ -329,9 +337,7 @@ class Watch:
         prompt: bool = False,
         max_time: float | None = None,
     ) -> Watch: ...
-    def feed(
-        self, batches: int, values: list[list[float | None]], again: bool = False
-    ) -> bool: ...
+    def feed(self, batches: int, values: list[list[float | None]], again: bool = False) -> bool: ...
     def held(self) -> list[tuple[int, list[list[float | None]]]]: ...
 
 @final
@@ -358,9 +364,7 @@ class Tape:
     """Takes the arrays that a train step returns in the place of its logs."""
 
     def __new__(cls, count: int, logs: list[str], rows: int, access: str) -> Tape: ...
-    def push(
-        self, columns: StepColumns, array: Any, first: bool = False
-    ) -> dict[str, Any]: ...
+    def push(self, columns: StepColumns, array: Any, first: bool = False) -> dict[str, Any]: ...
     def close(self) -> None: ...
 
 @final

@@ -104,6 +104,9 @@ class Attachment(Part):
         callback_list = self.callback_list
         return [] if callback_list is None else list(callback_list.callbacks)
 
+    def add_to_logs(self, logs: Any) -> None:
+        """Called before the first callback gets the logs of an epoch: adds the callback's columns."""
+
     def flush(self) -> None:
         """Called when an exception passes through a callback list: writes buffered values."""
 

@@ -91,7 +91,11 @@ class JaxRoute(Route):
 
         register, data = carried
         logs, state = self._inner(state, data)
-        if register is None or not isinstance(logs, dict) or self._names_of(logs) != self._row_names:
+        if (
+            register is None
+            or not isinstance(logs, dict)
+            or self._names_of(logs) != self._row_names
+        ):
             return logs, state
         columns, names = self._row_names
         row = [logs[KEY][name] for name in columns] + [logs[name] for name in names]

@@ -12,9 +12,23 @@ def is_health(name: str) -> bool:
 
 
 HEALTH_COLUMNS = frozenset(
-    "grad_norm grad_norm_clipped update_ratio learning_rate batches_per_second samples_per_second "
-    "step_time_p50 step_time_p90 step_time_p99 data_wait eta_seconds memory_rss memory_rss_peak "
-    "device_memory device_memory_peak".split()
+    [
+        "grad_norm",
+        "grad_norm_clipped",
+        "update_ratio",
+        "learning_rate",
+        "batches_per_second",
+        "samples_per_second",
+        "step_time_p50",
+        "step_time_p90",
+        "step_time_p99",
+        "data_wait",
+        "eta_seconds",
+        "memory_rss",
+        "memory_rss_peak",
+        "device_memory",
+        "device_memory_peak",
+    ]
 )
 
 

@@ -14,8 +14,8 @@ import keras
 
 from fitwatch import _core
 from fitwatch._engine.probes import Probe
-from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_jax import JaxRoute
+from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_route import Route
 from fitwatch._engine.step_tensorflow import TensorFlowRoute
 from fitwatch._engine.step_torch import TorchRoute
@@ -208,6 +208,8 @@ _MESSAGES = {
         "fitwatch: the values that metrics of this {model} have for each batch cannot be taken: "
         "{why}. Keras's running means are used instead."
     ),
+    Kind.GRADIENT: "fitwatch: the gradients of this {model} cannot be measured: {why}.",
+    Kind.RATE: "fitwatch: the learning rate of this {model} cannot be recorded: {why}.",
 }
 
 

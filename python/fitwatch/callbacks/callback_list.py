@@ -209,6 +209,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         """Called when an epoch has ended."""
         with self._flushing():
             self._recorder.drain()
+            for _, attachment in self._attachments():
+                attachment.add_to_logs(logs)
             super().on_epoch_end(epoch, logs)
         self._report()
         if self._recorder.interrupted:

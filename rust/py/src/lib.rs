@@ -30,7 +30,7 @@ mod _core {
     use super::series::Series;
     #[pymodule_export]
     use super::sinks::{
-        Counter, Due, Feed, Finite, Interval, Losses, Progress, Rows, Scalars, Watch,
+        Counter, Due, EpochValues, Feed, Finite, Interval, Losses, Progress, Rows, Scalars, Watch,
     };
     #[pymodule_export]
     use super::throughput::Throughput;

@@ -3,6 +3,7 @@
 mod batch_policy;
 mod counter;
 mod due;
+mod epoch_values;
 mod feed;
 mod finite;
 mod interval;
@@ -14,6 +15,7 @@ mod watch;
 
 pub use counter::Counter;
 pub use due::Due;
+pub use epoch_values::EpochValues;
 pub use feed::Feed;
 pub use finite::Finite;
 pub use interval::Interval;
@@ -41,7 +43,16 @@ fn sink_of(value: &Bound<'_, PyAny>) -> PyResult<Box<dyn Sink>> {
         };
     }
     one_of!(
-        Counter, Due, Finite, Interval, Losses, Progress, Rows, Scalars, Watch
+        Counter,
+        Due,
+        EpochValues,
+        Finite,
+        Interval,
+        Losses,
+        Progress,
+        Rows,
+        Scalars,
+        Watch
     );
     let message = format!("sink must be one of the core; got {}.", value.repr()?);
     Err(PyTypeError::new_err(message))
