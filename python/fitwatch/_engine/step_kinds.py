@@ -31,6 +31,8 @@ HEALTH_COLUMNS = frozenset(
     ]
 )
 
+LARGER_IS_BETTER = frozenset({"batches_per_second", "samples_per_second"})
+
 
 class Kind(IntFlag):
     """What a step column is about; a sink takes the columns of some kinds.

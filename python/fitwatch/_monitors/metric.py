@@ -10,6 +10,7 @@ from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._distributed.voter import Voter
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.missing_metric import missing
+from fitwatch._engine.step_kinds import LARGER_IS_BETTER, is_health
 from fitwatch._keras import backend, stock
 from fitwatch._monitors.core_attribute import CoreAttribute
 from fitwatch._warn import warn
@@ -101,6 +102,7 @@ class Monitor(FitwatchCallback):
 
     _fitwatch: MonitorAttachment
     monitor: str
+    mode: Any
     min_delta = CoreAttribute[float](as_given=True)
     best = CoreAttribute[Any](plain=True)
 
@@ -120,6 +122,16 @@ class Monitor(FitwatchCallback):
             if comparison is not None and not own.is_redefined(self):
                 own.core.compare(op is keras.ops.greater, *comparison)
                 own.core_compares = True
+
+    def _set_monitor_op(self) -> None:
+        mode = self.mode
+        if mode == "auto" and is_health(self.monitor):
+            # Keras knows the direction of its own metrics only.
+            self.mode = "max" if self.monitor in LARGER_IS_BETTER else "min"
+        try:
+            super()._set_monitor_op()
+        finally:
+            self.mode = mode
 
     def _is_improvement(self, monitor_value: Any, reference_value: Any) -> Any:
         own = self._fitwatch

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fitwatch import _core, _files
+from fitwatch._engine.step_kinds import is_health
 from fitwatch._keras import backend
 from fitwatch._sinks.at_exit import flush_at_exit
 from fitwatch._warn import warn
@@ -70,7 +71,7 @@ class Table:
             metrics = [name for name in self.metrics if name not in self._fixed]
         elif not columns and not any(name.startswith("val_") for name in metrics):
             # As in Keras: there may be a validation later.
-            metrics += [f"val_{name}" for name in metrics]
+            metrics += [f"val_{name}" for name in metrics if not is_health(name)]
         self._add_columns([name for name in [*self._fixed, *metrics] if name not in columns])
         row = row | {name: values[name] for name in metrics if name in values}
         try:

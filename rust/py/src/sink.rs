@@ -34,8 +34,10 @@ pub trait Sink: Send + Sync {
 pub struct Wants {
     /// Names of metrics. A step column of the same name replaces the metric.
     pub columns: Vec<String>,
-    /// Whether the sink needs all metrics.
+    /// Whether the sink needs all metrics, and all step columns that it takes.
     pub rows: bool,
+    /// Whether it needs the latter.
+    pub steps: bool,
     /// Whether the sink needs the time of a batch.
     pub clock: bool,
     /// What kind of decision depends on the rows.

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::row::Row;
-use crate::sink::{Batch, Gate, Outcome, Sink};
+use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 
 /// Sums up the step columns of an epoch that are not metrics of the logs.
 #[pyclass(module = "fitwatch._core")]
@@ -38,6 +38,13 @@ impl EpochValues {
 }
 
 impl Sink for Py<EpochValues> {
+    fn wants(&self, _py: Python<'_>) -> Wants {
+        Wants {
+            steps: true,
+            ..Wants::default()
+        }
+    }
+
     fn gate(&self, _batch: &Batch<'_, '_>) -> Gate {
         Gate::Open
     }

@@ -167,7 +167,11 @@ impl Feed {
         }
         let wanted = |at| {
             let mut columns = steps.layout.taken(self.mask);
-            let named = |name| self.wants.rows || self.wants.columns.iter().any(|it| it == name);
+            let named = |name| {
+                self.wants.rows
+                    || self.wants.steps
+                    || self.wants.columns.iter().any(|it| it == name)
+            };
             columns.any(|(taken, name)| taken == at && named(name))
         };
         for cell in steps.cells(logs.py(), |value| reader.read_now(value), wanted)? {
