@@ -24,6 +24,8 @@ class JaxRoute(Route):
     the step is not compiled, they leave the step as they are.
     """
 
+    # The step that Keras has compiled, of a state and of the register with the data.
+    _compiled: Function | None = None
     _register: Any = None
     _tape: _core.Tape | None = None
     # The names in a row of the register: columns and logs; None before the first batch.
@@ -47,7 +49,7 @@ class JaxRoute(Route):
 
     def shortest(self) -> Function | None:
         tape, columns, step = self._tape, self._columns, self._compiled
-        if self._steps > 1 or tape is None or columns is None:
+        if self._steps > 1 or tape is None or columns is None or step is None:
             return None
         push = tape.push
 

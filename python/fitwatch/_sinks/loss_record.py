@@ -150,7 +150,7 @@ class LossRecord:
             "column_kinds": np.array([self.kind_of(name) for name in self.columns], dtype=np.str_),
             "columns": np.array(
                 [self.column(name) for name in self.columns], dtype=np.float32
-            ).reshape(len(self.columns), -1),
+            ).reshape(len(self.columns), len(self.series) - self.series.first),
         }
         _files.write_whole(path, lambda file: np.savez(file, **arrays))
 
@@ -212,13 +212,16 @@ class LossRecord:
             "kind": self.kind,
             "first": self.series.first,
             "losses": base64.b64encode(losses).decode(),
-            "columns": {
-                name: [self.kind_of(name), base64.b64encode(self.column(name).tobytes()).decode()]
-                for name in self.columns
-            },
+            **({"columns": self._state_of_columns()} if self.columns else {}),
             "epochs": to_json([[epoch, *span] for epoch, span in self.epochs.items()]),
             "validation": to_json(self.validation),
             "rate_drops": to_json(self.rate_drops),
+        }
+
+    def _state_of_columns(self) -> dict[str, list[str]]:
+        return {
+            name: [self.kind_of(name), base64.b64encode(self.column(name).tobytes()).decode()]
+            for name in self.columns
         }
 
     def restore(self, values: dict[str, Any]) -> None:
