@@ -66,5 +66,5 @@ def assert_same(losses, reference, ulps=1):
     """Equal except for the last digit."""
     losses, reference = np.asarray(losses), np.asarray(reference)
     assert losses.shape == reference.shape
-    off = np.abs(losses - reference) / np.spacing(np.abs(reference))
+    off = np.abs(losses - reference) / np.spacing(np.abs(reference).astype("float32"))
     assert off.max() <= ulps, (off.max(), losses, reference)

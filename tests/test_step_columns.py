@@ -1,4 +1,4 @@
-"""Columns of values of every batch that are not in the logs, on their way to sinks that ask by name."""
+"""Columns of values of every batch, besides the logs, on their way to sinks that ask by name."""
 
 import numpy as np
 import pytest

@@ -86,6 +86,7 @@ class BatchStates:
             self._reasons[id(metric)] = why
         if id(metric) in self._reasons:
             return {}
+        state = train_step.unknown_to_compiler(state)
         result = self._alone(lambda metric: metric.stateless_result(state), metric)
         if result is None:
             return {}

@@ -109,3 +109,13 @@ def of_all_replicas(loss: Any, weight: Any) -> Any:
 def averaged(loss: Any) -> Any:
     """The loss of all devices, after Keras has averaged what `of_all_replicas` has returned."""
     return loss[0] / loss[1] if len(loss.shape) else loss
+
+
+def unknown_to_compiler(values: list[Any]) -> list[Any]:
+    """Values that the compiler must not know: it divides by a known count as it would not else."""
+    if keras.config.backend() != "jax":
+        return values
+    import jax
+
+    barred: list[Any] = jax.lax.optimization_barrier(values)
+    return barred

@@ -126,6 +126,10 @@ class Recording(Attachment):
     def end_epoch(self, callback: Any, epoch: int, logs: dict[str, Any]) -> None:
         """Called when an epoch has ended."""
         validation = backend.to_number(logs.get("val_loss"))
+        taken = [] if self.steps.columns is None else self.steps.columns.names
+        missing = [name for name in self.record.columns if name not in {*logs, *taken}]
+        if missing and len(self.record.series):
+            self._report_missing(missing, logs)
         self.record.end_epoch(epoch, validation if isinstance(validation, float) else None)
         if self._plots_epochs(callback):
             self._try_plot(callback, epoch)
@@ -138,7 +142,7 @@ class Recording(Attachment):
         self.drain()
         source = self.steps.source
         if source is not None and (self.steps.trained or not source.has(Kind.LOSS)):
-            inexact = self.steps.inexact or not source.has(Kind.LOSS)
+            inexact = self.steps.inexact or not source.has(Kind.LOSS) or callback.loss == "running"
             self.record.kind = "running" if inexact else "batch"
             self._note_columns()
         elif callback.loss == "running" and self.nested.fitting:
