@@ -214,7 +214,7 @@ def test_a_shift_register_is_read_once_in_many_batches():
     reader = late_reader()
     # The last two are in a block that is not closed: the newest array has them.
     assert [reader.read(one["mae"]) for one in logs] == [loss + 0.5 for loss in range(10)]
-    assert [array.reads for array in register.arrays] == [1] * 10  # interval 1: no recorder set it
+    assert [at for at, array in enumerate(register.arrays) if array.reads] == [3, 7, 9]
 
 
 def test_a_register_that_another_fit_goes_on_with_is_closed():

@@ -121,7 +121,7 @@ impl StepColumns {
         Self {
             model,
             replaced,
-            interval: AtomicUsize::new(1),
+            interval: AtomicUsize::new(usize::MAX),
             state: Mutex::new(State {
                 function: None,
                 layout: StepLayout::empty(),
