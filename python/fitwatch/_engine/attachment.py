@@ -105,7 +105,7 @@ class Attachment(Part):
         return [] if callback_list is None else list(callback_list.callbacks)
 
     def add_to_logs(self, logs: Any) -> None:
-        """Called before the first callback gets the logs of an epoch: adds the callback's columns."""
+        """Adds the callback's columns to the logs of an epoch, before any callback gets them."""
 
     def flush(self) -> None:
         """Called when an exception passes through a callback list: writes buffered values."""

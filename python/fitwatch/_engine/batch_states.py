@@ -48,7 +48,7 @@ class BatchStates:
         return result
 
     def _alone(self, action: Callable[..., Any], metric: Any, *args: Any) -> Any:
-        """Calls a stateless method, which calls the metric's other methods, as they are replaced."""
+        """Calls a stateless method, which itself calls methods that are replaced."""
         self._is_busy = True
         try:
             return action(metric, *args)

@@ -1,7 +1,7 @@
 """Finds values inside the train step: the loss of the batch, and each metric's own value.
 
-`logs` in Keras's batch hooks have means over the epoch so far. The values of a batch exist inside the
-train step, which passes them to metrics: a probe sees what they are given.
+`logs` in Keras's batch hooks have means over the epoch so far. The values of a batch exist inside
+the train step, which passes them to metrics: a probe sees what they are given.
 """
 
 from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def probe_of(value: list[Any]) -> Probe:
 
 
 class LossProbe(Probe):
-    """The loss that the step passes to Keras's loss tracker, or to the metric that it logs as loss."""
+    """The loss that the step passes to Keras's loss tracker, or to the metric logged as loss."""
 
     kind = Kind.LOSS
 

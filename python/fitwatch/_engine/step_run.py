@@ -29,5 +29,5 @@ class StepRun:
         return self._interceptions.calls(instance, name, handler)
 
     def owns(self, value: Any) -> bool:
-        """Whether a tensor is of the step itself: one of a computation inside it cannot leave it."""
+        """Whether a tensor is of the step itself; one of a computation in it cannot leave it."""
         return bool(keras.ops.is_tensor(value)) and train_step.is_of_step(value, self._args)

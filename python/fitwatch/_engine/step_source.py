@@ -58,7 +58,7 @@ class StepSource:
         self._frame: int | None = None
         self.columns = self._new_columns()
         self._outer: list[tuple[int | None, _core.StepColumns]] = []
-        # The routes that were made, by probes, and the one that is used; None before the first call.
+        # The routes that were made, by probes, and the one in use; None before the first call.
         self._routes: dict[Probes, Route] = {}
         self._route: Route | None = None
         # What a call of the train function does.
@@ -169,7 +169,7 @@ class StepSource:
         return route
 
     def _close_route(self) -> None:
-        """Called when the batches that follow may belong to another `fit()`, or use another route."""
+        """Called when the next batches may belong to another `fit()`, or use another route."""
         route, self._route, self._train = self._route, None, self._call
         if route is not None:
             route.close()
@@ -181,7 +181,7 @@ class StepSource:
         """Called when other code has replaced the train function while the columns are wanted."""
         self._is_replaced = True
         why = "its train function was replaced in the middle of an epoch"
-        self._report(dict.fromkeys(Kind.ALL, [why]))
+        self._report({kind: [why] for kind in Kind.ALL})
 
     def _report(self, reasons: dict[Kind, list[str]]) -> None:
         """Warns once in a fit about each kind of columns that cannot be taken."""

@@ -17,8 +17,8 @@ class StepUser(Part):
     """Takes step columns during a `fit()`: the loss of each batch, its metrics, and health columns.
 
     By default it takes the loss if the callback's `loss` is `"batch"`, the other metrics if its
-    `metrics` is, and the columns of health monitors in the same list. The callback calls `begin` when
-    training begins.
+    `metrics` is, and the columns of health monitors in the same list. The callback calls `begin`
+    when training begins.
 
     Attributes:
         source: Their source; None outside a fit, and where no columns are wanted.

@@ -35,8 +35,8 @@ def build_train_function(model: Any, original: Any, train_step: Any, around: Any
     """A train function as `fit()` makes it, but with another step; the model is unchanged.
 
     `around` wraps the function of one step, which is already compiled where steps are compiled one
-    by one: on JAX a function of state and data, on TensorFlow of data. `original` is the model's own
-    train function, which must be Keras's.
+    by one: on JAX a function of state and data, on TensorFlow of data. `original` is the model's
+    own train function, which must be Keras's.
     """
     require_own_function(original)
     name = "_make_function" if keras.config.backend() == "jax" else "_autoconvert_optionals"

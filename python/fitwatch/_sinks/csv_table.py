@@ -71,7 +71,9 @@ class Table:
             metrics = [name for name in self.metrics if name not in self._fixed]
         elif not columns and not any(name.startswith("val_") for name in metrics):
             # As in Keras: there may be a validation later.
-            metrics += [f"val_{name}" for name in metrics if not is_health(name)]
+            # Keras writes such a column for the learning rate too, which is in its logs.
+            own = [name for name in metrics if is_health(name) and name != "learning_rate"]
+            metrics += [f"val_{name}" for name in metrics if name not in own]
         self._add_columns([name for name in [*self._fixed, *metrics] if name not in columns])
         row = row | {name: values[name] for name in metrics if name in values}
         try:

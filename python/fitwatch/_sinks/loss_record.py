@@ -73,7 +73,7 @@ class LossRecord:
         return np.frombuffer(self.series.tobytes(start, end), dtype=np.float32)
 
     def kind_of(self, column: str) -> str:
-        """What kind of values a column has: of each batch, running means, or as logged by a loop."""
+        """The kind of a column: values of batches, running means, or as logged by a loop."""
         return self.kind if column == "loss" else self.kinds.get(column, "logs")
 
     def span(self, epoch: int) -> tuple[int, int]:

@@ -41,9 +41,10 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             together, they are those at the batch where all agree on it. Default False.
         start_from_epoch: Units (from 0) before this one do not count. Default 0.
         unit: The unit of counts: `"epoch"` (default), or `"batch"` for each batch, across epochs.
-            Batches are judged by the per-batch loss, and by other training metrics as Keras logs
-            them: means over the epoch so far. With `steps_per_execution=N` such a metric is known
-            once in N batches, and counts for N.
+            Batches are judged by the per-batch loss, and by the value that another training metric
+            has for the batch alone (see `LossHistory`). Where that is not available, a warning says
+            so, and the mean over the epoch so far is judged, as Keras logs it; with
+            `steps_per_execution=N` it is known once in N batches, and counts for N.
         halflife: Smooths values by a bias-corrected exponential mean before they are judged, in
             units (more than 0), like `pandas.Series.ewm(halflife=...)`: a value that is `n` units
             old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left out.

@@ -35,10 +35,12 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         cooldown: Units after a reduction without another one. Default 0.
         min_lr: The lowest rate that is set, 0 or more. Default 0.0.
         unit: The unit of counts: `"epoch"` (default), or `"batch"` for each batch, across epochs.
-            Batches are judged by the per-batch loss, or by another training metric as Keras logs
-            it: a mean over the epoch so far. With `steps_per_execution=N` such a metric is known
-            once in N batches, and counts for N. The rate changes after the train call with the
-            batch, or up to `max_lag` batches later; reductions decided meanwhile are applied too.
+            Batches are judged by the per-batch loss, or by the value that another training metric
+            has for the batch alone (see `LossHistory`). Where that is not available, a warning says
+            so, and the mean over the epoch so far is judged, as Keras logs it; with
+            `steps_per_execution=N` it is known once in N batches, and counts for N. The rate
+            changes after the train call with the batch, or up to `max_lag` batches later;
+            reductions decided meanwhile are applied too.
         halflife: Smooths values by a bias-corrected exponential mean before they are judged, in
             units (more than 0), like `pandas.Series.ewm(halflife=...)`: a value that is `n` units
             old has the weight `0.5 ** (n / halflife)`. Values that are not finite are left out.
