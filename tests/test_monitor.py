@@ -11,6 +11,7 @@ from monitors import begun, each_copy, each_monitor, feed
 from warned import no_warnings
 
 from fitwatch import callbacks
+from fitwatch._keras import backend
 
 
 @each_monitor
@@ -229,3 +230,32 @@ def test_a_nested_evaluate_disturbs_nothing(make_model, data, tmp_path):
     assert seen == [[(3, True)] * len(monitors)] * 3
     assert len(monitors[-1].losses) == 3 * 2
     assert monitors[0].best_epoch == 2
+
+
+def test_the_precision_of_a_fit_is_that_of_its_settings():
+    """Each of them may change between two fits."""
+
+    def is_tested():
+        return backend.comparison() == backend._comparison.__wrapped__()
+
+    before = keras.config.floatx()
+    try:
+        for floatx in ("float64", before, "float64"):
+            keras.config.set_floatx(floatx)
+            assert is_tested()
+        if keras.config.backend() == "jax":
+            import jax
+
+            with jax.enable_x64(True):
+                assert backend.comparison()[0]
+            assert not backend.comparison()[0]
+        if keras.config.backend() == "torch":
+            import torch
+
+            assert torch.set_flush_denormal(True)
+            assert backend.comparison() == (True, True)
+            torch.set_flush_denormal(False)
+            assert backend.comparison() == (True, False)
+    finally:
+        keras.config.set_floatx(before)
+    assert is_tested()
