@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from unittest import mock
 
 import keras
 import numpy as np
@@ -111,9 +112,33 @@ def test_none_is_lost_where_the_process_ends(tmp_path, end):
 def test_without_a_temporary_folder_training_goes_on(make_model, data, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.warns(UserWarning, match=r"tf\.summary cannot be written") as caught:
-        make_model().fit(*data, epochs=3, verbose=0, callbacks=[board(tmp_path / "logs")])
+        run = [board(tmp_path / "logs"), Writes()]
+        make_model().fit(*data, epochs=3, verbose=0, callbacks=run)
     assert sum("tf.summary" in str(warning.message) for warning in caught) == 1
     assert steps(tmp_path / "logs" / "train", "epoch_loss") == [0, 1, 2]
+
+
+def test_a_writer_is_made_for_callbacks_that_write(make_model, data, tmp_path, monkeypatch):
+    folders = mock.Mock(wraps=tempfile.TemporaryDirectory)
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", folders)
+
+    class Flushes(Writes):
+        @tf.function
+        def write(self, batch):
+            tf.summary.scalar("compiled", batch, step=tf.cast(batch, "int64"))
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.write(tf.constant(batch))
+            super().on_train_batch_end(batch, logs)
+            tf.summary.flush()
+
+    made = []
+    for name, others in ("without", []), ("with", [Flushes()]):
+        make_model().fit(*data, verbose=0, callbacks=[board(tmp_path / name), *others])
+        made.append(folders.call_count)
+    assert made == [0, 1]
+    assert steps(tmp_path / "with" / "train", "compiled") == [0, 1]
+    assert steps(tmp_path / "with" / "train", "mine") == [1, 2]
 
 
 def test_without_a_validation_folder_training_goes_on(make_model, data, tmp_path):

@@ -220,7 +220,7 @@ _TENSORBOARD = [
     ),
     *_of(
         "tensorflow.python.ops.summary_ops_v2:_ResourceSummaryWriter",
-        ("attribute", "_resource", "graphs are lost where another tool listens to tf.summary"),
+        ("attribute", "_resource", "tf.summary calls in a user's callback fail"),
     ),
     *_of(
         "tensorflow.python.summary.tb_summary",

@@ -1,4 +1,4 @@
-"""The functions behind `tf.summary`: those that other tools replace, and one that imports bytes.
+"""The functions behind `tf.summary`: those that other tools replace, and what they write to.
 
 Weights & Biases (`sync_tensorboard=True`), ClearML, Comet and Neptune replace some of them to learn
 about folders and values.
@@ -37,10 +37,12 @@ def is_listened_to() -> bool:
     """Whether other code has replaced one of TensorFlow's summary functions."""
     if _GENERATED not in sys.modules:
         return False
-    return not all(
-        _is_of_package(getattr(sys.modules[module], name, None), module.partition(".")[0])
+    homes = {package: _folders(package) for package in ("tensorflow", "tensorboard")}
+    return any(
+        not stock.is_function_in(getattr(sys.modules[module], name), home)
         for module, names in _PLACES.items()
-        if module in sys.modules
+        # A stub in place of the package has no folders.
+        if module in sys.modules and (home := homes[module.partition(".")[0]])
         for name in names
         if hasattr(sys.modules[module], name)
     )
@@ -50,13 +52,15 @@ def import_event(writer: Any, event: bytes) -> None:
     """Adds an encoded `Event` to the file of a TensorFlow summary writer."""
     from tensorflow.python.ops import gen_summary_ops
 
-    gen_summary_ops.import_event(writer._resource, event)
+    gen_summary_ops.import_event(resource(writer), event)
 
 
-def _is_of_package(function: Any, package: str) -> bool:
-    """Whether a function's code is in a package; `functools.wraps` copies all other signs."""
+def resource(writer: Any) -> Any:
+    """What TensorFlow's functions write to: the `_resource` of the default writer."""
+    return writer._resource
+
+
+def _folders(package: str) -> tuple[str, ...]:
+    """The folders of a package's code; `functools.wraps` copies all other signs of a function."""
     folders = getattr(sys.modules.get(package), "__path__", ())
-    homes = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
-    if not homes:
-        return True  # a stub in place of the package
-    return stock.is_function_in(function, homes)
+    return tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)

@@ -33,12 +33,9 @@ class KerasBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         if self.update_freq == "epoch" or sys.modules.get("tensorflow") is None:
             return
         own = self._fitwatch
-        if not own.files.writes:
-            return
-        counter = own.train_batches if writer is self._train_writer else own.test_batches
-        opened = writer.try_open()
-        if opened is not None:
-            own.user_summaries.append(UserSummaries(opened, counter, self.update_freq))
+        if own.files.writes:
+            counter = own.train_batches if writer is self._train_writer else own.test_batches
+            own.user_summaries.append(UserSummaries(writer, counter, self.update_freq))
 
     def _pop_writer(self) -> None:
         if self._fitwatch.user_summaries:

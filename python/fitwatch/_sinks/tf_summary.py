@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _core
+from fitwatch._keras.summary_ops import resource
 from fitwatch._sinks.listened_file import ListenedFile
 
 
 class SummaryWriter:
-    """A TensorFlow summary writer, created when it is first used.
+    """A TensorFlow summary writer, created when it is first written to.
 
     TensorBoard follows one event file in a live folder. So TensorFlow writes to a temporary folder,
     and fitwatch's event file copies the events as they come. If TensorFlow writes the event file
     itself, this is that writer.
 
-    It has the methods of TensorFlow's writer that Keras's callback and its subclasses call.
-    Creating the writer imports TensorFlow. `failed` gets exceptions of TensorFlow and of the disk,
-    which must not end the training.
+    It has the methods of TensorFlow's writer that TensorFlow, Keras's callback and its subclasses
+    call. `failed` gets exceptions of TensorFlow and of the disk, which must not end the training.
     """
 
     def __init__(
@@ -60,14 +60,22 @@ class SummaryWriter:
             self._writer, self._following = writer, file
         return self._writer
 
-    def try_open(self) -> Any:
-        """TensorFlow's writer; None if it cannot be created, which is reported."""
+    def can_open(self) -> bool:
+        """Whether TensorFlow's writer can be created; if not, that is reported."""
         self._try(self.open)
-        return self._writer
+        return self._writer is not None
 
-    def as_default(self, step: int | None = None) -> Any:
+    @property
+    def _resource(self) -> Any:
+        """Read by TensorFlow's functions when they write."""
+        return resource(self.open())
+
+    def as_default(self, step: Any = None) -> Any:
         """A context in which `tf.summary` calls go to this writer."""
-        return self.open().as_default(step)
+        import tensorflow as tf
+
+        tf.summary.SummaryWriter.register(type(self))  # for its isinstance checks
+        return tf.summary.SummaryWriter.as_default(self, step)
 
     def flush(self) -> None:
         """Hands everything to the event file."""
@@ -142,7 +150,7 @@ for _name in ("divmod", *_BINARY, *_LOGICAL):
 
 
 class UserSummaries:
-    """Makes a TensorFlow writer the default one.
+    """Makes a writer the default one of `tf.summary`.
 
     Keras's callback enters and exits two TensorFlow contexts for every batch; here they are entered
     once. TensorFlow's contexts must be exited in reverse order, but callbacks end in the order in
@@ -153,12 +161,15 @@ class UserSummaries:
     # TensorFlow has a stack of contexts for each thread.
     _stacks: ClassVar[threading.local] = threading.local()
 
-    def __init__(self, writer: Any, counter: _core.Counter, update_freq: int) -> None:
+    def __init__(self, writer: SummaryWriter, counter: _core.Counter, update_freq: int) -> None:
         import tensorflow as tf
+
+        def is_due() -> bool:
+            return not self._ended and counter.count % update_freq == 0 and writer.can_open()
 
         self._contexts = ExitStack()
         self._contexts.enter_context(writer.as_default(Step(counter)))
-        self._contexts.enter_context(tf.summary.record_if(lambda: counter.count % update_freq == 0))
+        self._contexts.enter_context(tf.summary.record_if(is_due))
         self._ended = False
         self._stack = self._stacks.__dict__.setdefault("entered", [])
         self._stack.append(self)
