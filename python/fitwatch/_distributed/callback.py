@@ -140,7 +140,7 @@ def refuse_twice(callback: Any, callbacks: Iterable[Any]) -> None:
     Raises:
         ValueError: The callback is in the list twice.
     """
-    if attachment_of(callback) is not None and sum(other is callback for other in callbacks) > 1:
+    if attachment_of(callback) is not None and list(map(id, callbacks)).count(id(callback)) > 1:
         raise ValueError(
             f"the same {type(callback).__name__} is in the list of callbacks twice; make two of "
             "them, or leave one out."

@@ -45,12 +45,13 @@ def calling_list() -> tuple[Any, str | None]:
     """
     callback_list = None
     for frame in _outwards(sys._getframe(1)):
+        if frame.f_code.co_filename.startswith(OURS):
+            continue
         owner = frame.f_locals.get("self")
         # By its type: isinstance() may raise for a proxy object.
         if callback_list is None and issubclass(type(owner), STOCK["CallbackList"]):
             callback_list = owner
-        ours = owner is callback_list or frame.f_code.co_filename.startswith(OURS)
-        if callback_list is not None and not ours:
+        elif callback_list is not None and owner is not callback_list:
             return callback_list, _trainer_method(frame)
     return callback_list, None
 

@@ -18,6 +18,7 @@ from fitwatch._engine.missing_metric import missing
 from fitwatch._keras import stock
 from fitwatch._keras.frames import fit_of
 from fitwatch._keras.trainer import model_of
+from fitwatch._monitors.core_attribute import is_redefined
 from fitwatch._monitors.metric import MonitorAttachment
 from fitwatch._warn import warn
 
@@ -212,7 +213,7 @@ class Checkpointing(MonitorAttachment):
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
         """The compiled form of `on_train_batch_end`."""
         decisions = self.decisions
-        if stock.is_overridden(callback, "_should_save_on_batch") or self.is_redefined(callback):
+        if stock.is_overridden(callback, "_should_save_on_batch") or is_redefined(type(callback)):
             return NotImplemented
         save = partial(self.save_on_batch, callback)
         if decisions.interval is not None:

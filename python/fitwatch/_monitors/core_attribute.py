@@ -4,6 +4,9 @@ from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
 
+# The names of the attributes of each class.
+_names: dict[type, set[str]] = {}
+
 
 class CoreAttribute(Generic[T]):
     """An attribute whose value is stored in the callback's compiled core.
@@ -25,6 +28,7 @@ class CoreAttribute(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
         self.core_name = self.core_name or name
+        _names.setdefault(owner, set()).add(name)
 
     @overload
     def __get__(self, instance: None, owner: type) -> "CoreAttribute[T]": ...
@@ -62,3 +66,13 @@ class CoreAttribute(Generic[T]):
                     f"does not have; got {value!r}."
                 ) from None
             monitor.foreign[self.name] = value
+
+
+def is_redefined(cls: type) -> bool:
+    """Whether a subclass redefines an attribute whose value is stored in the core."""
+    nearer: set[str] = set()
+    for base in cls.__mro__:
+        if not nearer.isdisjoint(_names.get(base, ())):
+            return True
+        nearer.update(vars(base))
+    return False

@@ -1,6 +1,5 @@
 """The base of callbacks with a monitored metric."""
 
-import inspect
 import math
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.missing_metric import missing
 from fitwatch._engine.step_kinds import LARGER_IS_BETTER, is_health
 from fitwatch._keras import backend, stock
-from fitwatch._monitors.core_attribute import CoreAttribute
+from fitwatch._monitors.core_attribute import CoreAttribute, is_redefined
 from fitwatch._warn import warn
 
 
@@ -53,16 +52,6 @@ class MonitorAttachment(Attachment, Voter):
             self.core_compares
             and not self.foreign
             and not any(stock.is_overridden(callback, method) for method in self.rule)
-        )
-
-    def is_redefined(self, callback: Any) -> bool:
-        """Whether a subclass redefines an attribute whose value is stored in the core."""
-        classes = [c for c in type(callback).__mro__ if c.__module__.startswith("fitwatch.")]
-        return any(
-            isinstance(attribute, CoreAttribute)
-            and inspect.getattr_static(type(callback), name) is not attribute
-            for cls in classes
-            for name, attribute in vars(cls).items()
         )
 
     def require_core(self, callback: Any) -> None:
@@ -119,7 +108,7 @@ class Monitor(FitwatchCallback):
         if op is keras.ops.less or op is keras.ops.greater:
             # Options that Keras does not have compare in double precision.
             comparison = (True, False) if own.extended else backend.comparison()
-            if comparison is not None and not own.is_redefined(self):
+            if comparison is not None and not is_redefined(type(self)):
                 own.core.compare(op is keras.ops.greater, *comparison)
                 own.core_compares = True
 

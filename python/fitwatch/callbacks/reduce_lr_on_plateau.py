@@ -11,7 +11,7 @@ from fitwatch._distributed import rank_aware
 from fitwatch._distributed.world import print_message
 from fitwatch._engine.plan import compiled, is_idle
 from fitwatch._keras import backend, learning_rate
-from fitwatch._monitors.core_attribute import CoreAttribute
+from fitwatch._monitors.core_attribute import CoreAttribute, is_redefined
 from fitwatch._monitors.metric import Monitor
 from fitwatch._monitors.plateau import Reducing
 
@@ -177,7 +177,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
 
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
         own = self._fitwatch
-        if own.foreign or own.is_redefined(self):
+        if own.foreign or is_redefined(type(self)):
             return bool(super()._reduce_optimizer_lr(optimizer, epoch, name))
         rate = own.core.reduced(learning_rate.rate_of(optimizer))
         if rate is None:
