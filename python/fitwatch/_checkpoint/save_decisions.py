@@ -37,6 +37,7 @@ class SaveDecisions(Part):
             seconds: Seconds between two saves; None if saves are not due by time.
         """
         self.fields_checked = False
+        self.interval = None
         self.restart_clock(seconds)
 
     def restart_clock(self, seconds: float | None) -> None:
@@ -119,7 +120,7 @@ class SaveDecisions(Part):
         Raises:
             KeyError: A field names a metric that does not exist.
         """
-        if not self.fields_checked:
+        if self.counts_batches(callback):
             if not self.fields_to_come(callback, batch, logs):
                 callback._get_file_path(getattr(callback, "_current_epoch", 0), batch, logs)
             self.fields_checked = True

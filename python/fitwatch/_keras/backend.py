@@ -29,6 +29,8 @@ def to_number(value: Any) -> Any:
 
     The rule of Keras's `pythonify_logs`, except that a KeyboardInterrupt passes through.
     """
+    if type(value) is float:
+        return value
     try:
         if keras.ops.is_tensor(value):
             value = keras.ops.convert_to_numpy(value)

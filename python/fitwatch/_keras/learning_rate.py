@@ -21,7 +21,11 @@ def optimizers(optimizer: Any) -> list[tuple[Any, str]]:
 
 def rate_of(optimizer: Any) -> float:
     """The learning rate of an optimizer."""
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    rate = optimizer.learning_rate
+    try:
+        return float(rate)
+    except TypeError:  # a variable of several devices, on TensorFlow
+        return float(keras.ops.convert_to_numpy(rate))
 
 
 def first_rate(model: Any) -> float | None:

@@ -41,6 +41,8 @@ class CheckpointState(RunState):
 class Checkpointing(MonitorAttachment):
     """The private part of `ModelCheckpoint`."""
 
+    core: _core.Checkpoint
+
     def __init__(self) -> None:
         super().__init__(_core.Checkpoint())
         self.decisions = SaveDecisions()

@@ -59,25 +59,30 @@ class Table:
     def write(self, row: dict[str, Any], logs: dict[Any, Any]) -> None:
         """Adds a row of fixed columns and metrics, and missing columns."""
         values = {_text(name): value for name, value in logs.items()}
-        for name in values.keys() & set(self._fixed):
-            self._warn_once(
-                "name",
-                f"the metric {name!r} is left out: the column of that name has the number of the "
-                f"{name}.",
-            )
+        for name in self._fixed:
+            if values.pop(name, row) is not row:
+                self._warn_once(
+                    "name",
+                    f"the metric {name!r} is left out: the column of that name has the number of "
+                    f"the {name}.",
+                )
         columns = self.file.columns
-        metrics = sorted(values.keys() - set(self._fixed))
         if self.metrics is not None:
             metrics = [name for name in self.metrics if name not in self._fixed]
-        elif not columns and not any(name.startswith("val_") for name in metrics):
-            # As in Keras: there may be a validation later.
-            # Keras writes such a column for the learning rate too, which is in its logs.
-            own = [name for name in metrics if is_health(name) and name != "learning_rate"]
-            metrics += [f"val_{name}" for name in metrics if name not in own]
+            values = {name: values[name] for name in metrics if name in values}
+        elif columns:
+            metrics = sorted(values.keys() - columns)
+        else:
+            metrics = sorted(values)
+            if not any(name.startswith("val_") for name in metrics):
+                # As in Keras: there may be a validation later.
+                # Keras writes such a column for the learning rate too, which is in its logs.
+                own = [name for name in metrics if is_health(name) and name != "learning_rate"]
+                metrics += [f"val_{name}" for name in metrics if name not in own]
         self._add_columns([name for name in [*self._fixed, *metrics] if name not in columns])
-        row = row | {name: values[name] for name in metrics if name in values}
+        values |= row
         try:
-            self.file.add_row({name: _text(value) for name, value in row.items()})
+            self.file.add_row({name: _text(value) for name, value in values.items()})
         except OSError as error:
             self.report(error)
 
@@ -145,6 +150,10 @@ class Table:
 
 def _text(value: Any) -> str:
     """A value as Keras writes it into a field."""
+    if type(value) is float or type(value) is int:
+        return repr(value)
+    if type(value) is str and value.isascii():
+        return value
     if value is None:
         return ""
     if getattr(value, "shape", None) == () and not isinstance(value, (np.ndarray, np.generic)):

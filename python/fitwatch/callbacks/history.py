@@ -50,8 +50,9 @@ class History(FitwatchCallback, keras.callbacks.History):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Keeps the logs of the epoch."""
         self.epoch.append(epoch)
+        history = self.history
         for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+            history.setdefault(name, []).append(value)
         model = trainer.model_of(self)
         if model is not None:
             model.history = self

@@ -207,11 +207,12 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         """Saves, if a save is due after this batch."""
         decisions = self._fitwatch.decisions
         decisions.due.last_batch = batch
-        if decisions.counts_batches(self):
+        if not decisions.fields_checked:
             decisions.check_fields(self, batch, logs or {})
         if self._should_save_on_batch(batch):
             self._fitwatch.save_on_batch(self, batch, logs)
-        decisions.see_batches(self)
+        if decisions.interval is not None:
+            decisions.see_batches(self)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, if a save is due at the end of this epoch."""
@@ -228,10 +229,10 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
     # Called by Keras's hooks; a subclass may override them.
 
     def _should_save_on_batch(self, batch: int) -> bool:
-        interval = self._fitwatch.decisions.interval
-        if interval is not None:
-            return interval.due()
-        return self.save_freq != "epoch" and bool(self._fitwatch.core.due(batch, self.save_freq))
+        own = self._fitwatch
+        if own.decisions.interval is not None:
+            return own.decisions.interval.due()
+        return self.save_freq != "epoch" and own.core.due(batch, self.save_freq)
 
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
         own = self._fitwatch
