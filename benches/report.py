@@ -21,6 +21,7 @@ PACKAGES = ["keras", "tensorflow", "jax", "torch", "tensorboardX", "numpy"]
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
 TITLES = {
     "fit": "A batch of `fit()`",
+    "short": "A short `fit()`, from making its callbacks to closing their files",
     "list": "The hooks of a batch, in a list, without training",
     "hook": "A hook, called directly",
     "losses": "The per-batch loss, in `fit()`",

@@ -1,0 +1,70 @@
+"""Many fits in one process: nothing of a fit stays when it has ended."""
+
+import gc
+import os
+import sys
+import weakref
+from collections import Counter
+
+import keras
+
+from fitwatch import callbacks
+
+BACKEND = keras.config.backend()
+FITS = 300 if BACKEND == "jax" else 60
+
+
+def everything(folder):
+    return [
+        callbacks.EarlyStopping("loss", patience=10**6),
+        callbacks.ReduceLROnPlateau("loss", patience=10**6),
+        callbacks.CSVLogger(folder / "log.csv", update_freq="batch"),
+        callbacks.ModelCheckpoint(folder / "x.weights.h5", save_weights_only=True, save_freq=10**6),
+        callbacks.TensorBoard(folder / "logs", update_freq="batch", write_graph=False),
+        callbacks.TerminateOnNaN(),
+        callbacks.LossHistory(),
+        callbacks.ProgbarLogger(),
+    ]
+
+
+def fit(model, data, folder):
+    """Trains with everything on; returns weak references to what the fit has made."""
+    callback_list = callbacks.CallbackList(everything(folder), add_history=True, model=model)
+    model.fit(*data, callbacks=callback_list, verbose=0)
+    return [weakref.ref(each) for each in (callback_list, *callback_list.callbacks)]
+
+
+def held():
+    """The objects of the interpreter by type, and what the process holds of the system."""
+    gc.collect()
+    types = Counter(type(each) for each in gc.get_objects())
+    if sys.platform != "linux":
+        return types, 0, 0
+    with open("/proc/self/statm") as file:
+        memory = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return types, memory, sum(len(os.listdir(f"/proc/self/{kind}")) for kind in ("fd", "task"))
+
+
+def test_fits_of_one_model(make_model, data, tmp_path):
+    model = make_model()
+    for _ in range(FITS // 5):
+        fit(model, data, tmp_path)
+    held()  # fills caches too
+    types, memory, handles = held()
+    for _ in range(FITS):
+        fit(model, data, tmp_path)
+    types_then, memory_then, handles_then = held()
+    grown = {kind: count for kind, count in (types_then - types).items() if count > FITS // 10}
+    assert grown == {}
+    assert handles_then - handles < FITS // 10
+    assert memory_then - memory < FITS * 2**14  # a buffer of one file is larger
+
+
+def test_fits_of_new_models(make_model, data, tmp_path):
+    made = []
+    for _ in range(5):
+        model = make_model()
+        made += [weakref.ref(model), *fit(model, data, tmp_path)]
+    del model
+    gc.collect()
+    assert [each() for each in made if each() is not None] == []
