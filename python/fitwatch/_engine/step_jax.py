@@ -82,7 +82,7 @@ class JaxRoute(Route):
             if tape is None or columns is None or isinstance(out, dict):
                 return self._without_columns(out), state
             self._register = out
-            self._name(self._row_names[0])
+            self._name(self._row_names[0] if self._row_names else [])
             return tape.push(columns, out), state
 
         return one_step
@@ -105,7 +105,8 @@ class JaxRoute(Route):
             return logs, state
         register = jax.numpy.concatenate([register[len(row) :], jax.numpy.stack(row)])
         if self._sharding is not None:
-            register = jax.lax.with_sharding_constraint(register, self._sharding)
+            lax: Any = jax.lax
+            register = lax.with_sharding_constraint(register, self._sharding)
         return register, state
 
     def _begin(self, state: Any, data: Any) -> None:

@@ -14,7 +14,7 @@ class TorchRoute(Route):
         train_step.require_own_function(original)
 
         def train_function(data: Any) -> Any:
-            alive = self._model()
+            alive: Any = self._model()
             self._train_step = alive.train_step
             with train_step.replaced(alive, train_step=self._step):
                 logs = original(data)

@@ -42,5 +42,6 @@ def replicated_sharding(arrays: list[Any]) -> Any:
     for array in arrays:
         sharding = getattr(array, "sharding", None)
         if isinstance(sharding, jax.sharding.NamedSharding) and sharding.mesh.size > 1:
-            return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
+            everywhere: Any = jax.sharding.PartitionSpec
+            return jax.sharding.NamedSharding(sharding.mesh, everywhere())
     return None

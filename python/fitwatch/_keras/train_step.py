@@ -1,6 +1,6 @@
 """Replaces a model's train step, and finds the loss tracker."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,9 @@ def require_own_function(function: Any) -> None:
         raise ValueError("its train function was not made by Keras")
 
 
-def build_train_function(model: Any, original: Any, train_step: Any, around: Any) -> Any:
+def build_train_function(
+    model: Any, original: Any, train_step: Any, around: Any
+) -> Callable[..., Any]:
     """A train function as `fit()` makes it, but with another step; the model is unchanged.
 
     `around` wraps the function of one step, which is already compiled where steps are compiled one
@@ -49,7 +51,8 @@ def build_train_function(model: Any, original: Any, train_step: Any, around: Any
     try:
         with replaced(model, train_step=train_step, **{name: changed}):
             model.make_train_function(force=True)
-        return model.train_function
+        made: Callable[..., Any] = model.train_function
+        return made
     finally:
         model.train_function = before
 
@@ -117,5 +120,6 @@ def unknown_to_compiler(values: list[Any]) -> list[Any]:
         return values
     import jax
 
-    barred: list[Any] = jax.lax.optimization_barrier(values)
+    lax: Any = jax.lax
+    barred: list[Any] = lax.optimization_barrier(values)
     return barred

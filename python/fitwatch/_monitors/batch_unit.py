@@ -286,7 +286,7 @@ class BatchMonitor(MonitorAttachment):
 def _averaged(call: tuple[Values, ...]) -> Values:
     """The values of several processes for the same call of the train function, averaged."""
     metrics = zip_longest(*(values for _, values in call), fillvalue=[])
-    means = [
+    means: list[list[float | None]] = [
         [average for each in zip_longest(*metric) if (average := mean(each)) is not None]
         for metric in metrics
     ]

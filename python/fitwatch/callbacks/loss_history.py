@@ -22,10 +22,10 @@ class LossHistory(FitwatchCallback):
     It is stored as float32, 4 bytes a batch, for every batch that `steps_per_execution` trains in
     one call. `logs["loss"]` in Keras's hooks is the mean over the epoch so far.
 
-    If the loss cannot be taken (a custom `train_step` that passes none to a metric, two losses in one
-    step, a custom train function), fitwatch warns once, and records the running mean from then on.
-    `kind` tells which of them is recorded. In a custom loop, `logs["loss"]` is
-    recorded as given.
+    If the loss cannot be taken (a custom `train_step` that passes none to a metric, two losses in
+    one step, a custom train function), fitwatch warns once, and records the running mean from then
+    on. `kind` tells which of them is recorded. In a custom loop, `logs["loss"]` is recorded as
+    given.
 
     `fit()` compiles the train step once more for this, in its current state: Python values that it
     depends on may have changed since Keras compiled it (a `trainable` that was set without a new

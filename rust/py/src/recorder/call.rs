@@ -216,7 +216,7 @@ impl<'a, 'py> Call<'a, 'py> {
             .recorder
             .borrow_mut()
             .columns(&self.plan, schema, steps);
-        let mut cells = Vec::with_capacity(values.len());
+        let mut cells = Vec::with_capacity(values.len() + steps.batches * steps.layout.len());
         for (place, value) in values.iter().enumerate() {
             cells.push(if self.plan.rows || columns.contains(&place) {
                 reader.get().capture(value)?
@@ -224,7 +224,12 @@ impl<'a, 'py> Call<'a, 'py> {
                 Cell::Unwanted
             });
         }
-        let steps_cells = steps.cells(self.py(), |value| reader.get().capture(value), |_| true)?;
+        if let Some(columns) = &self.plan.steps {
+            let capture = |value: &Bound<'_, PyAny>| reader.get().capture(value);
+            columns
+                .get()
+                .cells(self.py(), steps, &mut cells, capture, |_| true)?;
+        }
         let row = QueuedRow {
             plan: self.plan.clone(),
             entries: at..at,
@@ -243,7 +248,6 @@ impl<'a, 'py> Call<'a, 'py> {
         recorder.thread = this_thread();
         recorder.queue.rows.push_back(row);
         recorder.queue.cells.extend(cells);
-        recorder.queue.cells.extend(steps_cells);
         Ok(())
     }
 

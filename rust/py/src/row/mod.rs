@@ -52,6 +52,15 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// Where a value of a row comes from.
+#[derive(Clone, Copy)]
+pub enum Source {
+    /// A metric of the logs, by its position in the schema.
+    Metric(usize),
+    /// A step column, by its index.
+    Step(usize),
+}
+
 /// The part of a row that belongs to one batch of the call.
 pub struct Share {
     /// The number of the batch, or its step.
@@ -64,7 +73,7 @@ pub struct Share {
     pub missing: Option<&'static str>,
 }
 
-impl<'a> Row<'a> {
+impl Row<'_> {
     /// A cache key for the positions of the values.
     pub fn layout(&self) -> (u64, u64) {
         let steps = if self.steps.batches > 0 {
@@ -106,17 +115,39 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Where the values of a metric are: in the step column of its name, or else in the logs. `None`
+    /// if they are in neither, or not a number.
+    pub fn source(&self, column: &mut Column) -> Option<Source> {
+        if let Some(step) = self.steps.position(&column.name) {
+            return Some(Source::Step(step));
+        }
+        let at = column.position(self.schema)?;
+        matches!(self.cell(at), Cell::Number(_)).then_some(Source::Metric(at))
+    }
+
+    /// A value for one batch of the call. One of the logs belongs to the last batch.
+    pub fn value(&self, source: Source, place: usize) -> Option<f64> {
+        match source {
+            Source::Step(at) => self.step_at(at, place),
+            Source::Metric(at) => match self.cell(at) {
+                Cell::Number(value) if place + 1 >= self.batches() => Some(*value),
+                _ => None,
+            },
+        }
+    }
+
     /// The values of a metric in the batches of the call: its step column, or else one value from
     /// the logs, after the last batch; empty if there is neither.
     pub fn values(&self, column: &mut Column) -> Vec<Option<f64>> {
-        if let Some(step) = self.steps.position(&column.name) {
-            return (0..self.batches())
-                .map(|place| self.step_at(step, place))
-                .collect();
-        }
-        match column.position(self.schema).map(|at| self.cell(at)) {
-            Some(Cell::Number(value)) => vec![Some(*value)],
-            _ => Vec::new(),
+        match self.source(column) {
+            Some(Source::Step(at)) => (0..self.batches())
+                .map(|place| self.step_at(at, place))
+                .collect(),
+            Some(Source::Metric(at)) => match self.cell(at) {
+                Cell::Number(value) => vec![Some(*value)],
+                _ => Vec::new(),
+            },
+            None => Vec::new(),
         }
     }
 

@@ -106,12 +106,10 @@ struct State {
     measured: Vec<f64>,
 }
 
-/// The values of a call's batches.
+/// The columns that have values in the last call.
 pub struct StepValues {
     pub layout: Arc<StepLayout>,
     pub batches: usize,
-    values: Vec<StepValue>,
-    measured: Vec<f64>,
 }
 
 #[pymethods]
@@ -268,16 +266,57 @@ impl StepColumns {
         if state.is_mixed {
             return Ok(StepValues::none());
         }
-        let values = state.values.iter().map(|value| match value {
-            StepValue::Object(object) => StepValue::Object(object.clone_ref(py)),
-            StepValue::Slot(slot) => StepValue::Slot(slot.clone()),
-        });
         Ok(StepValues {
             layout: state.layout.clone(),
             batches: state.batches,
-            values: values.collect(),
-            measured: state.measured.clone(),
         })
+    }
+
+    /// Appends the cells of all batches of the last call to `cells`: those of the first batch,
+    /// column by column, then the next. `wanted` tells whether a column of the step is needed.
+    pub fn cells(
+        &self,
+        py: Python<'_>,
+        read: &StepValues,
+        cells: &mut Vec<Cell>,
+        capture: impl Fn(&Bound<'_, PyAny>) -> PyResult<Cell>,
+        wanted: impl Fn(usize) -> bool,
+    ) -> PyResult<()> {
+        let mut objects = Vec::new();
+        {
+            let state = self.lock();
+            let count = read.layout.len() - read.layout.measured;
+            if state.layout.id != read.layout.id || state.batches != read.batches {
+                // Another call has begun since: there are no values for this one.
+                let count = read.batches * read.layout.len();
+                cells.extend(std::iter::repeat_with(|| Cell::Unwanted).take(count));
+                return Ok(());
+            }
+            for batch in 0..read.batches {
+                for (at, value) in state.values[batch * count..][..count].iter().enumerate() {
+                    cells.push(match value {
+                        _ if !wanted(at) => Cell::Unwanted,
+                        StepValue::Object(object) => {
+                            objects.push((cells.len(), object.clone_ref(py)));
+                            Cell::Unwanted
+                        }
+                        StepValue::Slot(slot) => Cell::Slot(slot.clone()),
+                    });
+                }
+                let last = batch + 1 == read.batches;
+                for at in 0..read.layout.measured {
+                    cells.push(match state.measured.get(at) {
+                        Some(&value) if last => Cell::Number(value),
+                        _ => Cell::Unwanted,
+                    });
+                }
+            }
+        }
+        // Without the lock: capturing may run Python code.
+        for (at, object) in objects {
+            cells[at] = capture(object.bind(py))?;
+        }
+        Ok(())
     }
 }
 
@@ -286,8 +325,6 @@ impl StepValues {
         Self {
             layout: StepLayout::empty(),
             batches: 0,
-            values: Vec::new(),
-            measured: Vec::new(),
         }
     }
 
@@ -299,34 +336,5 @@ impl StepValues {
     /// The columns that a mask selects.
     pub fn taken(&self, mask: u8) -> Steps<'_> {
         Steps::new(&self.layout, mask, self.batches)
-    }
-
-    /// The cells of all batches: those of the first one, column by column, then the next. `wanted`
-    /// tells whether a column of the step is needed.
-    pub fn cells(
-        &self,
-        py: Python<'_>,
-        capture: impl Fn(&Bound<'_, PyAny>) -> PyResult<Cell>,
-        wanted: impl Fn(usize) -> bool,
-    ) -> PyResult<Vec<Cell>> {
-        let count = self.layout.len() - self.layout.measured;
-        let mut cells = Vec::with_capacity(self.batches * self.layout.len());
-        for batch in 0..self.batches {
-            for (at, value) in self.values[batch * count..][..count].iter().enumerate() {
-                cells.push(match value {
-                    _ if !wanted(at) => Cell::Unwanted,
-                    StepValue::Object(object) => capture(object.bind(py))?,
-                    StepValue::Slot(slot) => Cell::Slot(slot.clone()),
-                });
-            }
-            let last = batch + 1 == self.batches;
-            for at in 0..self.layout.measured {
-                cells.push(match self.measured.get(at) {
-                    Some(&value) if last => Cell::Number(value),
-                    _ => Cell::Unwanted,
-                });
-            }
-        }
-        Ok(cells)
     }
 }

@@ -59,21 +59,17 @@ impl Sink for Py<EpochValues> {
                     Some(of) if of.name == name => Some(nth),
                     _ => this.columns.iter().position(|of| of.name == name),
                 };
-                let of = match known {
-                    Some(at) => &mut this.columns[at],
-                    None => {
-                        let name = name.to_owned();
-                        let (sum, count, last) = (0.0, 0, 0.0);
-                        this.columns.push(Values {
-                            name,
-                            sum,
-                            count,
-                            last,
-                        });
-                        let last = this.columns.len() - 1;
-                        &mut this.columns[last]
-                    }
-                };
+                let known = known.unwrap_or_else(|| {
+                    let name = name.to_owned();
+                    this.columns.push(Values {
+                        name,
+                        sum: 0.0,
+                        count: 0,
+                        last: 0.0,
+                    });
+                    this.columns.len() - 1
+                });
+                let of = &mut this.columns[known];
                 of.sum += value;
                 of.count += 1;
                 of.last = value;

@@ -149,10 +149,10 @@ impl Feed {
         reader: &Reader,
     ) -> PyResult<VecDeque<Cell>> {
         let taken = steps.taken(self.mask);
-        let mut cells = VecDeque::with_capacity(logs.len());
+        let mut cells = Vec::with_capacity(logs.len() + steps.batches * steps.layout.len());
         if self.wants.rows {
             for value in logs.values() {
-                cells.push_back(reader.read_now(&value)?);
+                cells.push(reader.read_now(&value)?);
             }
         } else {
             cells.resize_with(logs.len(), || Cell::Unwanted);
@@ -174,15 +174,19 @@ impl Feed {
             };
             columns.any(|(taken, name)| taken == at && named(name))
         };
-        for cell in steps.cells(logs.py(), |value| reader.read_now(value), wanted)? {
-            cells.push_back(match cell {
-                Cell::Slot(slot) => {
-                    Item::resolve(&slot, logs.py(), true)?.unwrap_or(Cell::Slot(slot))
-                }
-                cell => cell,
-            });
+        let (py, first) = (logs.py(), cells.len());
+        if let Some(columns) = &self.steps {
+            let read = |value: &Bound<'_, PyAny>| reader.read_now(value);
+            columns.get().cells(py, steps, &mut cells, read, wanted)?;
         }
-        Ok(cells)
+        for cell in &mut cells[first..] {
+            if let Cell::Slot(slot) = cell
+                && let Some(read) = Item::resolve(slot, py, true)?
+            {
+                *cell = read;
+            }
+        }
+        Ok(cells.into())
     }
 }
 

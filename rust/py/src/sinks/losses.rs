@@ -87,34 +87,30 @@ impl Sink for Py<Losses> {
     fn push(&self, py: Python<'_>, row: &Row<'_>) -> Outcome {
         let new = self.borrow_mut(py).new_names(row);
         for name in new {
-            let make = self.borrow(py).make.as_ref().map(|make| make.clone_ref(py));
-            if let Some(make) = make {
-                let made = make.call1(py, (name.as_str(),));
-                match made.and_then(|made| made.extract(py).map_err(PyErr::from)) {
-                    Ok(series) => self
-                        .borrow_mut(py)
-                        .columns
-                        .push((Column::new(name), series)),
-                    Err(error) => error.write_unraisable(py, None),
-                }
+            let make = self.borrow(py).make.as_ref().map(|it| it.clone_ref(py));
+            let Some(make) = make else { continue };
+            let series = make.call1(py, (name.as_str(),));
+            match series.and_then(|series| series.extract(py).map_err(PyErr::from)) {
+                Ok(series) => self
+                    .borrow_mut(py)
+                    .columns
+                    .push((Column::new(name), series)),
+                Err(error) => error.write_unraisable(py, None),
             }
         }
         let this = &mut *self.borrow_mut(py);
-        let count = row.batches().max(1);
-        let values: Vec<_> = this
-            .columns
-            .iter_mut()
-            .map(|(column, _)| row.values(column))
-            .collect();
-        if row.batches() == 0 && values.iter().any(Vec::is_empty) {
+        let batches = row.batches();
+        let known = |(column, _): &mut (Column, _)| row.source(column).is_some();
+        if batches == 0 && !this.columns.iter_mut().all(known) {
             return Outcome::Action;
         }
-        for ((_, series), mut values) in this.columns.iter().zip(values) {
+        for (column, series) in &mut this.columns {
+            let source = row.source(column);
             let mut series = series.borrow_mut(py);
-            // A value of the logs belongs to the last batch of the call.
-            let missing = count - values.len().min(count);
-            let all = std::iter::repeat_n(None, missing).chain(values.drain(..));
-            all.for_each(|value| series.0.push(value.unwrap_or(f64::NAN) as f32));
+            for place in 0..batches.max(1) {
+                let value = source.and_then(|source| row.value(source, place));
+                series.0.push(value.unwrap_or(f64::NAN) as f32);
+            }
         }
         Outcome::Done
     }

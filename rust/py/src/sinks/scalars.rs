@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::Counter;
 use crate::files::EventFile;
-use crate::row::{Row, Share};
+use crate::row::{Row, Share, Source};
 use crate::sink::{Batch, Gate, Outcome, Sink, Wants};
 use crate::value::Cell;
 
@@ -30,17 +30,11 @@ pub struct Scalars {
     /// The calls that are due: ordinal and last step.
     due: VecDeque<(u64, i64)>,
     /// The tags of the metrics, for rows of this layout.
-    tags: Option<((u64, u64), Vec<(Template, Source)>)>,
+    tags: Option<((u64, u64), Vec<Tag>)>,
 }
 
-/// Where the value of a tag comes from.
-#[derive(Clone, Copy)]
-enum Source {
-    /// A metric, by its position in the row.
-    Metric(usize),
-    /// A step column.
-    Step(usize),
-}
+/// A tag, and where its value comes from.
+type Tag = (Template, Source);
 
 #[pymethods]
 impl Scalars {

@@ -16,9 +16,9 @@ pub enum Access {
     Address { double: bool },
     /// The same, of one of the arrays that make up a replicated one.
     Replicated { double: bool },
-    /// Through NumPy, from a JAX array on an accelerator: the copy is started in advance.
+    /// Through `__array__`, from a JAX array on an accelerator: the copy is started in advance.
     Transfer,
-    /// Through NumPy or the buffer protocol, from an array whose values are ready.
+    /// Through `__array__` or the buffer protocol, from an array whose values are ready.
     Ready,
 }
 
@@ -212,13 +212,11 @@ impl Block {
     }
 
     fn through_numpy(&self, array: &Bound<'_, PyAny>, range: Range<usize>) -> PyResult<Vec<f64>> {
-        let all = match raw::floats_in_buffer(array) {
-            Some(all) => Some(all),
-            None => {
-                let numpy = array.call_method0(intern!(array.py(), "__array__"))?;
-                raw::floats_in_buffer(&numpy)
-            }
-        };
+        let mut all = raw::floats_in_buffer(array);
+        if all.is_none() {
+            let numpy = array.call_method0(intern!(array.py(), "__array__"))?;
+            all = raw::floats_in_buffer(&numpy);
+        }
         match all {
             Some(mut all) if all.len() == self.rows * self.width => Ok(all.split_off(range.start)),
             _ => Err(PyValueError::new_err(
