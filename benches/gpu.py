@@ -7,8 +7,11 @@ Three things, compared with stock Keras in one run:
   with a list that does nothing;
 - that all policies make the same decisions on the device's values as on the CPU's.
 
+"Everything on" is each batch's loss and metrics in LossHistory, monitors that count in batches,
+TensorBoard and CSV for every batch, and the bar.
+
 It writes `benches/GPU-<backend>.md` with the device's name. Without an accelerator it runs on the
-CPU, as a check of the script, and writes nothing.
+CPU, as a check of the script, and writes nothing: `FITWATCH_GPU_ROUNDS=1` makes that check short.
 """
 
 import contextlib
@@ -30,7 +33,7 @@ from keras.src.callbacks import callback_list as stock_list
 from fitwatch import callbacks
 from fitwatch._engine import readers
 
-BATCHES, ROUNDS = 200, 15
+BATCHES, ROUNDS = 200, int(os.environ.get("FITWATCH_GPU_ROUNDS", "15"))
 WIDTH = 512
 SEED = 1
 
@@ -72,12 +75,30 @@ def data():
     return x, x.mean(axis=1, keepdims=True)
 
 
+def everything(folder):
+    """All that looks at every batch."""
+    never = float("-inf")
+    by_batch = {"update_freq": "batch", "loss": "batch", "metrics": "batch"}
+    return [
+        callbacks.LossHistory(columns="all"),
+        callbacks.EarlyStopping("loss", unit="batch", patience=10**9, halflife=100),
+        callbacks.ReduceLROnPlateau("mae", unit="batch", patience=10**9),
+        callbacks.ModelCheckpoint(
+            folder / "x.keras", "loss", save_best_only=True, initial_value_threshold=never
+        ),
+        callbacks.TensorBoard(folder / "batches", write_graph=False, **by_batch),
+        callbacks.CSVLogger(folder / "batches.csv", **by_batch),
+        callbacks.TerminateOnNaN(),
+    ]
+
+
 def lists(folder):
     """The kinds that are compared: a function that makes the list, and its callbacks."""
     stock = keras.callbacks
     return {
         "a list that does nothing": (Floor, []),
-        "fitwatch, everything on": (callbacks.CallbackList, full_set(callbacks, folder)),
+        "fitwatch, as much as Keras can": (callbacks.CallbackList, full_set(callbacks, folder)),
+        "fitwatch, everything on": (callbacks.CallbackList, everything(folder)),
         "stock Keras, nothing on": (stock.CallbackList, []),
         "stock Keras, everything on": (stock.CallbackList, full_set(stock, folder)),
     }
@@ -94,7 +115,7 @@ def step_times(folder):
     times = {}
     for round_ in range(ROUNDS + 1):
         for kind, (make, made) in lists(folder).items():
-            progress = kind.endswith("everything on")
+            progress = bool(made)
             with contextlib.redirect_stdout(io.StringIO()):
                 listed = made_list(make, made, trained, progress)
                 began = time.perf_counter()
@@ -106,12 +127,35 @@ def step_times(folder):
 
 
 @contextlib.contextmanager
-def counted(owner, name, count, which=lambda *args: True):
+def transfers_counted(waits, transfers):
+    """Counts transfers from the device, and how often the program waits for one."""
+    unready = {"which": lambda own, handle: not own.ready(handle)}
+    with contextlib.ExitStack() as stack:
+        if keras.config.backend() == "torch":
+            owners = [(readers.TorchTransfer, "start", "finish", unready)]
+        else:
+            import jax
+
+            # The values of many batches are in one array, whose copy is started in advance.
+            array = type(jax.numpy.zeros(1))
+            late = {"which": lambda own, *args, **kwargs: not own.is_ready()}
+            owners = [
+                (readers.JaxTransfer, "start", "finish", unready),
+                (array, "copy_to_host_async", "__array__", late),
+            ]
+        for owner, start, finish, which in owners:
+            stack.enter_context(counted(owner, start, transfers))
+            stack.enter_context(counted(owner, finish, waits, **which))
+        yield
+
+
+@contextlib.contextmanager
+def counted(owner, name, count, which=lambda *args, **kwargs: True):
     """Counts the calls of a function for which `which` is true."""
     original = getattr(owner, name)
 
     def counting(*args, **kwargs):
-        count[0] += bool(which(*args))
+        count[0] += bool(which(*args, **kwargs))
         return original(*args, **kwargs)
 
     setattr(owner, name, counting)
@@ -123,17 +167,15 @@ def counted(owner, name, count, which=lambda *args: True):
 
 def waits(folder):
     """Waits for the device, and transfers, per batch, with everything on."""
-    transfer = readers.JaxTransfer if keras.config.backend() == "jax" else readers.TorchTransfer
     (x, y), found = data(), {}
     for kind, (make, made) in lists(folder).items():
-        if not kind.endswith("everything on"):
+        if not made:
             continue
         reads, transfers = [0], [0]
         with (
             contextlib.redirect_stdout(io.StringIO()),
             counted(stock_list.python_utils, "pythonify_logs", reads),
-            counted(transfer, "start", transfers),
-            counted(transfer, "finish", reads, lambda own, handle: not own.ready(handle)),
+            transfers_counted(reads, transfers),
         ):
             trained = model()
             listed = made_list(make, made, trained)
