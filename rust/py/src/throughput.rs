@@ -68,9 +68,10 @@ impl Throughput {
     ///
     /// Args:
     ///     remaining: How many batches are left, for `eta_seconds`; None if not known.
-    #[pyo3(signature = (remaining=None))]
-    fn values(&self, remaining: Option<u64>) -> [f64; Self::NAMES.len()] {
-        let speed = self.inner.speed(remaining);
+    ///     pauses: How many pauses are left, such as ends of epochs.
+    #[pyo3(signature = (remaining=None, pauses=0))]
+    fn values(&self, remaining: Option<u64>, pauses: u32) -> [f64; Self::NAMES.len()] {
+        let speed = self.inner.speed(remaining, pauses);
         [
             speed.batches_per_second,
             speed.samples_per_second,

@@ -13,7 +13,7 @@ const PARTS: usize = 5;
 /// A call lasts from the end of the previous one to its own end, so that time between calls, such
 /// as that of callbacks, counts. After a pause it lasts from its own beginning. Rates are those of
 /// the window: the last calls that trained at least `window` batches together. Quantiles are those
-/// of all batches.
+/// of all batches. Pauses count only where the end of the training is estimated.
 ///
 /// Memory does not depend on the number of batches; the time of a call is constant.
 ///
@@ -26,7 +26,7 @@ const PARTS: usize = 5;
 ///     throughput.begin(|| began);
 ///     throughput.end(began + 0.2, Some(0.05), 4, Some(4 * 32));
 /// }
-/// let speed = throughput.speed(Some(1000));
+/// let speed = throughput.speed(Some(1000), 0);
 /// let close = |value: Option<f64>, expected: f64| (value.unwrap() / expected - 1.0).abs() < 0.02;
 /// assert!(close(speed.batches_per_second, 20.0) && close(speed.samples_per_second, 640.0));
 /// assert!(close(speed.step_time_p99, 0.05) && close(speed.data_wait, 0.25));
@@ -37,6 +37,11 @@ pub struct Throughput {
     window: u64,
     /// When the next call begins to count: at the end of the previous one, or its own beginning.
     since: Option<f64>,
+    /// The end of the last call.
+    ended: Option<f64>,
+    /// The number of pauses that are over, and how long they were together.
+    pauses: u32,
+    paused: f64,
     /// The totals before the first call of the window and after each of its calls.
     totals: VecDeque<Totals>,
     step_times: Histogram,
@@ -57,7 +62,7 @@ pub struct Speed {
     pub step_time_p99: Option<f64>,
     /// The share of the time of the window (0 to 1) that was spent waiting for data.
     pub data_wait: Option<f64>,
-    /// The seconds until the remaining batches are trained.
+    /// The seconds until the remaining batches are trained and the remaining pauses are over.
     pub eta_seconds: Option<f64>,
 }
 
@@ -81,6 +86,9 @@ impl Throughput {
         Self {
             window: window.max(1),
             since: None,
+            ended: None,
+            pauses: 0,
+            paused: 0.0,
             totals: VecDeque::from([Totals::default()]),
             step_times: Histogram::default(),
         }
@@ -89,7 +97,12 @@ impl Throughput {
     /// A call of the train function begins. Reads the clock only after a pause.
     pub fn begin(&mut self, clock: impl FnOnce() -> f64) {
         if self.since.is_none() {
-            self.since = Some(clock());
+            let now = clock();
+            self.since = Some(now);
+            if let Some(ended) = self.ended {
+                self.pauses += 1;
+                self.paused += (now - ended).max(0.0);
+            }
         }
     }
 
@@ -102,6 +115,7 @@ impl Throughput {
         if batches == 0 {
             return;
         }
+        self.ended = Some(now);
         let Some(since) = self.since.replace(now) else {
             return;
         };
@@ -127,9 +141,10 @@ impl Throughput {
         self.since = None;
     }
 
-    /// The speed, and the time that `remaining` batches will take if their number is known.
+    /// The speed, and the time that `remaining` batches and `pauses` will take if the number of
+    /// batches is known.
     #[must_use]
-    pub fn speed(&self, remaining: Option<u64>) -> Speed {
+    pub fn speed(&self, remaining: Option<u64>, pauses: u32) -> Speed {
         let Some([p50, p90, p99]) = self.step_times.quantiles([0.5, 0.9, 0.99]) else {
             return Speed::default();
         };
@@ -142,7 +157,10 @@ impl Throughput {
             step_time_p90: Some(p90),
             step_time_p99: Some(p99),
             data_wait: ratio(window.waited, window.seconds).filter(|_| window.untimed == 0),
-            eta_seconds: remaining.and_then(|batches| Some(count(batches) * self.step_time()?)),
+            eta_seconds: remaining.and_then(|batches| {
+                let pause = ratio(self.paused, f64::from(self.pauses)).unwrap_or(0.0);
+                Some(count(batches) * self.step_time()? + f64::from(pauses) * pause)
+            }),
         }
     }
 
@@ -159,7 +177,8 @@ impl Throughput {
         }
         times.sort_unstable_by(f64::total_cmp);
         // The lower one of two medians: the first two calls may both be slow, but not both fast.
-        (calls > 1).then(|| times[(parts - 1) / 2])
+        let is_first = calls < 2 && self.totals[0].batches == 0;
+        (!is_first).then(|| times[(parts - 1) / 2])
     }
 
     fn newest(&self) -> Totals {

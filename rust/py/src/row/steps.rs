@@ -198,7 +198,8 @@ impl StepColumns {
         self.add(values.into_iter().map(StepValue::Object))
     }
 
-    /// Sets the values of the measured columns, for the last batch of the call.
+    /// Sets the values of the measured columns, for the last batch of the call. NaN stands for no
+    /// value.
     fn measure(&self, values: Vec<f64>) {
         self.lock().measured = values;
     }
@@ -306,7 +307,7 @@ impl StepColumns {
                 let last = batch + 1 == read.batches;
                 for at in 0..read.layout.measured {
                     cells.push(match state.measured.get(at) {
-                        Some(&value) if last => Cell::Number(value),
+                        Some(&value) if last && !value.is_nan() => Cell::Number(value),
                         _ => Cell::Unwanted,
                     });
                 }

@@ -47,7 +47,7 @@ fn run(window: u64, calls: impl IntoIterator<Item = Call>) -> Throughput {
 }
 
 fn speed(window: u64, calls: impl IntoIterator<Item = Call>) -> Speed {
-    run(window, calls).speed(Some(1000))
+    run(window, calls).speed(Some(1000), 0)
 }
 
 fn assert_close(value: Option<f64>, expected: Option<f64>) {
@@ -62,7 +62,7 @@ fn assert_close(value: Option<f64>, expected: Option<f64>) {
 
 #[test]
 fn before_the_first_call_nothing_is_known() {
-    assert_eq!(Throughput::new(10).speed(Some(5)), Speed::default());
+    assert_eq!(Throughput::new(10).speed(Some(5), 0), Speed::default());
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_call_of_several_batches_is_split_evenly() {
     let throughput = run(20, [several; 10]);
     // Three calls, the fewest that make at least 20 batches, and the totals before them.
     assert_eq!(throughput.totals.len(), 4);
-    let speed = throughput.speed(Some(10));
+    let speed = throughput.speed(Some(10), 0);
     assert_close(speed.batches_per_second, Some(10.0));
     assert_close(speed.eta_seconds, Some(1.0));
     assert!((speed.step_time_p50.unwrap() / 0.1 - 1.0).abs() < 0.02);
@@ -133,7 +133,7 @@ fn what_a_call_of_the_window_does_not_tell_is_not_known() {
     let later = speed(2, [silent, PLAIN, PLAIN]);
     assert_close(later.samples_per_second, Some(100.0));
     assert_close(later.data_wait, Some(0.0));
-    assert_eq!(run(10, [PLAIN; 5]).speed(None).eta_seconds, None);
+    assert_eq!(run(10, [PLAIN; 5]).speed(None, 0).eta_seconds, None);
 }
 
 #[test]
@@ -165,17 +165,42 @@ fn the_estimated_end_passes_over_a_compilation_and_a_stall() {
 }
 
 #[test]
+fn remaining_pauses_last_as_long_as_those_so_far() {
+    let pause = |idle| Call {
+        idle,
+        paused: true,
+        ..PLAIN
+    };
+    let throughput = run(
+        10,
+        [pause(5.0), PLAIN, pause(2.0), PLAIN, pause(4.0), PLAIN],
+    );
+    assert_close(throughput.speed(Some(10), 0).eta_seconds, Some(1.0));
+    assert_close(throughput.speed(Some(10), 2).eta_seconds, Some(7.0)); // 3 s each
+    assert_close(
+        run(10, [PLAIN; 2]).speed(Some(10), 2).eta_seconds,
+        Some(1.0),
+    );
+}
+
+#[test]
+fn a_window_of_one_call_has_an_estimate() {
+    assert_eq!(speed(1, [PLAIN]).eta_seconds, None);
+    assert_close(speed(1, [slow(9.0), PLAIN]).eta_seconds, Some(100.0));
+}
+
+#[test]
 fn odd_calls_break_nothing() {
     let mut throughput = Throughput::new(0);
     throughput.end(1.0, None, 1, None); // without a beginning: not counted
-    assert_eq!(throughput.speed(None), Speed::default());
+    assert_eq!(throughput.speed(None, 0), Speed::default());
     throughput.end(2.0, Some(5.0), 1, Some(3)); // a longer wait than the call
     throughput.end(2.5, Some(0.0), 0, Some(0)); // no batch: its time is that of the next call
-    assert_close(throughput.speed(None).data_wait, Some(1.0));
+    assert_close(throughput.speed(None, 0).data_wait, Some(1.0));
     throughput.end(4.0, Some(f64::NAN), 1, Some(3));
-    assert_close(throughput.speed(None).batches_per_second, Some(0.5));
+    assert_close(throughput.speed(None, 0).batches_per_second, Some(0.5));
     throughput.end(3.0, Some(1.0), 1, Some(3)); // a clock that was set back
-    assert_eq!(throughput.speed(Some(1)).batches_per_second, None);
+    assert_eq!(throughput.speed(Some(1), 0).batches_per_second, None);
 }
 
 /// Any calls, of which all tell their samples and waits, or none.
