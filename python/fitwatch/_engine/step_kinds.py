@@ -37,7 +37,8 @@ LARGER_IS_BETTER = frozenset({"batches_per_second", "samples_per_second"})
 class Kind(IntFlag):
     """What a step column is about; a sink takes the columns of some kinds.
 
-    The core reads `SKIPS`: a negative value of such a column stands for no value.
+    The core reads `SKIPS`: a negative value of such a column stands for no value. The progress bar
+    shows the columns with `IN_BAR`.
     """
 
     LOSS = 1
@@ -48,4 +49,5 @@ class Kind(IntFlag):
     MEMORY = 32
     HEALTH = GRADIENT | RATE | THROUGHPUT | MEMORY
     ALL = LOSS | METRIC | HEALTH
+    IN_BAR = 64
     SKIPS = 128

@@ -26,6 +26,7 @@ class Route:
         changed: Called when a call of the shortest way finds that the step has changed.
 
     Attributes:
+        measured: The names and kinds of the columns that meters measure around each call.
         reasons: Why columns of a kind cannot be taken, by kind.
         has_news: Whether there are reasons that were not reported.
     """
@@ -40,6 +41,7 @@ class Route:
         self._changed = changed
         self.probes = frozenset(probes)
         self._ordered = sorted(self.probes, key=lambda probe: probe.kind)
+        self.measured: list[tuple[str, Kind]] = []
         self.reasons: dict[Kind, list[str]] = {}
         self.has_news = False
         self._model = weakref.ref(model)
@@ -50,6 +52,8 @@ class Route:
         # The columns that are filled now, and the names that they were given.
         self._columns: _core.StepColumns | None = None
         self._names: list[str] | None = None
+        # The names in the logs of the step.
+        self._logged: frozenset[str] = frozenset()
         try:
             self._make = self._build(model, original)
         except Exception as error:
@@ -92,6 +96,8 @@ class Route:
             if not isinstance(logs, dict):
                 self._note_all("its train_step returns no dict of logs")
                 return result
+            if self._logged != logs.keys():
+                self._logged, self._names = frozenset(logs), None
             columns = self._collect(found, logs)
         logs = {**logs, KEY: columns}
         return (logs, *result[1:]) if isinstance(result, tuple) else logs
@@ -106,7 +112,7 @@ class Route:
                 values, why = {}, [f"{type(error).__name__}: {error}"]
             for name, value in values.items():
                 if name in logs and probe.kind in Kind.HEALTH:
-                    why = [*why, f"a metric has the name {name!r}"]
+                    why = [*why, _taken(name)]
                 elif name in logs or probe.kind is not Kind.METRIC:
                     columns[name] = self._leaving(value)
                     self._kinds[name] = int(probe.kind | probe.flags)
@@ -126,16 +132,26 @@ class Route:
             self.reasons.pop(kind, None)
 
     def _note_all(self, why: str) -> None:
-        for probe in self._ordered:
-            if probe.kind not in self.reasons:
-                self._note(probe.kind, [why])
+        kinds = {probe.kind for probe in self._ordered}
+        for kind in kinds | {kind & Kind.HEALTH for _, kind in self.measured}:
+            if kind and kind not in self.reasons:
+                self._note(kind, [why])
 
     def _name(self, names: list[str]) -> _core.StepColumns | None:
         """Gives the columns their names, if they have changed."""
         columns = self._columns
         if columns is not None and names != self._names:
-            columns.name(names, [self._kinds[name] for name in names], 0)
+            kinds = [self._kinds[name] for name in names]
+            taken = {*names, *self._logged}
+            for name, kind in self.measured:
+                # A column of no kind is taken by no sink.
+                kinds.append(0 if name in taken else int(kind))
+                taken.add(name)
+            columns.name([*names, *(name for name, _ in self.measured)], kinds, len(self.measured))
             self._names = names
+            for kind in {kind & Kind.HEALTH for _, kind in self.measured} - {Kind(0)}:
+                ours = [name for name, other in self.measured if other & kind]
+                self._note(kind, [_taken(name) for name in ours if name in self._logged])
         return columns
 
     def _take(self, found: dict[str, Any]) -> None:
@@ -143,3 +159,7 @@ class Route:
         columns = self._name(list(found))
         if columns is not None:
             columns.push(list(found.values()))
+
+
+def _taken(name: str) -> str:
+    return f"a metric has the name {name!r}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 
 from fitwatch import _core
+from fitwatch._engine.meters import Meter, Metered
 from fitwatch._engine.probes import Probe
 from fitwatch._engine.step_jax import JaxRoute
 from fitwatch._engine.step_kinds import Kind
@@ -32,6 +33,8 @@ class User(NamedTuple):
     """That of its `fit()`."""
     probes: Probes
     """What finds the columns that it wants."""
+    meters: list[Meter]
+    """What measures further ones."""
     loud: Kind
     """The kinds of columns that it does not work without: a warning is given if there are none."""
     gone: list["weakref.finalize[Any, Any]"]
@@ -63,6 +66,7 @@ class StepSource:
         self._route: Route | None = None
         # What a call of the train function does.
         self._train: Callable[..., Any] = self._call
+        self._metered: Metered | None = None
         self._reported: set[Kind] = set()
         self._is_replaced = False
 
@@ -89,13 +93,20 @@ class StepSource:
         if route.has_news:
             route.has_news = False
             self._report(route.reasons)
-        elif self._route is route:
-            self._train = route.shortest() or self._call
+        elif self._route is route and (shortest := route.shortest()) is not None:
+            self._use(shortest)
         return result
+
+    def _use(self, train: Callable[..., Any]) -> None:
+        """Sets what a call of the train function does, besides what meters do."""
+        if self._metered is None:
+            self._train = train
+        else:
+            self._metered.train = train
 
     def _go_long_way(self) -> None:
         """Called when the step has changed."""
-        self._train = self._call
+        self._use(self._call)
 
     def prepare(self) -> None:
         """Makes the train function for all columns that are wanted, before the first batch.
@@ -109,7 +120,7 @@ class StepSource:
         """Whether it replaces a train function."""
         return bool(self._original == function)
 
-    def begin(self, user: Any, fit: Fit, probes: Probes, loud: Kind) -> None:
+    def begin(self, user: Any, fit: Fit, probes: Probes, meters: list[Meter], loud: Kind) -> None:
         """Replaces the model's train function in a `fit()`."""
         if fit.frame != self._frame:
             self._outer.append((self._frame, self.columns))
@@ -123,10 +134,11 @@ class StepSource:
         for one in gone:
             one.atexit = False
         before = self._users.get(id(user))
-        self._users[id(user)] = User(fit.frame, probes, loud, gone)
+        self._users[id(user)] = User(fit.frame, probes, meters, loud, gone)
         for one in [] if before is None else before.gone:
             one.detach()
-        if self._route is not None and self._route.probes != self._wanted():
+        is_other = self._route is not None and self._route.probes != self._wanted()
+        if is_other or self._meters() != (self._metered.meters if self._metered else ()):
             self._close_route()
         model = self._model()
         if model is not None:
@@ -156,6 +168,11 @@ class StepSource:
         users = [user for user in self._users.values() if user.frame == self._frame]
         return frozenset[Probe]().union(*(user.probes for user in users))
 
+    def _meters(self) -> tuple[Meter, ...]:
+        """The meters of all uses in that `fit()`."""
+        users = [user for user in self._users.values() if user.frame == self._frame]
+        return tuple(meter for user in users for meter in user.meters)
+
     def _begin_route(self) -> Route:
         """Finds or makes the route of the columns that are wanted, before the first batch."""
         probes = self._wanted()
@@ -164,15 +181,20 @@ class StepSource:
             kind = _ROUTES.get(keras.config.backend(), Route)
             made = kind(self._model(), self._original, probes, self._go_long_way)
             route = self._routes[probes] = made
+        route.measured = [column for meter in self._meters() for column in meter.columns.items()]
         route.has_news = bool(route.reasons)
         self._route = route
         return route
 
     def _close_route(self) -> None:
         """Called when the next batches may belong to another `fit()`, or use another route."""
-        route, self._route, self._train = self._route, None, self._call
+        route, self._route = self._route, None
         if route is not None:
             route.close()
+        meters = self._meters()
+        self._metered = Metered(meters, self.columns) if meters else None
+        self._train = self._metered or self._call
+        self._use(self._call)
 
     def _new_columns(self) -> _core.StepColumns:
         return _core.StepColumns(self._model, self._on_replaced)
@@ -209,11 +231,15 @@ _MESSAGES = {
         "{why}. Keras's running means are used instead."
     ),
     Kind.GRADIENT: "fitwatch: the gradients of this {model} cannot be measured: {why}.",
+    Kind.THROUGHPUT: "fitwatch: the speed of this {model} cannot be measured: {why}.",
+    Kind.MEMORY: "fitwatch: the memory of this {model} cannot be recorded: {why}.",
     Kind.RATE: "fitwatch: the learning rate of this {model} cannot be recorded: {why}.",
 }
 
 
-def watch(user: Any, model: Any, probes: Probes, loud: Kind) -> StepSource | None:
+def watch(
+    user: Any, model: Any, probes: Probes, meters: list[Meter], loud: Kind
+) -> StepSource | None:
     """Begins to take columns in the model's `fit()` that is calling, until `release(user)`.
 
     Called again when an epoch begins, since other code may have changed the train function.
@@ -222,6 +248,7 @@ def watch(user: Any, model: Any, probes: Probes, loud: Kind) -> StepSource | Non
         user: The object that wants them. Its `source` is what the last call returned, or None.
         model: The model; None for no model.
         probes: What finds the columns.
+        meters: What measures further ones.
         loud: The kinds of columns for which a warning is given if they cannot be taken.
 
     Returns:
@@ -240,7 +267,7 @@ def watch(user: Any, model: Any, probes: Probes, loud: Kind) -> StepSource | Non
         with suppress(AttributeError):  # a method takes no attributes
             # Kept as long as the function that it replaces: until the model is compiled again.
             function._fitwatch_steps = source
-    source.begin(user, fit, probes, loud)
+    source.begin(user, fit, probes, meters, loud)
     return source
 
 

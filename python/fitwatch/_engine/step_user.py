@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, ClassVar
 
 from fitwatch import _core
 from fitwatch._engine.attachment import Part, parts_of
+from fitwatch._engine.meters import Meter
 from fitwatch._engine.probes import LossProbe, MetricProbe, Probe
 from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_source import StepSource, watch
@@ -27,6 +28,8 @@ class StepUser(Part):
     """
 
     left_out = frozenset({"source", "columns", "_fed"})
+    # Whether it brings columns that are about the health of the training.
+    brings_health: ClassVar[bool] = False
 
     source: StepSource | None = None
     columns: _core.StepColumns | None = None
@@ -48,6 +51,10 @@ class StepUser(Part):
         kinds = self.kinds(callback)
         return [probe for probe in (LossProbe(), MetricProbe()) if probe.kind in kinds]
 
+    def meters(self, callback: Any) -> list[Meter]:
+        """What measures further columns around each call of the train function."""
+        return []
+
     def loud(self, callback: Any) -> Kind:
         """The kinds of columns without which the callback does not work as it was told to."""
         return reduce(or_, (probe.kind for probe in self.probes(callback)), Kind(0))
@@ -56,7 +63,8 @@ class StepUser(Part):
         """Whether the callback takes columns in this list."""
         if self.probes(callback):
             return True
-        return Kind.HEALTH in self.kinds(callback) and has_health(callback._fitwatch.siblings())
+        takes_health = self.kinds(callback) & (Kind.HEALTH | Kind.IN_BAR)
+        return bool(takes_health) and has_health(callback._fitwatch.siblings())
 
     def begin(self, callback: Any) -> None:
         """Called when training begins."""
@@ -70,7 +78,8 @@ class StepUser(Part):
             # Without a probe nothing would tell how many batches a call trains.
             probes = frozenset([LossProbe(), *self.probes(callback)])
             model = trainer.model_of(callback)
-            self.source = watch(self, model, probes, self.loud(callback))
+            meters, loud = self.meters(callback), self.loud(callback)
+            self.source = watch(self, model, probes, meters, loud)
             self.columns = None if self.source is None else self.source.columns
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
@@ -123,4 +132,4 @@ def probes_of(callbacks: Iterable[Any]) -> frozenset[Probe]:
 
 def has_health(callbacks: Iterable[Any]) -> bool:
     """Whether a callback of a list brings columns that are about the health of the training."""
-    return any(probe.kind in Kind.HEALTH for probe in probes_of(callbacks))
+    return any(user.brings_health for one in callbacks for user in parts_of(one, StepUser))

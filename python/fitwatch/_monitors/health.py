@@ -6,14 +6,17 @@ from fitwatch import _core
 from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.hooks_around import wrap_hooks
+from fitwatch._engine.meters import Meter
 from fitwatch._engine.plan import recorder_of
-from fitwatch._engine.probes import Probe
+from fitwatch._engine.probes import LossProbe, Probe
 from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_user import StepUser
 
 
 class HealthSteps(StepUser):
     """The columns of a health monitor, which takes them for the logs of the epoch."""
+
+    brings_health = True
 
     def kinds(self, callback: Any) -> Kind:
         kind: Kind = callback._fitwatch.kind
@@ -22,6 +25,10 @@ class HealthSteps(StepUser):
     def probes(self, callback: Any) -> list[Probe]:
         probes: list[Probe] = callback._fitwatch.probes(callback)
         return probes
+
+    def meters(self, callback: Any) -> list[Meter]:
+        meters: list[Meter] = callback._fitwatch.meters()
+        return meters
 
     def loud(self, callback: Any) -> Kind:
         return self.kinds(callback)
@@ -47,8 +54,12 @@ class Health(Attachment):
         self.steps = HealthSteps()
 
     def probes(self, callback: Any) -> list[Probe]:
-        """What finds the monitor's columns in the train step."""
-        raise NotImplementedError
+        """What finds the monitor's columns in the train step; meters need that of the loss."""
+        return [LossProbe()]
+
+    def meters(self) -> list[Meter]:
+        """What measures the monitor's columns outside the train step."""
+        return []
 
     def begin(self, callback: Any) -> None:
         """Called when training begins."""
