@@ -5,9 +5,19 @@ from typing import Any
 from fitwatch import _core
 from fitwatch._distributed.world import print_message
 from fitwatch._enable import settings
+from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.step_kinds import Kind
+from fitwatch._engine.step_user import StepUser
 from fitwatch._keras import stock, trainer
 from fitwatch._sinks.progress_bar import ProgressBar
+
+
+class BarSteps(StepUser):
+    """The columns of health monitors that the bar shows."""
+
+    def kinds(self, callback: Any) -> Kind:
+        return Kind.IN_BAR
 
 
 class Bar(Attachment):
@@ -26,6 +36,20 @@ class Bar(Attachment):
     def __init__(self) -> None:
         super().__init__()
         self.progress = _core.Progress(print_text)
+        self.steps = BarSteps()
+
+    def train_begin(self, callback: Any) -> None:
+        """Called when training begins."""
+        self.steps.begin(callback)
+
+    def see(self, callback: Any, batch: int, logs: Any) -> bool:
+        """Draws the bar with columns of health monitors; False if there are none."""
+        form = self.form_train(callback) if self.steps.columns is not None else NotImplemented
+        if form is NotImplemented:
+            return False
+        feed, draw = form
+        feed.push(batch, logs, draw, readers.reader())
+        return True
 
     def begin_validation(self, callback: Any) -> None:
         """Begins the bar of a validation inside `fit()`, if it is to be shown."""
@@ -42,9 +66,12 @@ class Bar(Attachment):
             self.validation.end_over()
             self.validation = None
 
-    def form_train(self, callback: Any, recorder: _core.Recorder) -> Any:
+    def form_train(self, callback: Any, recorder: _core.Recorder | None = None) -> Any:
         """The compiled form of `on_train_batch_end`."""
-        return self._form(callback, values=True)
+        form = self._form(callback, values=True)
+        if form is NotImplemented:
+            return form
+        return self.steps.feed(callback, self.progress), form[1]
 
     def form_test(self, callback: Any, recorder: _core.Recorder) -> Any:
         """The same for `on_test_batch_end`."""

@@ -72,7 +72,8 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
     @compiled(Bar.form_train)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Draws the bar, if a redraw is due."""
-        super().on_train_batch_end(batch, logs)
+        if not self._fitwatch.see(self, batch, logs):
+            super().on_train_batch_end(batch, logs)
 
     @compiled(Bar.form_test)
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
