@@ -20,6 +20,7 @@ __all__ = [
     "Interval",
     "Item",
     "Losses",
+    "Mark",
     "Plateau",
     "Progress",
     "Reader",
@@ -28,6 +29,7 @@ __all__ = [
     "Rows",
     "Scalars",
     "Series",
+    "Spent",
     "StepColumns",
     "Tape",
     "Throughput",
@@ -220,6 +222,7 @@ class Recorder:
 
     callbacks: Any
     interrupted: bool
+    spent: Spent | None
     @property
     def max_lag(self) -> int: ...
     @property
@@ -378,6 +381,23 @@ class Throughput:
     def end(self, waited: float | None, batches: int, samples: int | None) -> None: ...
     def pause(self) -> None: ...
     def values(self, remaining: int | None = None, pauses: int = 0) -> list[float]: ...
+
+@final
+class Mark:
+    """The beginning of an activity."""
+
+@final
+class Spent:
+    """Sums the time that is spent on each activity: every moment once, for the innermost one."""
+
+    def __new__(cls) -> Spent: ...
+    @property
+    def callbacks(self) -> list[Any]: ...
+    @property
+    def rest(self) -> float: ...
+    def mark(self) -> Mark: ...
+    def add(self, activity: Any, mark: Mark) -> None: ...
+    def seconds(self, activity: Any) -> float: ...
 
 @final
 class Feed:

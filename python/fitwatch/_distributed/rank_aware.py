@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fitwatch._distributed.coordinator import Coordinator, coordinator_of_list
+from fitwatch._engine.spending import spending
 from fitwatch._keras import trainer
 
 
@@ -46,7 +47,8 @@ def broadcast(callback: Any, topic: str, value: Any) -> Any:
 def saving(callback: Any) -> Iterator[None]:
     """A block in which only this process saves the model; the others wait beyond the deadline."""
     coordinator = coordinator_of(callback)
-    with _undistributed(), nullcontext() if coordinator is None else coordinator.busy():
+    busy = nullcontext() if coordinator is None else coordinator.busy()
+    with _undistributed(), busy, spending(callback, "saving"):
         yield
 
 

@@ -46,6 +46,7 @@ class Attachment(Part):
     Attributes:
         recorder: Delivers rows from the core, some batches late; None outside compiled lists.
         scope: The run; None before the first one.
+        spent: Sums where the time of the `fit()` goes, if the callback reports it.
         is_silent: Whether this process writes nothing; set when the callback gets its model.
         nested: Restores the outer run after an evaluation inside it.
     """
@@ -56,6 +57,7 @@ class Attachment(Part):
 
     recorder: _core.Recorder | None = None
     scope: FitScope | None = None
+    spent: _core.Spent | None = None
     is_silent = False
 
     def __init__(self) -> None:
@@ -106,6 +108,9 @@ class Attachment(Part):
 
     def add_to_logs(self, logs: Any) -> None:
         """Adds the callback's columns to the logs of an epoch, before any callback gets them."""
+
+    def fit_ended(self, callback: Any) -> None:
+        """Called after the last callback's `on_train_end`; not in a list of Keras's."""
 
     def flush(self) -> None:
         """Called when an exception passes through a callback list: writes buffered values."""

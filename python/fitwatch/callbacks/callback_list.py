@@ -77,6 +77,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     _recorder: _core.Recorder
     _reported: list[Any]
     _history: Any
+    # What Keras's methods iterate over in place of the callbacks, once.
+    _timed: Iterator[Any] | None = None
 
     def __init__(
         self,
@@ -117,6 +119,9 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     @property
     def callbacks(self) -> Any:
         """The callbacks, in the order of their calls, as a mutable list."""
+        if self._timed is not None:
+            timed, self._timed = self._timed, None
+            return timed
         return self._recorder.callbacks
 
     @callbacks.setter
@@ -180,6 +185,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     def on_train_end(self, logs: Any = None) -> None:
         """Called when training has ended."""
         self._end("on_train_end", logs)
+        for callback, attachment in self._attachments():
+            attachment.fit_ended(callback)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Called when an evaluation begins."""
@@ -201,7 +208,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         """Called when an epoch begins."""
         with self._flushing():
             self._recorder.drain()
-            super().on_epoch_begin(epoch, logs)
+            self._call("on_epoch_begin", epoch, logs)
             self._take_hooks()
             self._recorder.replan()
 
@@ -211,7 +218,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             self._recorder.drain()
             for _, attachment in self._attachments():
                 attachment.add_to_logs(logs)
-            super().on_epoch_end(epoch, logs)
+            self._call("on_epoch_end", epoch, logs)
         self._report()
         if self._recorder.interrupted:
             self._interrupted()
@@ -220,16 +227,30 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         fit_scope.begin(self)
         with self._flushing():
             self._recorder.drain()
-            getattr(super(), hook)(logs)
+            self._call(hook, logs)
             self._take_hooks()
             self._recorder.replan()
 
     def _end(self, hook: str, logs: Any) -> None:
         with self._flushing():
             self._recorder.drain()
-            getattr(super(), hook)(logs)
+            self._call(hook, logs)
             self._recorder.replan()
         self._report()
+
+    def _call(self, hook: str, *args: Any) -> None:
+        """Calls Keras's method, which calls the hook of each callback."""
+        spent = self._recorder.spent
+        if spent is not None and _is_keras_own(hook):
+            self._timed = self._time_each(spent)
+        getattr(super(), hook)(*args)
+
+    def _time_each(self, spent: _core.Spent) -> Iterator[Any]:
+        """The callbacks; what is done with each one counts as the time of its hooks."""
+        for callback in self._recorder.callbacks:
+            mark = spent.mark()
+            yield callback
+            spent.add(callback, mark)
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ mod row;
 mod series;
 mod sink;
 mod sinks;
+mod spent;
 mod throughput;
 mod value;
 
@@ -32,6 +33,8 @@ mod _core {
     use super::sinks::{
         Counter, Due, EpochValues, Feed, Finite, Interval, Losses, Progress, Rows, Scalars, Watch,
     };
+    #[pymodule_export]
+    use super::spent::{Mark, Spent};
     #[pymodule_export]
     use super::throughput::Throughput;
     #[pymodule_export]

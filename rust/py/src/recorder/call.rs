@@ -5,14 +5,15 @@ mod values;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fitwatch_core::timing::Activity;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::Recorder;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::QueuedRow;
 use super::turn::this_thread;
+use super::{HOOKS, Recorder};
 use crate::row::{Schema, StepValues};
 use crate::sink::{Batch, Decides, Gate, Wants, next_ordinal};
 use crate::value::Cell;
@@ -144,8 +145,19 @@ impl<'a, 'py> Call<'a, 'py> {
         // Make the logs first: that is not the hook's own time.
         self.logs()?;
         let began = Instant::now();
+        let running = self
+            .recorder
+            .borrow()
+            .begin_spending(self.py(), entry, began);
         let (result, waited) = timed_call(|| self.call(entry));
         let times = (began, Instant::now());
+        if let Some(running) = running {
+            let awaited = match HOOKS[self.hook] {
+                "on_test_batch_begin" | "on_test_batch_end" => Activity::Validation,
+                _ => Activity::Steps,
+            };
+            running.end(self.py(), times.1, (awaited, waited));
+        }
         let mut recorder = self.recorder.borrow_mut();
         let hooks = &mut recorder.slow_hooks;
         self.report_due |= hooks.called(self.hook / 2, entry.callback, times, waited);

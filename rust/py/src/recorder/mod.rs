@@ -16,10 +16,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 
 use crate::row::{Order, Schema};
+use crate::spent::{RunningHook, Spent};
 use crate::value::Reader;
 use crate::value::wait_time::timed_wait;
 use pace::Pace;
-use plan::Plan;
+use plan::{Entry, Plan};
 use queue::Queue;
 use turn::{Turn, this_thread};
 
@@ -77,6 +78,9 @@ pub struct Recorder {
     thread: usize,
     pace: Pace,
     slow_hooks: SlowHooks,
+    /// Where the time of the training goes; None unless a callback reports it.
+    #[pyo3(get)]
+    spent: Option<Py<Spent>>,
     /// The ordinal of the last batch.
     ordinal: u64,
     interrupted: bool,
@@ -104,6 +108,7 @@ impl Recorder {
             thread: 0,
             pace: Pace::default(),
             slow_hooks: SlowHooks::default(),
+            spent: None,
             ordinal: 0,
             interrupted: false,
             deferred_error: None,
@@ -182,9 +187,16 @@ impl Recorder {
         self.interrupted
     }
 
+    #[setter]
+    fn set_spent(slf: &Bound<'_, Self>, spent: Option<Py<Spent>>) {
+        let old = std::mem::replace(&mut slf.borrow_mut().spent, spent);
+        drop(old);
+    }
+
     /// Resets the measured times of hooks, for another training.
-    fn start_over(&mut self) {
-        self.slow_hooks = SlowHooks::default();
+    fn start_over(slf: &Bound<'_, Self>) {
+        slf.borrow_mut().slow_hooks = SlowHooks::default();
+        Self::set_spent(slf, None);
     }
 
     /// Each callback whose Python hooks were called, the share of the time of batches (0 to 1) that
@@ -203,6 +215,7 @@ impl Recorder {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.callbacks)?;
         visit.call(&self.owner)?;
+        visit.call(&self.spent)?;
         for callback in &self.planned {
             visit.call(callback)?;
         }
@@ -214,9 +227,24 @@ impl Recorder {
 
     fn __clear__(&mut self) {
         self.owner = None;
+        self.spent = None;
         self.planned.clear();
         self.plans = Default::default();
         self.queue = Queue::default();
+    }
+}
+
+impl Recorder {
+    /// A Python hook begins: None unless it is reported where the time goes.
+    fn begin_spending(&self, py: Python<'_>, entry: &Entry, began: Instant) -> Option<RunningHook> {
+        // Higher indices belong to hooks of the list itself.
+        let callback = self.planned.get(entry.callback)?;
+        Some(RunningHook::begin(
+            py,
+            self.spent.as_ref()?,
+            callback,
+            began,
+        ))
     }
 }
 
