@@ -12,11 +12,13 @@ MAKERS = {
     "History": lambda folder: callbacks.History(),
     "LearningRateScheduler": lambda folder: callbacks.LearningRateScheduler(lambda e, lr: lr),
     "LossHistory": lambda folder: callbacks.LossHistory(),
+    "MemoryMonitor": lambda folder: callbacks.MemoryMonitor(),
     "ModelCheckpoint": lambda folder: callbacks.ModelCheckpoint(folder / "model.keras"),
     "ProgbarLogger": lambda folder: callbacks.ProgbarLogger(),
     "ReduceLROnPlateau": lambda folder: callbacks.ReduceLROnPlateau("loss"),
     "TensorBoard": lambda folder: callbacks.TensorBoard(folder / "logs"),
     "TerminateOnNaN": lambda folder: callbacks.TerminateOnNaN(),
+    "ThroughputMonitor": lambda folder: callbacks.ThroughputMonitor(),
 }
 
 # Those that Keras does not have.

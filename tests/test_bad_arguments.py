@@ -105,6 +105,11 @@ BAD = {
         "xlabel": [None, 3],
         "capacity": [0, 10**30, *(bad for bad in NOT_COUNTS if bad is not None)],
     },
+    callbacks.MemoryMonitor: {"every": [0, *NOT_COUNTS, math.inf]},
+    callbacks.ThroughputMonitor: {
+        "window": [0, *NOT_COUNTS, math.inf],
+        "report": NOT_FLAGS,
+    },
 }
 REQUIRED = {
     callbacks.ModelCheckpoint: {"filepath": "model.keras"},

@@ -86,6 +86,30 @@ def reroute(iterator: Any, reads: Callable[[Any], Any]) -> None:
     iterator._enumerate_iterator = lambda: reads(original())
 
 
+def samples(iterator: Any, batches: int) -> int | None:
+    """The samples of the last batches that `fit()` has fetched; None if Keras does not know.
+
+    Known for arrays, and for a `tf.data` dataset whose batches all have the same size.
+    """
+    adapter = iterator.data_adapter
+    try:
+        size, last = adapter.batch_size, adapter.partial_batch_size
+    except Exception:  # an adapter of the user's may not tell
+        return None
+    if size is None:
+        return None
+    is_last = adapter.num_batches is not None and iterator._steps_seen >= adapter.num_batches
+    return int(size) * batches - (int(size - last) if is_last and last else 0)
+
+
+def samples_in(batch: Any) -> int | None:
+    """The samples of a batch, `x` or `(x, y)` or `(x, y, sample_weight)`; None if not known."""
+    while isinstance(batch, (tuple, list, dict)) and batch:
+        batch = next(iter(batch.values())) if isinstance(batch, dict) else batch[0]
+    shape: Any = getattr(batch, "shape", ())
+    return int(shape[0]) if len(shape) else None
+
+
 def build_metrics(model: Any, iterator: Any) -> None:
     """Creates the variables of the metrics, as TensorFlow's trainer does in its first step."""
     if keras.config.backend() != "tensorflow":

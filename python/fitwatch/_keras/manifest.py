@@ -314,6 +314,7 @@ _DATA = [
         "keras.src.trainers.epoch_iterator:EpochIterator",
         ("attribute", "data_adapter num_batches steps_per_epoch", "runs do not resume exactly"),
         ("overridden", "_enumerate_iterator", "runs do not resume exactly"),
+        ("attribute", "_steps_seen", "the last batch counts as many samples as the others"),
     ),
     *_of(
         "keras.src.backend.tensorflow.trainer:TFEpochIterator",
@@ -324,6 +325,7 @@ _DATA = [
         "keras.src.trainers.data_adapters.array_data_adapter:ArrayDataAdapter",
         ("attribute", "_inputs _num_samples _shuffle", "arrays do not resume exactly"),
         ("attribute", "batch_size num_batches", "arrays do not resume exactly"),
+        ("attribute", "partial_batch_size", "the last batch counts as many samples as the others"),
     ),
     *_of(
         "keras.src.trainers.data_adapters.py_dataset_adapter:PyDatasetAdapter",

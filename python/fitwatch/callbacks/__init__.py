@@ -2,7 +2,8 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-LossHistory is new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
+LossHistory, MemoryMonitor and ThroughputMonitor are new. LambdaCallback, OrbaxCheckpoint,
+RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -18,11 +19,13 @@ from fitwatch.callbacks.early_stopping import EarlyStopping
 from fitwatch.callbacks.history import History
 from fitwatch.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fitwatch.callbacks.loss_history import LossHistory
+from fitwatch.callbacks.memory_monitor import MemoryMonitor
 from fitwatch.callbacks.model_checkpoint import ModelCheckpoint
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 from fitwatch.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from fitwatch.callbacks.tensorboard import TensorBoard
 from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
+from fitwatch.callbacks.throughput_monitor import ThroughputMonitor
 
 __all__ = [
     "BackupAndRestore",
@@ -34,6 +37,7 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "LossHistory",
+    "MemoryMonitor",
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
@@ -41,6 +45,7 @@ __all__ = [
     "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
+    "ThroughputMonitor",
 ]
 
 with _suppress(ImportError):  # new in Keras 3.14
