@@ -288,6 +288,11 @@ _TRAINERS = [
         ("attribute", "_learning_rate", "a rate that cannot be set is known too late"),
         ("attribute", "_trainable_variables", "backups have averages for trained weights"),
         ("attribute", "_model_variables_moving_average", "backups have averages only"),
+        ("attribute", "_iterations", "gradients are not measured in every N-th batch"),
+        ("attribute", "_accumulated_gradients", "accumulated gradients are not measured"),
+        ("attribute", "_trainable_variables_indices", "accumulated gradients are not measured"),
+        ("method", "_var_key", "the gradients of layers are not measured"),
+        ("method", "_clip_gradients", "gradients are not measured after clipping"),
     ),
     *_of("keras.src.callbacks", ("name", "CallbackList", "fitwatch.enable() fails")),
     *_of(
