@@ -79,6 +79,10 @@ BAD = {
         "append": NOT_FLAGS,
         "update_freq": [0, -1, True, 2.5, NAN, None, "batches", ""],
     },
+    callbacks.GradientMonitor: {
+        **dict.fromkeys(["norm", "clipped", "per_layer", "update_ratio"], tuple(NOT_FLAGS)),
+        "every": [0, *NOT_COUNTS],
+    },
     callbacks.LearningRateScheduler: {
         "schedule": [None, 0.1, "min", [0.1]],
         "verbose": [-1, "auto", None],
@@ -161,6 +165,11 @@ def test_a_misspelled_keyword_is_refused(cls):
 def test_several_metrics_have_one_value_each(argument, value):
     with pytest.raises((TypeError, ValueError), match=f"{argument} must"):
         callbacks.EarlyStopping(["loss", "acc"], **{argument: value})
+
+
+def test_a_gradient_monitor_measures_something():
+    with pytest.raises(ValueError, match="one of norm, clipped, per_layer and update_ratio must"):
+        callbacks.GradientMonitor(norm=False)
 
 
 @pytest.mark.parametrize("cls", [callbacks.CSVLogger, callbacks.TensorBoard])

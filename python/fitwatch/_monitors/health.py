@@ -3,11 +3,12 @@
 from typing import Any, ClassVar
 
 from fitwatch import _core
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine import readers
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.hooks_around import wrap_hooks
 from fitwatch._engine.meters import Meter
-from fitwatch._engine.plan import recorder_of
+from fitwatch._engine.plan import compiled, recorder_of
 from fitwatch._engine.probes import LossProbe, Probe
 from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_user import StepUser
@@ -95,6 +96,23 @@ class Health(Attachment):
     def train_end(self, callback: Any) -> None:
         self.drain()
         self._values = None
+
+
+class HealthMonitor(FitwatchCallback):
+    """The base class of health monitors."""
+
+    _fitwatch: Health
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begins to take the columns."""
+        self._fitwatch.begin(self)
+        super().on_train_begin(logs)
+
+    @compiled(Health.form)
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Takes the columns of the trained batches."""
+        super().on_train_batch_end(batch, logs)
+        self._fitwatch.see(self, batch, logs)
 
 
 def _nothing(batch: int, logs: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-LossHistory, MemoryMonitor and ThroughputMonitor are new. LambdaCallback, OrbaxCheckpoint,
-RemoteMonitor and SwapEMAWeights are Keras's.
+GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor and ThroughputMonitor are new.
+LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -16,7 +16,9 @@ from fitwatch.callbacks.backup_and_restore import BackupAndRestore
 from fitwatch.callbacks.callback_list import CallbackList
 from fitwatch.callbacks.csv_logger import CSVLogger
 from fitwatch.callbacks.early_stopping import EarlyStopping
+from fitwatch.callbacks.gradient_monitor import GradientMonitor
 from fitwatch.callbacks.history import History
+from fitwatch.callbacks.learning_rate_monitor import LearningRateMonitor
 from fitwatch.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fitwatch.callbacks.loss_history import LossHistory
 from fitwatch.callbacks.memory_monitor import MemoryMonitor
@@ -33,8 +35,10 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "GradientMonitor",
     "History",
     "LambdaCallback",
+    "LearningRateMonitor",
     "LearningRateScheduler",
     "LossHistory",
     "MemoryMonitor",
