@@ -52,10 +52,11 @@ def shares_of(optimizer: Any, gradients: Any, variables: Any) -> list[Share]:
     pairs = [(one, v) for one, v in zip(gradients, variables, strict=True) if steps(one, v)]
     if not hasattr(optimizer, "optimizers"):
         return [_share(optimizer, pairs)]
-    return [
-        _share(inner, [(g, v) for g, v in pairs if key_of(inner, v) in _places(inner)])
+    parts = [
+        (inner, [(g, v) for g, v in pairs if key_of(inner, v) in _places(inner)])
         for inner in optimizer.optimizers
     ]
+    return [_share(inner, part) for inner, part in parts if part]
 
 
 def _share(optimizer: Any, pairs: list[tuple[Any, Any]]) -> Share:
@@ -115,6 +116,26 @@ def key_of(optimizer: Any, variable: Any) -> Any:
 def _places(optimizer: Any) -> dict[Any, int]:
     places: dict[Any, int] = optimizer._trainable_variables_indices
     return places
+
+
+def held_apart(gradients: Any) -> Any:
+    """The same gradients; TensorFlow shares no operation on them with the optimizer's.
+
+    It merges equal operations, and does not simplify those whose results are used twice, so that
+    the last digits of the weights would change.
+    """
+    if keras.config.backend() != "tensorflow":
+        return gradients
+    import tensorflow as tf
+
+    def same(tensor: Any) -> Any:
+        # TensorFlow removes identities.
+        return tf.compat.v1.placeholder_with_default(tensor, tensor.shape)
+
+    return [
+        one if one is None else tf.nest.map_structure(same, one, expand_composites=True)
+        for one in gradients
+    ]
 
 
 def values_of(gradient: Any) -> Any:

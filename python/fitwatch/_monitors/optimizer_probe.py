@@ -30,7 +30,7 @@ class Call:
             names = ["optimizer_variables", *names]
         given: dict[str, Any] = {**dict(zip(names, args, strict=False)), **kwargs}
         self.optimizer = optimizer
-        self.gradients = given.get("grads", ())
+        self.gradients = optimizers.held_apart(given.get("grads", ()))
         self._state = given.get("optimizer_variables")
         self.is_stateless = self._state is not None
         self.values: Any = given.get("trainable_variables")
