@@ -1,6 +1,5 @@
 """GradientMonitor, beside gradients that are computed apart from the train step."""
 
-
 import keras
 import numpy as np
 import pytest

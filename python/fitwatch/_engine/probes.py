@@ -25,8 +25,6 @@ class Probe:
     """
 
     kind: ClassVar[Kind]
-    # Further bits of the kind of its columns.
-    flags: ClassVar[Kind] = Kind(0)
     _classes: ClassVar[dict[str, type["Probe"]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -38,6 +36,10 @@ class Probe:
         The function that it yields is called in it after the step, with the logs.
         """
         raise NotImplementedError
+
+    def flags(self, name: str) -> Kind:
+        """Further bits of the kind of a column."""
+        return Kind(0)
 
     def to_json(self) -> list[Any]:
         """The probe as a JSON value, for `probe_of` in another process."""

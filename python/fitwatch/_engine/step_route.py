@@ -115,7 +115,7 @@ class Route:
                     why = [*why, _taken(name)]
                 elif name in logs or probe.kind is not Kind.METRIC:
                     columns[name] = self._leaving(value)
-                    self._kinds[name] = int(probe.kind | probe.flags)
+                    self._kinds[name] = int(probe.kind | probe.flags(name))
             self._note(probe.kind, why)
         return columns
 

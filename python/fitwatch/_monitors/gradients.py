@@ -25,7 +25,6 @@ class GradientProbe(OptimizerProbe):
     """Finds the columns that the arguments of `GradientMonitor` ask for."""
 
     kind = Kind.GRADIENT
-    flags = Kind.SKIPS
 
     def __init__(
         self, *, norm: bool, clipped: bool, per_layer: bool, update_ratio: bool, every: int
@@ -35,6 +34,9 @@ class GradientProbe(OptimizerProbe):
         self.per_layer = per_layer
         self.update_ratio = update_ratio
         self.every = every
+
+    def flags(self, name: str) -> Kind:
+        return Kind.SKIPS if "/" in name else Kind.SKIPS | Kind.IN_BAR
 
     @contextmanager
     def around(self, model: Any, run: StepRun) -> Iterator[Find]:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from fitwatch import _check
-from fitwatch._distributed.callback import FitwatchCallback
-from fitwatch._engine.plan import compiled, recorder_of
+from fitwatch._engine.plan import recorder_of
+from fitwatch._monitors.health import HealthMonitor
 from fitwatch._monitors.throughput import Speed
 
 
-class ThroughputMonitor(FitwatchCallback):
+class ThroughputMonitor(HealthMonitor):
     """Measures how fast `fit()` trains, and estimates when it ends.
 
     It adds columns to what the other callbacks in the list write, record and monitor, one value in
@@ -58,17 +58,6 @@ class ThroughputMonitor(FitwatchCallback):
         super().__init__()
         self.window = _check.count("window", window, minimum=1)
         self.report = _check.flag("report", report)
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Begins to measure."""
-        self._fitwatch.begin(self)
-        super().on_train_begin(logs)
-
-    @compiled(Speed.form)
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Keeps the values of the batch for the logs of the epoch."""
-        super().on_train_batch_end(batch, logs)
-        self._fitwatch.see(self, batch, logs)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Excludes the validation from the time of batches."""
