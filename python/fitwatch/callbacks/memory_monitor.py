@@ -1,11 +1,13 @@
 """MemoryMonitor."""
 
+from typing import Any
+
 from fitwatch import _check
-from fitwatch._monitors.health import HealthMonitor
+from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._monitors.memory_meter import MemoryUse
 
 
-class MemoryMonitor(HealthMonitor):
+class MemoryMonitor(FitwatchCallback):
     """Measures the memory of the process and of its devices, in bytes.
 
     It adds columns to what the other callbacks in the list write, record and monitor:
@@ -41,3 +43,8 @@ class MemoryMonitor(HealthMonitor):
     def __init__(self, *, every: int = 100) -> None:
         super().__init__()
         self.every = _check.count("every", every, minimum=1)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begins to measure."""
+        self._fitwatch.begin(self)
+        super().on_train_begin(logs)
