@@ -25,6 +25,7 @@ TITLES = {
     "list": "The hooks of a batch, in a list, without training",
     "hook": "A hook, called directly",
     "losses": "The per-batch loss, in `fit()`",
+    "health": "Health monitors",
     "files": "Event files: the time per scalar, until it is in the file",
     "saves": "How long training stands still for a save of 100 MB",
     "plot": "A plot of ten million losses",

@@ -1,5 +1,8 @@
 """GradientMonitor and LearningRateMonitor where users have written the train step."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -189,3 +192,45 @@ def test_an_optimizer_inside_a_condition():
         history = fit(model, GradientMonitor())
     assert "grad_norm" not in history.kinds
     assert np.isfinite(history.losses).all()
+
+
+DEVICES = {
+    "jax": """
+import os
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+import contextlib, keras
+keras.distribution.set_distribution(keras.distribution.DataParallel())
+scope = contextlib.nullcontext
+""",
+    "tensorflow": """
+import keras, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
+""",
+}
+CODE = """
+import numpy as np
+from fitwatch.callbacks import GradientMonitor, LearningRateMonitor, LossHistory
+
+with scope():
+    layer = keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)
+    model = keras.Sequential([keras.Input((1,)), layer])
+    model.compile(keras.optimizers.SGD(0.125), "mse")
+history = LossHistory(columns="all")
+watching = [history, GradientMonitor(), LearningRateMonitor()]
+model.fit(np.ones((8, 1)), np.zeros(8), batch_size=4, verbose=0, callbacks=watching)
+print({name: history.column(name).tolist() for name in sorted(history.kinds)})
+"""
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras on torch uses one device")
+def test_several_devices():
+    command = [sys.executable, "-c", DEVICES[BACKEND] + CODE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    expected = {"learning_rate": [0.125, 0.125], "loss": [1.0, 0.5625]}
+    if BACKEND == "jax":
+        expected = {"grad_norm": [2.0, 1.5], **expected}
+    else:
+        assert "each device of a TensorFlow strategy has a part of them" in done.stderr
+    assert done.stdout == f"{expected}\n", done.stderr

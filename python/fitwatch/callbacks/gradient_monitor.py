@@ -44,8 +44,8 @@ class GradientMonitor(HealthMonitor):
         per_layer: Whether to measure `grad_norm/<layer>`. Default False.
         update_ratio: Whether to measure `update_ratio`. Default False.
         every: Measures every N-th batch, by the optimizer's own count (batches, 1 or more). Other
-            batches have no values: CSV rows and points are left out or empty, and patience does
-            not count them. Default 1.
+            batches have no values (NaN in LossHistory, NA in CSV files, no point in event files),
+            and patience does not count them. Default 1.
 
     Raises:
         ValueError: An argument has a value that is not allowed, or all of `norm`, `clipped`,
