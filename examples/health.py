@@ -1,4 +1,4 @@
-"""Watches the gradients of a convolutional network on handwritten digits, one batch of which is bad.
+"""Watches the gradients of a convolutional network on handwritten digits; one batch is bad.
 
 `python examples/health.py [picture]`. Needs scikit-learn and matplotlib.
 """
