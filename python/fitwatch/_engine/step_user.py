@@ -73,14 +73,15 @@ class StepUser(Part):
 
     def take(self, callback: Any) -> None:
         """Finds the source of the columns."""
-        self.source = self.columns = None
         if self.is_wanted(callback):
             # Without a probe nothing would tell how many batches a call trains.
             probes = frozenset([LossProbe(), *self.probes(callback)])
             model = trainer.model_of(callback)
             meters, loud = self.meters(callback), self.loud(callback)
             self.source = watch(self, model, probes, meters, loud)
-            self.columns = None if self.source is None else self.source.columns
+        else:
+            self.source = None
+        self.columns = None if self.source is None else self.source.columns
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
         """Called when an epoch begins: other code may have made a new train function."""

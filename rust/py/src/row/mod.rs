@@ -1,6 +1,7 @@
 //! The values of a batch, by name.
 
 mod schema;
+mod step_layout;
 mod steps;
 mod tape;
 
@@ -11,7 +12,8 @@ use pyo3::types::{PyDict, PyFloat};
 
 use crate::value::{Cell, Item, Reader};
 pub use schema::{Column, Order, Schema};
-pub use steps::{StepColumns, StepLayout, StepValues};
+pub use step_layout::StepLayout;
+pub use steps::{StepColumns, StepValues};
 pub use tape::Tape;
 
 /// The values of one batch, as they are pushed to a sink.

@@ -1,6 +1,6 @@
 //! Step columns: values of every batch that are not in the logs.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyValueError;
@@ -8,66 +8,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::Steps;
+use super::{StepLayout, Steps};
 use crate::value::{Cell, Slot};
-
-/// The bit of a column's kind that says that a negative value stands for no value.
-const SKIPS: u8 = 0x80;
-
-/// The names and kinds of step columns.
-#[derive(Debug)]
-pub struct StepLayout {
-    /// Unique, unlike the address, which may be reused; 0 for no columns.
-    pub id: u64,
-    names: Vec<String>,
-    /// What a column is about, as bits; a sink takes the columns whose bits are in its mask.
-    kinds: Vec<u8>,
-    /// How many of the columns are measured by the program, once in a call; they come last.
-    measured: usize,
-}
-
-impl StepLayout {
-    pub fn empty() -> Arc<Self> {
-        Arc::new(Self {
-            id: 0,
-            names: Vec::new(),
-            kinds: Vec::new(),
-            measured: 0,
-        })
-    }
-
-    fn new(names: Vec<String>, kinds: Vec<u8>, measured: usize) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Arc::new(Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            names,
-            kinds,
-            measured,
-        })
-    }
-
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    /// The columns that a mask selects: their indices and names.
-    pub fn taken(&self, mask: u8) -> impl Iterator<Item = (usize, &str)> {
-        let all = self.names.iter().zip(&self.kinds).enumerate();
-        all.filter(move |(_, (_, kind))| *kind & mask != 0)
-            .map(|(at, (name, _))| (at, name.as_str()))
-    }
-
-    pub fn position(&self, name: &str, mask: u8) -> Option<usize> {
-        self.taken(mask)
-            .find(|(_, taken)| *taken == name)
-            .map(|(at, _)| at)
-    }
-
-    /// Whether a negative value of the column stands for no value.
-    pub fn skips(&self, column: usize) -> bool {
-        self.kinds.get(column).is_some_and(|kind| kind & SKIPS != 0)
-    }
-}
 
 /// A value that the train step returned.
 #[derive(Debug)]
