@@ -20,10 +20,13 @@ MAKE = {
     "CSVLogger": lambda cls: cls("log.csv"),
     "Callback": lambda cls: cls(),
     "EarlyStopping": lambda cls: cls(patience=5),
+    "GradientMonitor": lambda cls: cls(),
     "History": lambda cls: cls(),
     "LambdaCallback": lambda cls: cls(),
+    "LearningRateMonitor": lambda cls: cls(),
     "LearningRateScheduler": lambda cls: cls(lambda epoch, lr: lr / 2),
     "LossHistory": lambda cls: cls(),
+    "MemoryMonitor": lambda cls: cls(),
     "ModelCheckpoint": lambda cls: cls("best.keras", save_best_only=True),
     "ProgbarLogger": lambda cls: cls(),
     "ReduceLROnPlateau": lambda cls: cls(patience=0, min_delta=1),
@@ -31,6 +34,7 @@ MAKE = {
     "SwapEMAWeights": lambda cls: cls(),
     "TensorBoard": lambda cls: cls("logs", update_freq=1),
     "TerminateOnNaN": lambda cls: cls(),
+    "ThroughputMonitor": lambda cls: cls(),
 }
 enabled_or_not = pytest.mark.parametrize("context", [contextlib.nullcontext, fitwatch.enabled])
 

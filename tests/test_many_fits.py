@@ -57,7 +57,8 @@ def test_fits_of_one_model(make_model, data, tmp_path):
     grown = {kind: count for kind, count in (types_then - types).items() if count > FITS // 10}
     assert grown == {}
     assert handles_then - handles < FITS // 10
-    assert memory_then - memory < FITS * 2**14  # a buffer of one file is larger
+    # A buffer of a file is larger; what other tests have left makes the process grow and shrink.
+    assert memory_then - memory < FITS * 2**16
 
 
 def test_fits_of_new_models(make_model, data, tmp_path):
