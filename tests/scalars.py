@@ -88,7 +88,7 @@ class Transfer:
 
     def finish(self, handle):
         self.waits += not self.done
-        return [None if array.deleted else array._memory.value for array in handle]
+        return [None if array.deleted else array._memory[-1] for array in handle]
 
 
 def device_reader(transfer):

@@ -179,6 +179,23 @@ def test_a_device_array_that_is_gone(monkeypatch):
     assert list(history.losses) == [1.0, 3.0]
 
 
+class BrokenTransfer(Transfer):
+    def finish(self, handle):
+        raise RuntimeError("the device is gone")
+
+
+def test_a_transfer_that_fails_is_not_tried_for_ever(monkeypatch):
+    scalars.use(monkeypatch, device_reader(BrokenTransfer()))
+    history = callbacks.LossHistory()
+    callback_list = callbacks.CallbackList([history])
+    for batch in range(3):
+        callback_list.on_train_batch_end(batch, {"loss": DeviceScalar(batch)})
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        callback_list._recorder.drain()
+    # The values are kept unread, as if each had failed alone.
+    assert list(history.losses) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("raise_error", [True, False])
 @pytest.mark.parametrize("values", [[1.0, NAN], [float("inf")], [1, 2], [None], [[1.0, NAN]]])
 def test_terminate_on_nan_is_that_of_keras(capsys, values, raise_error):

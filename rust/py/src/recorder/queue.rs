@@ -152,7 +152,10 @@ impl Queue {
         match self.flight.take() {
             Some(flight) if wait || flight.ready(transfer)? => {
                 let count = flight.arrays;
-                let mut numbers = flight.finish(transfer)?.into_iter();
+                let numbers = flight
+                    .finish(transfer)
+                    .inspect_err(|_| self.give_up(py, count))?;
+                let mut numbers = numbers.into_iter();
                 let arrays = self
                     .cells
                     .iter_mut()
@@ -170,6 +173,18 @@ impl Queue {
                 self.flight = flight;
                 Ok(false)
             }
+        }
+    }
+
+    /// Keeps the first arrays of an accelerator unread, after a transfer has failed: another attempt
+    /// would fail too.
+    fn give_up(&mut self, py: Python<'_>, count: usize) {
+        let arrays = self.cells.iter_mut().filter_map(|cell| match cell {
+            Cell::Array(array, Layout::Device) => Some((array.clone_ref(py), cell)),
+            _ => None,
+        });
+        for (array, cell) in arrays.take(count) {
+            *cell = Cell::Other(array);
         }
     }
 
