@@ -2,6 +2,8 @@
 
 from enum import IntFlag
 
+from fitwatch import _core
+
 # The key under which the columns leave the train step among the logs; it is removed at once.
 KEY = "fitwatch: the columns of the batch"
 
@@ -17,13 +19,7 @@ HEALTH_COLUMNS = frozenset(
         "grad_norm_clipped",
         "update_ratio",
         "learning_rate",
-        "batches_per_second",
-        "samples_per_second",
-        "step_time_p50",
-        "step_time_p90",
-        "step_time_p99",
-        "data_wait",
-        "eta_seconds",
+        *_core.Throughput.names,
         "memory_rss",
         "memory_rss_peak",
         "device_memory",
