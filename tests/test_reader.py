@@ -213,6 +213,7 @@ def test_values_in_one_array(access):
     np.testing.assert_equal([float(item) for item in items], expected)
     np.testing.assert_equal([keras_own(item) for item in items], expected)
     np.testing.assert_equal(reader.read(row), np.float32(expected))  # as any array
+    assert readers.jax_layout(row) == "float asynchronous"  # a drain does not wait for it
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")

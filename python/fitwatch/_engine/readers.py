@@ -43,18 +43,16 @@ def jax_reader() -> _core.Reader:
 
 def jax_layout(array: Any) -> str:
     """Where and in which type a JAX array stores its value, in the terms of `_core.Reader`."""
-    if array.ndim > 1:
+    if array.ndim:
         return "float asynchronous"
     if any(device.platform != "cpu" for device in array.devices()):
         # An array on a mesh that spans processes cannot be stacked with others of this process.
-        scalar = array.is_fully_addressable and not array.ndim
-        return "device" if scalar else "float asynchronous"
+        return "device" if array.is_fully_addressable else "float asynchronous"
     if array.dtype not in (np.float32, np.float64):
         return "float asynchronous"
     if len(array.devices()) == 1:
-        return f"row {array.dtype} of {len(array)}" if array.ndim else f"address {array.dtype}"
-    replicated = array.is_fully_replicated and not array.ndim
-    return f"replicated {array.dtype}" if replicated else "float asynchronous"
+        return f"address {array.dtype}"
+    return f"replicated {array.dtype}" if array.is_fully_replicated else "float asynchronous"
 
 
 class JaxTransfer:

@@ -125,13 +125,11 @@ class JaxRoute(Route):
         width, dtype = len(values), values[0].dtype
         register = jax.numpy.zeros(rows * width, dtype)
         self._sharding = jax_arrays.replicated_sharding(keras.tree.flatten(state))
-        access = f"address {dtype}"
-        if not on_cpu:
-            access = "transfer"
-        elif self._sharding is not None:
+        if self._sharding is not None:
             # On the mesh of the state: else the second batch would compile the step again.
             register = jax.device_put(register, self._sharding)
-            access = f"replicated {dtype}"
+        on_host = f"{'address' if self._sharding is None else 'replicated'} {dtype}"
+        access = on_host if on_cpu else "transfer"
         self._register = register
         self._tape = _core.Tape(len(columns), names, rows, access)
 
