@@ -1,6 +1,7 @@
 """What tests of health monitors train."""
 
 import csv
+import functools
 import time
 
 import keras
@@ -13,6 +14,21 @@ LISTS = {"compiled": callbacks.CallbackList, "stock": keras.callbacks.CallbackLi
 SAMPLES, SIZE = 100, 8
 STEPS = 13  # the last batch has 4 samples
 SECONDS = 0.02
+
+
+def compares_times(test):
+    """A test that compares times may fail twice: other programs stall a machine now and then."""
+
+    @functools.wraps(test)
+    def attempts(**arguments):
+        for _ in range(2):
+            try:
+                return test(**arguments)
+            except AssertionError:
+                pass
+        return test(**arguments)
+
+    return attempts
 
 
 def model(**options):

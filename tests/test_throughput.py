@@ -5,6 +5,7 @@ import math
 import pickle
 import time
 
+import health
 import pytest
 
 from fitwatch._core import Throughput
@@ -19,6 +20,7 @@ def test_before_the_first_batch_nothing_is_known():
     assert all(math.isnan(value) for value in Throughput(10).values(5))
 
 
+@health.compares_times
 def test_real_time():
     throughput = Throughput(10)
     began = time.perf_counter()

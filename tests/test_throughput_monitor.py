@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from warned import no_warnings
 
-from fitwatch import callbacks
+from fitwatch import _core, callbacks
 from fitwatch._core import Throughput
 
 ON_TENSORFLOW = health.BACKEND == "tensorflow"
@@ -69,6 +69,7 @@ def names(*without):
 
 
 @each_list
+@health.compares_times
 def test_rates(kind):
     history, clock = callbacks.LossHistory(columns="all"), Clock()
     watching = [clock, callbacks.ThroughputMonitor(window=5), history, Sleeps()]
@@ -109,6 +110,7 @@ def test_every_sink_has_the_columns(kind, tmp_path):
 
 @pytest.mark.skipif(ON_TENSORFLOW, reason="TensorFlow fetches batches inside its graph")
 @each_list
+@health.compares_times
 def test_waiting_for_data(kind):
     monitor = callbacks.ThroughputMonitor(window=10)
     logs = health.fit(health.model(), [monitor], kind=kind, data=health.SlowBatches().batches())
@@ -132,21 +134,34 @@ def test_samples_on_tensorflow():
 
 
 @each_list
-def test_the_estimated_end(kind):
-    class Ends(callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            time.sleep(10 * health.SECONDS)
+def test_the_estimated_end(kind, monkeypatch):
+    asked = []
 
-    history, clock = callbacks.LossHistory(columns="all"), Clock()
-    watching = [clock, callbacks.ThroughputMonitor(), history, Sleeps(), Ends()]
+    class Asked:
+        """What the estimate is made of; its arithmetic is tested in the core."""
+
+        names = Throughput.names
+
+        def __init__(self, window):
+            self._throughput = Throughput(window)
+
+        def values(self, remaining, pauses):
+            asked.append((remaining, pauses))
+            return self._throughput.values(remaining, pauses)
+
+        def __getattr__(self, name):
+            return getattr(self._throughput, name)
+
+    monkeypatch.setattr(_core, "Throughput", Asked)
+    history = callbacks.LossHistory(columns="all")
+    watching = [callbacks.ThroughputMonitor(), history, Sleeps()]
     health.fit(health.model(), watching, kind=kind, epochs=3)
-    end = time.perf_counter()
+    # The ends of this epoch and of those that follow are left, too.
+    assert asked == [(38 - batch, 3 - batch // health.STEPS) for batch in range(39)]
     estimated = history.column("eta_seconds")
     assert np.isnan(estimated[0])
-    for batch in (16, 25, 30):
-        assert estimated[batch] == pytest.approx(end - clock.ended[batch], rel=0.2)
-    # How long the end of an epoch takes is not known in the first one.
-    assert 20 * health.SECONDS < estimated[6] < 2 * (end - clock.ended[6])
+    # No sleep is shorter than it was asked to be.
+    assert (estimated[1:] >= 0.9 * health.SECONDS * np.arange(37, -1, -1)).all()
 
 
 @each_list
@@ -164,6 +179,7 @@ def test_an_epoch_of_unknown_length(kind):
 
 @pytest.mark.skipif(health.BACKEND == "torch", reason="torch trains one batch in a call")
 @each_list
+@health.compares_times
 def test_several_batches_in_a_call(kind):
     history, clock = callbacks.LossHistory(columns="all"), Clock()
     watching = [clock, callbacks.ThroughputMonitor(window=8), history, Sleeps()]
@@ -260,6 +276,7 @@ def table(capsys):
     return {match[1]: float(match[2]) for match in found}
 
 
+@health.compares_times
 def test_the_report(capsys, tmp_path):
     model, save = health.model(), Sleeps()
     original = model.save
@@ -304,6 +321,7 @@ def test_the_report_in_a_stock_list(capsys):
     assert not any(name.startswith("callback") for name in found)
 
 
+@health.compares_times
 def test_the_report_has_callbacks_that_end_last(capsys):
     class Ends(callbacks.Callback):
         def on_train_end(self, logs=None):
