@@ -81,8 +81,12 @@ def has_more(callback: Any, hook: str) -> bool:
     alias = ALIASES.get(hook)
     if alias is not None and not stock.is_default(callback, alias):
         return True
-    defined = (vars(cls)[hook] for cls in type(callback).__mro__ if hook in vars(cls))
-    return not all(map(stock.is_library_code, defined))
+    # A plain loop: this runs for each callback in each epoch.
+    for cls in type(callback).__mro__:
+        defined = cls.__dict__.get(hook)
+        if defined is not None and not stock.is_library_code(defined):
+            return True
+    return False
 
 
 def plan(
@@ -96,12 +100,15 @@ def plan(
     """
     planned = []
     for place, callback in enumerate(callbacks):
-        bound = getattr(callback, hook)
-        decisive = hook if not stock.is_default(callback, hook) else ALIASES.get(hook, hook)
-        if stock.is_default(callback, decisive):
-            continue
-        make = form_of(callback, getattr(callback, decisive))
-        if make is None or has_more(callback, decisive):
+        bound = decisive = getattr(callback, hook)
+        name = hook
+        if stock.is_empty(callback, bound):
+            name = ALIASES.get(hook, hook)
+            decisive = getattr(callback, name)
+            if name == hook or stock.is_empty(callback, decisive):
+                continue
+        make = form_of(callback, decisive)
+        if make is None or has_more(callback, name):
             form: Any = NotImplemented
         else:
             form = make(callback._fitwatch, callback, recorder)

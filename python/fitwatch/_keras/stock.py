@@ -22,6 +22,7 @@ def _folder(function: Any, levels: int) -> str:
 # one file these differ from the paths of modules.
 OURS = _folder(_folder, 2)
 KERAS = _folder(keras.callbacks.Callback.set_params, 3)
+_LIBRARIES = OURS, KERAS
 
 
 def is_library_code(function: Any) -> bool:
@@ -30,7 +31,7 @@ def is_library_code(function: Any) -> bool:
     A replacement by other code is not, even with attributes copied by `functools.wraps`; nor is a
     mock.
     """
-    return is_function_in(function, (OURS, KERAS))
+    return is_function_in(function, _LIBRARIES)
 
 
 def is_function_in(function: Any, folders: tuple[str, ...]) -> bool:
@@ -60,7 +61,11 @@ def is_unmodified(cls: type) -> bool:
 
 def is_default(callback: Any, name: str) -> bool:
     """Whether a hook of a callback is the empty one of `keras.callbacks.Callback`."""
-    hook = getattr(callback, name)
+    return is_empty(callback, getattr(callback, name))
+
+
+def is_empty(callback: Any, hook: Any) -> bool:
+    """The same, of the bound hook."""
     if type(hook) is not MethodType or hook.__self__ is not callback:
         return False
-    return is_library_code(hook.__func__) and getattr(hook, "_is_default", False) is True
+    return getattr(hook, "_is_default", False) is True and is_library_code(hook.__func__)

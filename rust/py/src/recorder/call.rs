@@ -10,6 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::deferral::Deferred;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::QueuedRow;
 use super::turn::this_thread;
@@ -32,12 +33,16 @@ pub struct Call<'a, 'py> {
     values: Option<(Arc<Schema>, Vec<Bound<'py, PyAny>>)>,
     /// The values of the step columns, once a sink needs them.
     steps: Option<StepValues>,
+    /// The cells of the step columns, if the hook was deferred.
+    step_cells: Option<Vec<Cell>>,
     /// The dict for Python hooks, once one is called.
     logs: Option<Bound<'py, PyDict>>,
     /// The number of writes to `logs` that the last row of this batch includes.
     writes: usize,
-    /// Whether this batch has an open row in the queue.
-    has_row: bool,
+    /// The row of this batch with its cells, until it is queued.
+    row: Option<(QueuedRow, Vec<Cell>)>,
+    /// Whether it is in the queue, open.
+    is_queued: bool,
     pub clock_read: bool,
     /// Whether a report of slow hooks is due.
     pub report_due: bool,
@@ -76,10 +81,45 @@ impl<'a, 'py> Call<'a, 'py> {
             source: logs,
             values: None,
             steps: None,
+            step_cells: None,
             logs: None,
             writes: 0,
-            has_row: false,
+            row: None,
+            is_queued: false,
             clock_read,
+            report_due: false,
+        }
+    }
+
+    /// A hook that was deferred, with the values of the step columns at its call.
+    pub fn deferred(
+        recorder: &'a Bound<'py, Recorder>,
+        plan: Arc<Plan>,
+        deferred: Deferred,
+        cells: Vec<Cell>,
+        batch: &'a Bound<'py, PyAny>,
+        logs: Option<&'a Bound<'py, PyAny>>,
+    ) -> Self {
+        Self {
+            recorder,
+            plan,
+            hook: deferred.hook,
+            batch: Batch {
+                number: batch,
+                ordinal: deferred.ordinal,
+                now: deferred.now,
+                clock_read: deferred.clock_read,
+                batches: 0,
+            },
+            source: logs,
+            values: None,
+            steps: Some(deferred.steps),
+            step_cells: Some(cells),
+            logs: None,
+            writes: 0,
+            row: None,
+            is_queued: false,
+            clock_read: deferred.clock_read,
             report_due: false,
         }
     }
@@ -103,6 +143,7 @@ impl<'a, 'py> Call<'a, 'py> {
                         Gate::Shut => {}
                         Gate::Open => self.enqueue(at, &feed.wants)?,
                         Gate::Act => {
+                            self.send();
                             let logs = self.logs()?;
                             action.bind(self.py()).call1((self.batch.number, logs))?;
                         }
@@ -132,6 +173,7 @@ impl<'a, 'py> Call<'a, 'py> {
 
     /// Calls the Python hook of a callback, with the same arguments as Keras.
     fn call(&mut self, entry: &Entry) -> PyResult<()> {
+        self.send();
         let py = self.py();
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "logs"), self.logs()?)?;
@@ -199,24 +241,30 @@ impl<'a, 'py> Call<'a, 'py> {
                 self.values = Some((schema, logs.values().iter().collect()));
             }
         }
-        if !self.has_row {
+        if self.row.is_none() && !self.is_queued {
             self.begin(at)?;
-            self.has_row = true;
         }
-        let mut recorder = Recorder::with_queue(self.recorder);
-        if let Some(open) = recorder.queue.open(self.batch.ordinal) {
-            open.entries.end = at + 1;
-            open.whole |= wants.rows;
+        let add = |row: &mut QueuedRow| {
+            row.entries.end = at + 1;
+            row.whole |= wants.rows;
+        };
+        if let Some((row, _)) = &mut self.row {
+            add(row);
+        } else if let Some(row) = Recorder::with_queue(self.recorder)
+            .queue
+            .open(self.batch.ordinal)
+        {
+            add(row);
         }
-        if wants.decides > Decides::Nothing && recorder.lag(&self.plan) == 0 {
+        if wants.decides > Decides::Nothing && self.recorder.borrow().lag(&self.plan) == 0 {
             // Decide before the callbacks that follow in the list.
-            drop(recorder);
+            self.send();
             Recorder::drain_to(self.recorder, 0)?;
         }
         Ok(())
     }
 
-    /// Adds a row to the queue, for the plan entries from `at` on.
+    /// Makes the row, for the plan entries from `at` on.
     fn begin(&mut self, at: usize) -> PyResult<()> {
         self.values()?;
         self.steps()?;
@@ -236,7 +284,10 @@ impl<'a, 'py> Call<'a, 'py> {
                 Cell::Unwanted
             });
         }
-        if let Some(columns) = &self.plan.steps {
+        let deferred = self.step_cells.is_some();
+        if let Some(captured) = self.step_cells.take() {
+            cells.extend(captured);
+        } else if let Some(columns) = &self.plan.steps {
             let capture = |value: &Bound<'_, PyAny>| reader.get().capture(value);
             columns
                 .get()
@@ -256,20 +307,35 @@ impl<'a, 'py> Call<'a, 'py> {
             now: self.batch.now,
             schema: schema.clone(),
         };
-        let mut recorder = Recorder::with_queue(self.recorder);
-        recorder.thread = this_thread();
-        recorder.queue.rows.push_back(row);
-        recorder.queue.cells.extend(cells);
+        if !deferred {
+            self.recorder.borrow_mut().thread = this_thread();
+        }
+        self.row = Some((row, cells));
         Ok(())
     }
 
-    /// Closes the open row of this batch, if there is one.
-    pub fn close(&mut self) {
-        if std::mem::take(&mut self.has_row) {
-            let mut recorder = Recorder::with_queue(self.recorder);
-            if let Some(open) = recorder.queue.open(self.batch.ordinal) {
-                open.open = false;
-            }
+    /// Queues the row: before Python code runs, which may read what depends on it.
+    fn send(&mut self) {
+        if let Some((row, cells)) = self.row.take() {
+            let queue = &mut Recorder::with_queue(self.recorder).queue;
+            queue.rows.push_back(row);
+            queue.cells.extend(cells);
+            self.is_queued = true;
         }
+    }
+
+    /// Queues the row of this batch, if there is one, and closes it.
+    pub fn close(&mut self) {
+        if let Some((row, _)) = &mut self.row {
+            row.open = false;
+            self.send();
+        } else if self.is_queued
+            && let Some(open) = Recorder::with_queue(self.recorder)
+                .queue
+                .open(self.batch.ordinal)
+        {
+            open.open = false;
+        }
+        self.is_queued = false;
     }
 }

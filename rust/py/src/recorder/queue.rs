@@ -88,12 +88,11 @@ impl Queue {
     ) -> PyResult<()> {
         while let Some(first) = self.rows.front() {
             let wait = self.rows.len() > may_wait;
-            let columns = (!first.whole).then(|| first.columns.clone());
             let (count, named) = (first.cells(), first.schema.len());
-            let wanted = |at: usize| {
-                at >= named || columns.as_ref().is_none_or(|columns| columns.contains(&at))
-            };
-            if !self.read(py, reader, (0..count).filter(|&at| wanted(at)), wait)? {
+            let columns = (!first.whole).then(|| first.columns.clone());
+            let metrics =
+                (0..named).filter(|at| columns.as_ref().is_none_or(|columns| columns.contains(at)));
+            if !self.read(py, reader, metrics.chain(named..count), wait)? {
                 return Ok(());
             }
             self.push(py, reader, decides)?;
@@ -193,8 +192,8 @@ impl Queue {
         let Some(first) = self.rows.front_mut() else {
             return Ok(());
         };
-        let plan = first.plan.clone();
-        while let Some(at) = first.entries.next() {
+        let (plan, entries, outcome) = (&first.plan, &mut first.entries, &mut first.decided);
+        while let Some(at) = entries.next() {
             let Some(Kind::Feed { feed, action }) = plan.entries.get(at).map(|entry| &entry.kind)
             else {
                 continue;
@@ -209,17 +208,17 @@ impl Queue {
             };
             let (action, batch) = (action.bind(py), first.batch.bind(py));
             loop {
-                let outcome = match first.decided.take() {
-                    Some(outcome) => outcome,
+                let found = match outcome.take() {
+                    Some(found) => found,
                     None => feed.sink.push(py, &row),
                 };
                 let is_decision = feed.wants.decides > Decides::Nothing;
-                if is_decision && !decides && !matches!(outcome, Outcome::Done) {
-                    first.entries.start = at;
-                    first.decided = Some(outcome);
+                if is_decision && !decides && !matches!(found, Outcome::Done) {
+                    entries.start = at;
+                    *outcome = Some(found);
                     return Ok(());
                 }
-                if !outcome.carry_out(action, batch, &row, reader)? {
+                if !found.carry_out(action, batch, &row, reader)? {
                     break;
                 }
             }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::StepColumns;
-use crate::value::{Access, Block, Item, Slot};
+use crate::value::{Access, Block, Form, Item, Slot};
 
 /// Takes the arrays that a train step returns in the place of its logs.
 ///
@@ -24,8 +24,7 @@ use crate::value::{Access, Block, Item, Slot};
 pub struct Tape {
     count: usize,
     logs: Vec<Py<PyString>>,
-    rows: usize,
-    access: Access,
+    form: Arc<Form>,
     block: Mutex<Option<Arc<Block>>>,
 }
 
@@ -33,11 +32,11 @@ pub struct Tape {
 impl Tape {
     #[new]
     fn new(count: usize, logs: Vec<Py<PyString>>, rows: usize, access: &str) -> PyResult<Self> {
+        let form = Form::new(rows, count + logs.len(), Access::parse(access)?);
         Ok(Self {
             count,
             logs,
-            rows,
-            access: Access::parse(access)?,
+            form,
             block: Mutex::default(),
         })
     }
@@ -61,7 +60,7 @@ impl Tape {
         }
         let block = self.open();
         let row = block.add(array);
-        if row + 1 >= columns.interval().min(self.rows) {
+        if row + 1 >= columns.interval().min(self.form.rows) {
             self.close(py)?;
         }
         columns.push_slots((0..self.count).map(|at| Slot::new(&block, row, at)))?;
@@ -85,8 +84,7 @@ impl Tape {
     }
 
     fn open(&self) -> Arc<Block> {
-        let width = self.count + self.logs.len();
-        let new = || Block::new(self.rows, width, self.access);
+        let new = || Block::new(&self.form);
         self.lock().get_or_insert_with(new).clone()
     }
 }

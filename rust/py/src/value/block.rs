@@ -36,6 +36,53 @@ impl Access {
     }
 }
 
+/// The form of the arrays that a step returns.
+#[derive(Debug)]
+pub struct Form {
+    /// The number of rows in an array.
+    pub rows: usize,
+    /// The number of values in a row.
+    pub width: usize,
+    access: Access,
+    /// The abstract value (shape and dtype) of an array whose size was right. All arrays of one
+    /// compiled step share it, and it is read in a fraction of the time that `nbytes` takes.
+    checked: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Form {
+    pub fn new(rows: usize, width: usize, access: Access) -> Arc<Self> {
+        Arc::new(Self {
+            rows,
+            width,
+            access,
+            checked: Mutex::default(),
+        })
+    }
+
+    /// Checks the size of an array.
+    fn check(&self, array: &Bound<'_, PyAny>, double: bool) -> PyResult<()> {
+        let py = array.py();
+        let form = array.getattr(intern!(py, "aval"))?;
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if checked.as_ref().is_some_and(|checked| checked.is(&form)) {
+            return Ok(());
+        }
+        let old = checked.take();
+        drop(checked);
+        drop(old); // without the lock, as below
+        let bytes: usize = array.getattr(intern!(py, "nbytes"))?.extract()?;
+        if bytes != self.rows * self.width * if double { 8 } else { 4 } {
+            return Err(another_size());
+        }
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(form.unbind());
+        Ok(())
+    }
+}
+
+fn another_size() -> PyErr {
+    PyValueError::new_err("a step returned an array of another size")
+}
+
 /// Consecutive rows of a shift register: an array whose last rows are the newest.
 ///
 /// Each row that is added brings the array that the step returned then. Once the block is closed,
@@ -43,11 +90,7 @@ impl Access {
 /// from the newest array.
 #[derive(Debug)]
 pub struct Block {
-    /// The number of values in a row.
-    width: usize,
-    /// The number of rows in an array.
-    rows: usize,
-    access: Access,
+    form: Arc<Form>,
     state: Mutex<State>,
 }
 
@@ -70,11 +113,9 @@ pub struct Slot {
 }
 
 impl Block {
-    pub fn new(rows: usize, width: usize, access: Access) -> Arc<Self> {
+    pub fn new(form: &Arc<Form>) -> Arc<Self> {
         Arc::new(Self {
-            width,
-            rows,
-            access,
+            form: form.clone(),
             state: Mutex::default(),
         })
     }
@@ -101,7 +142,7 @@ impl Block {
             state.closed = true;
             state.array.as_ref().map(|array| array.clone_ref(py))
         };
-        if let (Some(array), Access::Transfer) = (array, self.access) {
+        if let (Some(array), Access::Transfer) = (array, self.form.access) {
             array.call_method0(py, intern!(py, "copy_to_host_async"))?;
         }
         Ok(())
@@ -123,20 +164,20 @@ impl Block {
             };
             (
                 array.clone_ref(py),
-                state.values.len() / self.width,
+                state.values.len() / self.form.width,
                 state.added,
             )
         };
-        let behind = self.rows - added;
-        let range = (behind + first) * self.width..self.rows * self.width;
+        let behind = self.form.rows - added;
+        let range = (behind + first) * self.form.width..self.form.rows * self.form.width;
         let Some(values) = self.fetch(array.bind(py), range, wait)? else {
             return Ok(None);
         };
         let mut state = self.lock();
-        if state.values.len() == first * self.width {
+        if state.values.len() == first * self.form.width {
             state.values.extend(values);
         }
-        let done = state.closed && state.values.len() == state.added * self.width;
+        let done = state.closed && state.values.len() == state.added * self.form.width;
         let old = if done { state.array.take() } else { None };
         let value = state.values.get(at).copied();
         drop(state);
@@ -152,7 +193,7 @@ impl Block {
         wait: bool,
     ) -> PyResult<Option<Vec<f64>>> {
         let py = array.py();
-        let (array, double) = match self.access {
+        let (array, double) = match self.form.access {
             Access::Ready => return self.through_numpy(array, range).map(Some),
             Access::Transfer => {
                 return if wait || is_ready(array)? {
@@ -185,12 +226,7 @@ impl Block {
     ) -> PyResult<Vec<f64>> {
         let py = array.py();
         let size = if double { 8 } else { 4 };
-        let bytes: usize = array.getattr(intern!(py, "nbytes"))?.extract()?;
-        if bytes != self.rows * self.width * size {
-            return Err(PyValueError::new_err(
-                "a step returned an array of another size",
-            ));
-        }
+        self.form.check(array, double)?;
         let address: usize = array
             .call_method0(intern!(py, "unsafe_buffer_pointer"))?
             .extract()?;
@@ -201,7 +237,7 @@ impl Block {
                 // for a deleted array; its values are ready, and JAX arrays are immutable. `array`
                 // keeps it alive, and no Python code runs between that call and the reads, so that
                 // no other thread can delete it. `access` guarantees that the buffer is in this
-                // process's memory and has float64 values; `at` lies in it by `nbytes`.
+                // process's memory and has float64 values; `at` lies in it by `check`.
                 unsafe { raw::f64_at(address) }
             } else {
                 // SAFETY: As above, with float32 values.
@@ -218,10 +254,10 @@ impl Block {
             all = raw::floats_in_buffer(&numpy);
         }
         match all {
-            Some(mut all) if all.len() == self.rows * self.width => Ok(all.split_off(range.start)),
-            _ => Err(PyValueError::new_err(
-                "a step returned an array of another size",
-            )),
+            Some(mut all) if all.len() == self.form.rows * self.form.width => {
+                Ok(all.split_off(range.start))
+            }
+            _ => Err(another_size()),
         }
     }
 }
@@ -243,7 +279,7 @@ impl Slot {
     pub fn new(block: &Arc<Block>, row: usize, column: usize) -> Self {
         Self {
             block: block.clone(),
-            at: row * block.width + column,
+            at: row * block.form.width + column,
         }
     }
 

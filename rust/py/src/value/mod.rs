@@ -8,7 +8,7 @@ mod raw;
 mod reader;
 pub mod wait_time;
 
-pub use block::{Access, Block, Slot};
+pub use block::{Access, Block, Form, Slot};
 pub use cell::{Cell, Layout};
 pub use flight::Flight;
 pub use item::Item;
