@@ -115,7 +115,7 @@ impl StepColumns {
 
     /// Begins a call of the train function, and drops the values of the last one.
     pub fn begin(&self) {
-        let old = {
+        let mut old = {
             let mut state = self.lock();
             state.batches = 0;
             state.is_mixed = false;
@@ -123,7 +123,12 @@ impl StepColumns {
             state.measured.clear();
             std::mem::take(&mut state.values)
         };
-        drop(old);
+        // Without the lock: dropping Python objects may run Python code. The memory is kept.
+        old.clear();
+        let mut state = self.lock();
+        if state.values.capacity() == 0 {
+            state.values = old;
+        }
     }
 
     /// Sets names and kinds of the columns: first those of the step, then `measured` measured ones.
