@@ -188,8 +188,9 @@ impl Recorder {
             let count = one.steps.batches * one.steps.layout.len();
             let taken = (0..count).map_while(|_| run.noted.cells.pop_front());
             let cells = taken.collect();
-            let Some(plan) = plans[one.hook].take() else {
-                continue;
+            let plan = match plans[one.hook].take() {
+                Some(plan) => plan,
+                None => Self::plan(slf, one.hook)?,
             };
             let logs = one.logs.take().map(|logs| logs.into_bound(py));
             let batch = one.batch.clone_ref(py).into_bound(py);
