@@ -84,6 +84,9 @@ test-cost: $(VENV)/dev.stamp ## check the cost of a batch against limits
 	FITWATCH_COST=1 KERAS_BACKEND=tensorflow $(PY) -m pytest $(ARGS) tests/cost
 	FITWATCH_COST=1 KERAS_BACKEND=jax $(PY) -m pytest $(ARGS) tests/cost
 
+test-fits: $(VENV)/dev.stamp ## check that 10,000 fits leave nothing behind
+	FITWATCH_FITS=10000 KERAS_BACKEND=jax $(PY) -m pytest tests/test_many_fits.py $(ARGS)
+
 test-parity: $(VENV)/dev.stamp ## compare decisions with Keras's on 10,000 random series of each kind
 	FITWATCH_SERIES=10000 KERAS_BACKEND=tensorflow $(PY) -m pytest tests/parity $(ARGS)
 	FITWATCH_SERIES=10000 KERAS_BACKEND=jax $(PY) -m pytest tests/parity $(ARGS)

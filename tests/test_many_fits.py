@@ -13,7 +13,7 @@ import pytest
 from fitwatch import callbacks
 
 BACKEND = keras.config.backend()
-FITS = 300 if BACKEND == "jax" else 60
+FITS = int(os.environ.get("FITWATCH_FITS", 300 if BACKEND == "jax" else 60))
 
 
 # What other tests have left in the process grows and shrinks.
