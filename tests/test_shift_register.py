@@ -121,6 +121,21 @@ def test_logs_that_a_register_cannot_have(cls, steps):
     assert history.kind == "batch"
 
 
+class Numbered(keras.Model):
+    """Logs names that are no strings."""
+
+    def train_step(self, state, data):
+        logs, state = super().train_step(state, data)
+        return {1: logs["loss"], 2: logs["mae"]}, state
+
+
+@jax_only
+def test_names_that_are_no_strings():
+    with pytest.warns(UserWarning, match="logs whose names are no strings"):
+        logged = fit(model(Numbered), [LossHistory()]).history
+    assert logged == fit(model(Numbered), [], compiled=False).history
+
+
 class Fits(keras.callbacks.Callback):
     """Trains the same model for a batch, between two reads of the register."""
 

@@ -26,7 +26,11 @@ def watched(rank, folder, enabled):
     result = fit(rank, own, enabled=enabled)
     names = ("grad_norm", "update_ratio", "samples_per_second", "batches_per_second", "memory_rss")
     columns = {name: history.column(name).tolist() for name in names}
-    return result | {"columns": columns, "reason": guard.stop_reason, "stopped": guard.stopped_batch}
+    return result | {
+        "columns": columns,
+        "reason": guard.stop_reason,
+        "stopped": guard.stopped_batch,
+    }
 
 
 @pytest.mark.parametrize("enabled", [True, False], ids=["compiled", "stock list"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 def missing(callback: object, metric: str, available: Iterable[str]) -> str:
     """A message that names the available metrics, and the one with the nearest name."""
-    there = list(available)
+    there = list(map(str, available))
     nearest = difflib.get_close_matches(metric, there, n=1, cutoff=0.0)
     hint = f" Nearest: {nearest[0]!r}." if nearest else ""
     return (

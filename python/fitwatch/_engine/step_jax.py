@@ -120,6 +120,8 @@ class JaxRoute(Route):
         values += [logs[name] for name in names]
         if not values or not _fit(values) or any(value.shape for value in values):
             return
+        if not all(isinstance(name, str) for name in names):
+            return
         on_cpu = jax.default_backend() == "cpu"
         rows = ROWS_ON_CPU if on_cpu else ROWS_ON_ACCELERATOR
         width, dtype = len(values), values[0].dtype

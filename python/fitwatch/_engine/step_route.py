@@ -96,6 +96,10 @@ class Route:
             if not isinstance(logs, dict):
                 self._note_all("its train_step returns no dict of logs")
                 return result
+            if not all(isinstance(name, str) for name in logs):
+                # TensorFlow and JAX sort the names, with that of the columns.
+                self._note_all("its train_step returns logs whose names are no strings")
+                return result
             if self._logged != logs.keys():
                 self._logged, self._names = frozenset(logs), None
             columns = self._collect(found, logs)

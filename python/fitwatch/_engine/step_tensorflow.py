@@ -96,7 +96,7 @@ class TensorFlowRoute(Route):
         columns = sorted(logs[KEY])
         names = [name for name in logs if name != KEY]
         values = [logs[KEY][name] for name in columns] + [logs[name] for name in names]
-        if not values or not _fit(values) or not all(isinstance(name, str) for name in names):
+        if not values or not _fit(values):
             return logs
         import tensorflow as tf
 

@@ -176,7 +176,7 @@ class Recording(Attachment):
     def _report_missing(self, missing: list[str], logs: Any) -> None:
         if not self._missing_reported:
             self._missing_reported = True
-            there = (", ".join(logs) if isinstance(logs, dict) else "") or "none"
+            there = (", ".join(map(str, logs)) if isinstance(logs, dict) else "") or "none"
             names = ", ".join(map(repr, missing))
             warn(f"LossHistory: the logs of a batch have no numeric {names}. Available: {there}.")
 

@@ -248,9 +248,9 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
     def _get_file_path(self, epoch: int, batch: int | None, logs: Any) -> str:
         unknown = self._fitwatch.decisions.unknown_fields(self, batch, logs or {})
         if unknown:
-            names = ", ".join(["epoch", *([] if batch is None else ["batch"]), *(logs or {})])
+            names = ["epoch", *([] if batch is None else ["batch"]), *map(str, logs or {})]
             raise KeyError(
                 f"filepath {self.filepath!r} has fields without a value: "
-                f"{', '.join(unknown)}. Available: {names}."
+                f"{', '.join(unknown)}. Available: {', '.join(names)}."
             )
         return str(super()._get_file_path(epoch, batch, logs or {}))
