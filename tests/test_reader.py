@@ -1,6 +1,8 @@
 """How values are converted to numbers, for each backend and layout."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 
@@ -148,7 +150,9 @@ def test_arguments_are_checked():
 
 
 JAX_CASES = """
+import copy
 import os
+import pickle
 os.environ["KERAS_BACKEND"] = "jax"
 import jax, jax.numpy as jnp, numpy as np
 import fitwatch.callbacks
@@ -200,7 +204,7 @@ def taped(array, names, rows=1, access="address float32"):
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
-@pytest.mark.parametrize("access", ["address float32", "transfer", "ready"])
+@pytest.mark.parametrize("access", ["address float32", "transfer float32", "ready float32"])
 def test_values_in_one_array(access):
     """Several values that left a step as one array."""
     import jax
@@ -216,13 +220,50 @@ def test_values_in_one_array(access):
     assert readers.jax_layout(row) == "float asynchronous"  # a drain does not wait for it
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_value_of_an_array_is_a_number(dtype):
+    """The logs that `fit()` gives to a list may be computed with."""
+    (item,) = taped(np.array([0.1], dtype), ["a"], access=f"ready {dtype}").values()
+    scalar = np.dtype(dtype).type(0.1)
+    for same in (
+        item.numpy(),
+        np.asarray(item),
+        item.item(),
+        copy.copy(item),
+        +item.dtype.type(item),
+    ):
+        assert same == scalar
+    assert pickle.loads(pickle.dumps(item)) == scalar
+    assert np.asarray(item).dtype == item.dtype == dtype
+    assert (item.shape, item.ndim) == ((), 0)
+    assert np.array([item, 2 * item], dtype).tolist() == [scalar, 2 * scalar]
+    results = [item + 1, 1 + item, item - 1, 1 - item, item * 3, 3 * item, item / 3, 3 / item]
+    expected = [scalar + 1, 1 + scalar, scalar - 1, 1 - scalar, scalar * 3, 3 * scalar]
+    assert results == [*expected, scalar / 3, 3 / scalar]
+    assert [item // 0.03, 1 // item, item % 0.03, 1 % item] == [
+        scalar // 0.03,
+        1 // scalar,
+        scalar % 0.03,
+        1 % scalar,
+    ]
+    assert (-item, abs(-item), int(item), bool(item)) == (-scalar, scalar, 0, True)
+    assert item < 1
+    assert item >= scalar
+    assert item != 0.2
+    assert {item: 1}[scalar] == 1
+    assert f"{item:.3f} {item} {item!r}" == f"{scalar:.3f} {scalar} {scalar!r}"
+    assert float(keras.ops.mean(keras.ops.convert_to_tensor(item))) == pytest.approx(0.1)
+    with pytest.raises(AttributeError, match="unknown"):
+        _ = item.unknown
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="about JAX's arrays")
 def test_an_array_of_another_kind_is_refused():
     import jax.numpy as jnp
 
     row = jnp.array([1.0, 2.0, 3.0], "float32")
     for array, names in ((row, ["a", "b"]), (row.astype("bfloat16"), ["a", "b", "c"])):
-        for access in ("address float32", "ready"):
+        for access in ("address float32", "ready float32"):
             with pytest.raises(ValueError, match="an array of another size"):
                 float(taped(array, names, access=access)["a"])
     with pytest.raises(ValueError, match="no access: address float16"):

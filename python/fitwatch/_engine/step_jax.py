@@ -130,8 +130,8 @@ class JaxRoute(Route):
         if self._sharding is not None:
             # On the mesh of the state: else the second batch would compile the step again.
             register = jax.device_put(register, self._sharding)
-        on_host = f"{'address' if self._sharding is None else 'replicated'} {dtype}"
-        access = on_host if on_cpu else "transfer"
+        on_host = "address" if self._sharding is None else "replicated"
+        access = f"{on_host if on_cpu else 'transfer'} {dtype}"
         self._register = register
         self._tape = _core.Tape(len(columns), names, rows, access)
 

@@ -101,7 +101,8 @@ class TensorFlowRoute(Route):
         import tensorflow as tf
 
         key = f"{KEY}/{len(self._arrays)}"
-        self._arrays[key] = columns, _core.Tape(len(columns), names, 1, "ready")
+        access = f"ready {values[0].dtype.name}"
+        self._arrays[key] = columns, _core.Tape(len(columns), names, 1, access)
         return {key: tf.stack(values)}
 
 

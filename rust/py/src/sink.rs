@@ -18,11 +18,6 @@ pub trait Sink: Send + Sync {
     /// Decides what to do with a batch that has just ended, before its values are read.
     fn gate(&self, batch: &Batch<'_, '_>) -> Gate;
 
-    /// Whether the sink may be asked some batches later: it does nothing with the model.
-    fn can_wait(&self) -> bool {
-        true
-    }
-
     /// Takes a row. Rows of batches that did not pass the gate may be pushed too.
     fn push(&self, _py: Python<'_>, _row: &Row<'_>) -> Outcome {
         Outcome::Done

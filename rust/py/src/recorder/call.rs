@@ -10,7 +10,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::deferral::Deferred;
 use super::plan::{Entry, Kind, Plan};
 use super::queue::QueuedRow;
 use super::turn::this_thread;
@@ -33,8 +32,6 @@ pub struct Call<'a, 'py> {
     values: Option<(Arc<Schema>, Vec<Bound<'py, PyAny>>)>,
     /// The values of the step columns, once a sink needs them.
     steps: Option<StepValues>,
-    /// The cells of the step columns, if the hook was deferred.
-    step_cells: Option<Vec<Cell>>,
     /// The dict for Python hooks, once one is called.
     logs: Option<Bound<'py, PyDict>>,
     /// The number of writes to `logs` that the last row of this batch includes.
@@ -81,45 +78,11 @@ impl<'a, 'py> Call<'a, 'py> {
             source: logs,
             values: None,
             steps: None,
-            step_cells: None,
             logs: None,
             writes: 0,
             row: None,
             is_queued: false,
             clock_read,
-            report_due: false,
-        }
-    }
-
-    /// A hook that was deferred, with the values of the step columns at its call.
-    pub fn deferred(
-        recorder: &'a Bound<'py, Recorder>,
-        plan: Arc<Plan>,
-        deferred: Deferred,
-        cells: Vec<Cell>,
-        batch: &'a Bound<'py, PyAny>,
-        logs: Option<&'a Bound<'py, PyAny>>,
-    ) -> Self {
-        Self {
-            recorder,
-            plan,
-            hook: deferred.hook,
-            batch: Batch {
-                number: batch,
-                ordinal: deferred.ordinal,
-                now: deferred.now,
-                clock_read: deferred.clock_read,
-                batches: 0,
-            },
-            source: logs,
-            values: None,
-            steps: Some(deferred.steps),
-            step_cells: Some(cells),
-            logs: None,
-            writes: 0,
-            row: None,
-            is_queued: false,
-            clock_read: deferred.clock_read,
             report_due: false,
         }
     }
@@ -284,10 +247,7 @@ impl<'a, 'py> Call<'a, 'py> {
                 Cell::Unwanted
             });
         }
-        let deferred = self.step_cells.is_some();
-        if let Some(captured) = self.step_cells.take() {
-            cells.extend(captured);
-        } else if let Some(columns) = &self.plan.steps {
+        if let Some(columns) = &self.plan.steps {
             let capture = |value: &Bound<'_, PyAny>| reader.get().capture(value);
             columns
                 .get()
@@ -307,9 +267,7 @@ impl<'a, 'py> Call<'a, 'py> {
             now: self.batch.now,
             schema: schema.clone(),
         };
-        if !deferred {
-            self.recorder.borrow_mut().thread = this_thread();
-        }
+        self.recorder.borrow_mut().thread = this_thread();
         self.row = Some((row, cells));
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! The compiled hooks of `fitwatch.CallbackList`.
 
 mod call;
-mod deferral;
 mod pace;
 mod plan;
 mod queue;
@@ -20,7 +19,6 @@ use crate::row::{Order, Schema};
 use crate::spent::{RunningHook, Spent};
 use crate::value::Reader;
 use crate::value::wait_time::timed_wait;
-use deferral::Deferral;
 use pace::Pace;
 use plan::{Entry, Plan};
 use queue::Queue;
@@ -74,7 +72,6 @@ pub struct Recorder {
     /// The positions of a plan's columns in a schema.
     columns: Option<(Wanted, Arc<[usize]>)>,
     queue: Queue,
-    deferral: Deferral,
     /// Which thread drains the queue.
     turn: Arc<Turn>,
     /// The thread that trains: the one that has queued the last row or called `drain()`.
@@ -107,7 +104,6 @@ impl Recorder {
             flat: None,
             columns: None,
             queue: Queue::default(),
-            deferral: Deferral::default(),
             turn: Arc::default(),
             thread: 0,
             pace: Pace::default(),
@@ -135,7 +131,6 @@ impl Recorder {
         this.pace.pause();
         this.slow_hooks.resume(Instant::now());
         let old = std::mem::take(&mut this.plans);
-        this.deferral = Deferral::default();
         drop(this);
         drop(old);
         Ok(())
@@ -145,7 +140,6 @@ impl Recorder {
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.borrow_mut().thread = this_thread();
         Self::raise_deferred(slf)?;
-        Self::run_noted(slf)?;
         timed_wait(|| Self::drain_to(slf, 0))
     }
 
@@ -160,8 +154,7 @@ impl Recorder {
     ///     last: Whether no hook follows; all exceptions are then dropped.
     #[pyo3(signature = (last=false))]
     fn drain_for_read(slf: &Bound<'_, Self>, last: bool) {
-        let all = || Self::run_noted(slf).and_then(|()| Self::drain_to(slf, 0));
-        while let Err(error) = timed_wait(all) {
+        while let Err(error) = timed_wait(|| Self::drain_to(slf, 0)) {
             let mut this = slf.borrow_mut();
             let dropped = if last || this.deferred_error.is_some() {
                 Some(error)
@@ -180,7 +173,7 @@ impl Recorder {
     /// How many rows are queued.
     #[getter]
     fn pending(&self) -> usize {
-        self.queue.rows.len() + self.deferral.batches()
+        self.queue.rows.len()
     }
 
     /// Whether to end the training after the current batch.
@@ -229,7 +222,6 @@ impl Recorder {
         for plan in self.plans.iter().flatten() {
             plan.traverse(&visit)?;
         }
-        self.deferral.traverse(&visit)?;
         self.queue.traverse(&visit)
     }
 
@@ -239,7 +231,6 @@ impl Recorder {
         self.planned.clear();
         self.plans = Default::default();
         self.queue = Queue::default();
-        self.deferral = Deferral::default();
     }
 }
 

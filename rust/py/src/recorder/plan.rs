@@ -97,15 +97,6 @@ impl Plan {
         self.decides = self.decides.max(wants.decides);
     }
 
-    /// Whether the hook may run some batches later.
-    pub fn can_wait(&self) -> bool {
-        let can_wait = |entry: &Entry| match &entry.kind {
-            Kind::Call => false,
-            Kind::Feed { feed, .. } => feed.get().sink.can_wait(),
-        };
-        self.decides < Decides::AtOnce && self.entries.iter().all(can_wait)
-    }
-
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.steps)?;
         for entry in &self.entries {

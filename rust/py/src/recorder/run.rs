@@ -57,14 +57,23 @@ impl Recorder {
         if slf.borrow().is_idle(slf.py(), hook) {
             return Ok(());
         }
-        let result = if slf.borrow_mut().note(hook, batch, logs) {
-            if !slf.borrow().must_run() {
+        let result = Self::plan(slf, hook).and_then(|plan| {
+            Self::raise_deferred(slf)?;
+            if plan.entries.is_empty() {
                 return Ok(());
             }
-            Self::run_noted(slf)
-        } else {
-            Self::run_now(slf, hook, batch, logs)
-        };
+            let mut call = Call::new(slf, plan, hook, batch, logs);
+            let result = call.run();
+            call.close();
+            result?;
+            if call.report_due {
+                Self::tell(slf, intern!(slf.py(), "_report"))?;
+            }
+            if ends {
+                Self::drain_if_due(slf, &call.plan, call.clock_read)?;
+            }
+            Ok(())
+        });
         let py = slf.py();
         match result {
             Ok(()) if ends && slf.borrow().interrupted => {
@@ -80,31 +89,6 @@ impl Recorder {
                 Err(error)
             }
         }
-    }
-
-    fn run_now<'py>(
-        slf: &Bound<'py, Self>,
-        hook: usize,
-        batch: &Bound<'py, PyAny>,
-        logs: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<()> {
-        Self::run_noted(slf)?;
-        let plan = Self::plan(slf, hook)?;
-        Self::raise_deferred(slf)?;
-        if plan.entries.is_empty() {
-            return Ok(());
-        }
-        let mut call = Call::new(slf, plan, hook, batch, logs);
-        let result = call.run();
-        call.close();
-        result?;
-        if call.report_due {
-            Self::tell(slf, intern!(slf.py(), "_report"))?;
-        }
-        if hook % 2 == 1 {
-            Self::drain_if_due(slf, &call.plan, call.clock_read)?;
-        }
-        Ok(())
     }
 
     /// Whether a hook has nothing to do. This is the fast path.
@@ -185,7 +169,6 @@ impl Recorder {
         }
         let old = slf.borrow_mut().plans[hook].replace(plan.clone());
         drop(old);
-        slf.borrow_mut().plan_deferral();
         Ok(plan)
     }
 

@@ -1,6 +1,5 @@
 //! Step columns: values of every batch that are not in the logs.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,8 +43,6 @@ struct State {
     is_mixed: bool,
     batches: usize,
     trained: usize,
-    /// Whether `take` has taken the values.
-    taken: bool,
     /// The values of the first batch, then those of the second, and so on.
     values: Vec<StepValue>,
     measured: Vec<f64>,
@@ -71,7 +68,6 @@ impl StepColumns {
                 is_mixed: false,
                 batches: 0,
                 trained: 0,
-                taken: false,
                 values: Vec::new(),
                 measured: Vec::new(),
             }),
@@ -119,7 +115,6 @@ impl StepColumns {
             let mut state = self.lock();
             state.batches = 0;
             state.is_mixed = false;
-            state.taken = false;
             state.measured.clear();
             std::mem::take(&mut state.values)
         };
@@ -225,31 +220,6 @@ impl StepColumns {
         })
     }
 
-    /// Appends the cells of all batches of the last call to `cells`, in the order of `cells()`. `None`
-    /// unless all are in blocks, and are taken for the first time.
-    pub fn take(&self, cells: &mut VecDeque<Cell>) -> Option<StepValues> {
-        let mut state = self.lock();
-        let is_slot = |value: &StepValue| matches!(value, StepValue::Slot(_));
-        if state.taken || state.is_mixed || state.batches == 0 || !state.values.iter().all(is_slot)
-        {
-            return None;
-        }
-        state.taken = true;
-        let count = state.layout.len() - state.layout.measured;
-        for batch in 0..state.batches {
-            let values = state.values[batch * count..][..count].iter();
-            cells.extend(values.map(|value| match value {
-                StepValue::Slot(slot) => Cell::Slot(slot.clone()),
-                StepValue::Object(_) => Cell::Unwanted,
-            }));
-            cells.extend(state.measured_cells(batch));
-        }
-        Some(StepValues {
-            layout: state.layout.clone(),
-            batches: state.batches,
-        })
-    }
-
     /// Appends the cells of all batches of the last call to `cells`: those of the first batch,
     /// column by column, then the next. `wanted` tells whether a column of the step is needed.
     pub fn cells(
@@ -281,7 +251,13 @@ impl StepColumns {
                         StepValue::Slot(slot) => Cell::Slot(slot.clone()),
                     });
                 }
-                cells.extend(state.measured_cells(batch));
+                let last = batch + 1 == read.batches;
+                for at in 0..read.layout.measured {
+                    cells.push(match state.measured.get(at) {
+                        Some(&value) if last && !value.is_nan() => Cell::Number(value),
+                        _ => Cell::Unwanted,
+                    });
+                }
             }
         }
         // Without the lock: capturing may run Python code.
@@ -289,17 +265,6 @@ impl StepColumns {
             cells[at] = capture(object.bind(py))?;
         }
         Ok(())
-    }
-}
-
-impl State {
-    /// The cells of the measured columns for one batch of the call.
-    fn measured_cells(&self, batch: usize) -> impl Iterator<Item = Cell> {
-        let last = batch + 1 == self.batches;
-        (0..self.layout.measured).map(move |at| match self.measured.get(at) {
-            Some(&value) if last && !value.is_nan() => Cell::Number(value),
-            _ => Cell::Unwanted,
-        })
     }
 }
 

@@ -42,10 +42,6 @@ impl Due {
 }
 
 impl Sink for Py<Due> {
-    fn can_wait(&self) -> bool {
-        false
-    }
-
     fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
         let py = batch.number.py();
         if std::mem::take(&mut self.borrow_mut(py).first) {

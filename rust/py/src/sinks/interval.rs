@@ -41,10 +41,6 @@ impl Interval {
 }
 
 impl Sink for Py<Interval> {
-    fn can_wait(&self) -> bool {
-        false
-    }
-
     fn gate(&self, batch: &Batch<'_, '_>) -> Gate {
         let mut this = self.borrow_mut(batch.number.py());
         if std::mem::take(&mut this.hook) {

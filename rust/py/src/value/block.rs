@@ -11,11 +11,18 @@ use super::raw;
 
 /// How the values of an array are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Access {
+pub struct Access {
+    place: Place,
+    /// Whether they are float64, and not float32.
+    pub double: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
     /// At the address of a JAX array on one CPU device.
-    Address { double: bool },
+    Address,
     /// The same, of one of the arrays that make up a replicated one.
-    Replicated { double: bool },
+    Replicated,
     /// Through `__array__`, from a JAX array on an accelerator: the copy is started in advance.
     Transfer,
     /// Through `__array__` or the buffer protocol, from an array whose values are ready.
@@ -23,16 +30,24 @@ pub enum Access {
 }
 
 impl Access {
+    /// Parses a place and a type, such as "address float32".
     pub fn parse(name: &str) -> PyResult<Self> {
-        Ok(match name {
-            "address float32" => Self::Address { double: false },
-            "address float64" => Self::Address { double: true },
-            "replicated float32" => Self::Replicated { double: false },
-            "replicated float64" => Self::Replicated { double: true },
-            "transfer" => Self::Transfer,
-            "ready" => Self::Ready,
-            _ => return Err(PyValueError::new_err(format!("no access: {name}"))),
-        })
+        let found = name.split_once(' ').and_then(|(place, dtype)| {
+            let place = match place {
+                "address" => Place::Address,
+                "replicated" => Place::Replicated,
+                "transfer" => Place::Transfer,
+                "ready" => Place::Ready,
+                _ => return None,
+            };
+            let double = match dtype {
+                "float32" => false,
+                "float64" => true,
+                _ => return None,
+            };
+            Some(Self { place, double })
+        });
+        found.ok_or_else(|| PyValueError::new_err(format!("no access: {name}")))
     }
 }
 
@@ -43,7 +58,7 @@ pub struct Form {
     pub rows: usize,
     /// The number of values in a row.
     pub width: usize,
-    access: Access,
+    pub access: Access,
     /// The abstract value (shape and dtype) of an array whose size was right. All arrays of one
     /// compiled step share it, and it is read in a fraction of the time that `nbytes` takes.
     checked: Mutex<Option<Py<PyAny>>>,
@@ -59,8 +74,13 @@ impl Form {
         })
     }
 
+    /// The bytes of a value.
+    fn size(&self) -> usize {
+        if self.access.double { 8 } else { 4 }
+    }
+
     /// Checks the size of an array.
-    fn check(&self, array: &Bound<'_, PyAny>, double: bool) -> PyResult<()> {
+    fn check(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = array.py();
         let form = array.getattr(intern!(py, "aval"))?;
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +91,7 @@ impl Form {
         drop(checked);
         drop(old); // without the lock, as below
         let bytes: usize = array.getattr(intern!(py, "nbytes"))?.extract()?;
-        if bytes != self.rows * self.width * if double { 8 } else { 4 } {
+        if bytes != self.rows * self.width * self.size() {
             return Err(another_size());
         }
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(form.unbind());
@@ -142,7 +162,7 @@ impl Block {
             state.closed = true;
             state.array.as_ref().map(|array| array.clone_ref(py))
         };
-        if let (Some(array), Access::Transfer) = (array, self.form.access) {
+        if let (Some(array), Place::Transfer) = (array, self.form.access.place) {
             array.call_method0(py, intern!(py, "copy_to_host_async"))?;
         }
         Ok(())
@@ -193,20 +213,17 @@ impl Block {
         wait: bool,
     ) -> PyResult<Option<Vec<f64>>> {
         let py = array.py();
-        let (array, double) = match self.form.access {
-            Access::Ready => return self.through_numpy(array, range).map(Some),
-            Access::Transfer => {
+        let array = match self.form.access.place {
+            Place::Ready => return self.through_numpy(array, range).map(Some),
+            Place::Transfer => {
                 return if wait || is_ready(array)? {
                     self.through_numpy(array, range).map(Some)
                 } else {
                     Ok(None)
                 };
             }
-            Access::Address { double } => (array.clone(), double),
-            Access::Replicated { double } => {
-                let first = array.call_method1(intern!(py, "addressable_data"), (0,))?;
-                (first, double)
-            }
+            Place::Address => array.clone(),
+            Place::Replicated => array.call_method1(intern!(py, "addressable_data"), (0,))?,
         };
         if !is_ready(&array)? {
             if !wait {
@@ -214,25 +231,20 @@ impl Block {
             }
             array.call_method0(intern!(py, "block_until_ready"))?;
         }
-        self.at_address(&array, range, double).map(Some)
+        self.at_address(&array, range).map(Some)
     }
 
     #[allow(unsafe_code)]
-    fn at_address(
-        &self,
-        array: &Bound<'_, PyAny>,
-        range: Range<usize>,
-        double: bool,
-    ) -> PyResult<Vec<f64>> {
+    fn at_address(&self, array: &Bound<'_, PyAny>, range: Range<usize>) -> PyResult<Vec<f64>> {
         let py = array.py();
-        let size = if double { 8 } else { 4 };
-        self.form.check(array, double)?;
+        let size = self.form.size();
+        self.form.check(array)?;
         let address: usize = array
             .call_method0(intern!(py, "unsafe_buffer_pointer"))?
             .extract()?;
         let read = |at: usize| {
             let address = address + size * at;
-            if double {
+            if self.form.access.double {
                 // SAFETY: The array has just returned the address of its own buffer, which raises
                 // for a deleted array; its values are ready, and JAX arrays are immutable. `array`
                 // keeps it alive, and no Python code runs between that call and the reads, so that
@@ -281,6 +293,11 @@ impl Slot {
             block: block.clone(),
             at: row * block.form.width + column,
         }
+    }
+
+    /// Whether the value is a float64, and not a float32.
+    pub fn is_double(&self) -> bool {
+        self.block.form.access.double
     }
 
     /// Reads the value; `None` if it is not ready and `wait` is false.
