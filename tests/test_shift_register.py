@@ -98,9 +98,17 @@ class Counts(keras.Model):
         return {**logs, "samples": keras.ops.array(data[0].shape[0], "int32")}, state
 
 
+class Nested(keras.Model):
+    """Logs a dict in a dict."""
+
+    def train_step(self, state, data):
+        logs, state = super().train_step(state, data)
+        return {"loss": logs["loss"], "more": {"mae": logs["mae"]}}, state
+
+
 @jax_only
 @pytest.mark.parametrize("steps", [1, 4])
-@pytest.mark.parametrize("cls", [Named, Counts])
+@pytest.mark.parametrize("cls", [Named, Counts, Nested])
 def test_logs_that_a_register_cannot_have(cls, steps):
     seen, plain = [], []
     history, expected = LossHistory(), LossHistory()

@@ -70,6 +70,14 @@ class Vector(keras.Model):
         return {**logs, "both": keras.ops.stack([logs["loss"], logs["mae"]])}
 
 
+class Nested(keras.Model):
+    """Logs a dict in a dict."""
+
+    def train_step(self, data):
+        logs = super().train_step(data)
+        return {"loss": logs["loss"], "more": {"mae": logs["mae"]}}
+
+
 class Numbered(keras.Model):
     """Logs a name that is not a string."""
 
@@ -122,7 +130,7 @@ def test_a_compiled_step_has_one_output():
     assert KEY not in fit(trained, [])
 
 
-@pytest.mark.parametrize("cls", [Named, Counts, Vector])
+@pytest.mark.parametrize("cls", [Named, Counts, Vector, Nested])
 def test_logs_that_an_array_cannot_have_or_that_change(cls):
     ours, theirs, history, expected = Seen(), Seen(), LossHistory(), LossHistory()
     logged = fit(model(cls), [history, ours])

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from fitwatch import _core
 from fitwatch._engine.step_kinds import KEY
@@ -148,5 +149,6 @@ class JaxRoute(Route):
 
 
 def _fit(values: list[Any]) -> bool:
-    """Whether values have one floating-point type that the register can have."""
-    return values[0].dtype in ("float32", "float64") and len({v.dtype for v in values}) == 1
+    """Whether values are arrays of one floating-point type that the register can have."""
+    types = {getattr(value, "dtype", None) for value in values}
+    return len(types) == 1 and types <= {np.dtype("float32"), np.dtype("float64")}
