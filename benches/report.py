@@ -3,7 +3,7 @@
 `python benches/report.py` reads the results of the last runs from `.benchmarks/`, one file per
 backend, writes `benches/RESULTS.md` and `benches/results.json`, and updates the tables in README
 and in the pages of `docs/` between their marks. A backend without new results keeps those that
-`results.json` has.
+`results.json` has, and one of which some tables were measured keeps the others.
 """
 
 import datetime
@@ -77,6 +77,13 @@ def keep(found):
     path.write_text(json.dumps(found, indent=1))
 
 
+def joined(old, new):
+    """A newer run of a backend, with the tables of the older one that it has not measured."""
+    measured = {row["table"] for row in new["rows"]}
+    kept = [{"date": old["date"], **row} for row in old["rows"] if row["table"] not in measured]
+    return {**new, "rows": kept + new["rows"]}
+
+
 def show(value, unit):
     """A figure with three digits."""
     if unit == "MiB":
@@ -131,7 +138,10 @@ def about(runs):
     """When, where, and with which versions."""
     places, versions = {}, {}
     for run in runs:
-        place = f"{run['date']}, {run['machine']}, Python {run['python']}"
+        older = sorted({row["date"] for row in run["rows"] if "date" in row})
+        dates = f"{run['date']} (tables not measured again: {', '.join(older)})"
+        when = dates if older else run["date"]
+        place = f"{when}, {run['machine']}, Python {run['python']}"
         places.setdefault(place, []).append(NAMES[run["backend"]])
         versions |= run["versions"]
     where = "; ".join(f"{', '.join(backends)}: {place}" for place, backends in places.items())
@@ -170,7 +180,10 @@ def main():
     if not left:
         raise SystemExit("nothing in .benchmarks: run `make bench` first")
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    by_backend = {run["backend"]: run for run in [*before, *left]}
+    by_backend = {run["backend"]: run for run in before}
+    for run in left:
+        old = by_backend.get(run["backend"])
+        by_backend[run["backend"]] = joined(old, run) if old else run
     runs = [run for _, run in sorted(by_backend.items())]
     page = (
         "# Results of `make bench`\n\n"
