@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import numpy as np
 
 from fitwatch import _core
 from fitwatch._engine.step_kinds import KEY
-from fitwatch._engine.step_route import Function, Route
+from fitwatch._engine.step_route import Function, Route, float_type
 from fitwatch._keras import jax_arrays, train_step
 
 # How many batches the shift register has: on an accelerator, a transfer takes longer.
@@ -102,7 +101,7 @@ class JaxRoute(Route):
             return logs, state
         columns, names = self._row_names
         row = [logs[KEY][name] for name in columns] + [logs[name] for name in names]
-        if not _fit([*row, register]):
+        if float_type([*row, register]) is None:
             return logs, state
         register = jax.numpy.concatenate([register[len(row) :], jax.numpy.stack(row)])
         if self._sharding is not None:
@@ -119,14 +118,14 @@ class JaxRoute(Route):
         columns, names = self._row_names
         values = [] if not isinstance(logs, dict) else [*logs.get(KEY, {}).values()]
         values += [logs[name] for name in names]
-        if not values or not _fit(values) or any(value.shape for value in values):
+        dtype = float_type(values)
+        if dtype is None or any(value.shape for value in values):
             return
         if not all(isinstance(name, str) for name in names):
             return
         on_cpu = jax.default_backend() == "cpu"
         rows = ROWS_ON_CPU if on_cpu else ROWS_ON_ACCELERATOR
-        width, dtype = len(values), values[0].dtype
-        register = jax.numpy.zeros(rows * width, dtype)
+        register = jax.numpy.zeros(rows * len(values), dtype)
         self._sharding = jax_arrays.replicated_sharding(keras.tree.flatten(state))
         if self._sharding is not None:
             # On the mesh of the state: else the second batch would compile the step again.
@@ -146,9 +145,3 @@ class JaxRoute(Route):
             logs = dict(logs)
             self._take(logs.pop(KEY))
         return logs
-
-
-def _fit(values: list[Any]) -> bool:
-    """Whether values are arrays of one floating-point type that the register can have."""
-    types = {getattr(value, "dtype", None) for value in values}
-    return len(types) == 1 and types <= {np.dtype("float32"), np.dtype("float64")}

@@ -167,3 +167,9 @@ class Route:
 
 def _taken(name: str) -> str:
     return f"a metric has the name {name!r}"
+
+
+def float_type(values: list[Any]) -> str | None:
+    """The type that arrays share, "float32" or "float64"; None if they cannot be in one array."""
+    names = {getattr(getattr(value, "dtype", None), "name", None) for value in values}
+    return names.pop() if len(names) == 1 and names <= {"float32", "float64"} else None

@@ -4,7 +4,7 @@ from typing import Any
 
 from fitwatch import _core
 from fitwatch._engine.step_kinds import KEY
-from fitwatch._engine.step_route import Function, Route
+from fitwatch._engine.step_route import Function, Route, float_type
 from fitwatch._keras import train_step
 
 
@@ -96,13 +96,13 @@ class TensorFlowRoute(Route):
         columns = sorted(logs[KEY])
         names = [name for name in logs if name != KEY]
         values = [logs[KEY][name] for name in columns] + [logs[name] for name in names]
-        if not values or not _fit(values):
+        dtype = float_type(values)
+        if dtype is None or not _fit(values):
             return logs
         import tensorflow as tf
 
         key = f"{KEY}/{len(self._arrays)}"
-        access = f"ready {values[0].dtype.name}"
-        self._arrays[key] = columns, _core.Tape(len(columns), names, 1, access)
+        self._arrays[key] = columns, _core.Tape(len(columns), names, 1, f"ready {dtype}")
         return {key: tf.stack(values)}
 
 
@@ -111,7 +111,7 @@ def _averaged(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fit(values: list[Any]) -> bool:
-    """Whether values can leave the step that is traced now in one array."""
+    """Whether values of one type can leave the step that is traced now in one array."""
     import tensorflow as tf
 
     return (
@@ -119,6 +119,4 @@ def _fit(values: list[Any]) -> bool:
         and train_step.replicas() == 1
         and {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
         and all(isinstance(value, tf.Tensor) and value.shape.rank == 0 for value in values)
-        and values[0].dtype in (tf.float32, tf.float64)
-        and len({value.dtype for value in values}) == 1
     )

@@ -83,18 +83,16 @@ impl Form {
     fn check(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = array.py();
         let form = array.getattr(intern!(py, "aval"))?;
-        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if checked.as_ref().is_some_and(|checked| checked.is(&form)) {
+        let checked = || self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if checked().as_ref().is_some_and(|known| known.is(&form)) {
             return Ok(());
         }
-        let old = checked.take();
-        drop(checked);
-        drop(old); // without the lock, as below
         let bytes: usize = array.getattr(intern!(py, "nbytes"))?.extract()?;
         if bytes != self.rows * self.width * self.size() {
             return Err(another_size());
         }
-        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(form.unbind());
+        let old = checked().replace(form.unbind());
+        drop(old); // without the lock: dropping Python objects may run Python code
         Ok(())
     }
 }

@@ -12,8 +12,8 @@ use super::wait_time::timed_wait;
 
 /// A value in an array with others, read when it is needed.
 ///
-/// It behaves as a `NumPy` scalar, and has the `numpy()` of `TensorFlow`'s tensors: callers of hooks may
-/// compute with values of logs.
+/// It behaves as a `NumPy` scalar, and has the `numpy()` of `TensorFlow`'s tensors: callers of hooks
+/// may compute with values of logs.
 #[pyclass(module = "fitwatch._core", frozen)]
 pub struct Item(pub Slot);
 
