@@ -31,6 +31,27 @@ pub enum Error {
         /// The path of the file.
         path: PathBuf,
     },
+    /// A folder has no file that can be read.
+    #[error(
+        "{}: nothing to read here; looked for event files (*tfevents*), CSV files of CSVLogger \
+         (*.csv) and files of LossHistory.save() (*.npz)", path.display()
+    )]
+    NothingToRead {
+        /// The path of the folder.
+        path: PathBuf,
+    },
+    /// A file is not an event file.
+    #[error("{}: not an event file: it does not begin with a record", path.display())]
+    NotAnEventFile {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// A CSV or `.npz` file was written by another program.
+    #[error("{}: not a file of CSVLogger or of LossHistory.save()", path.display())]
+    NotARecord {
+        /// The path of the file.
+        path: PathBuf,
+    },
     /// The bytes are not the state of a policy.
     #[error("not a state of this class: {0}")]
     State(postcard::Error),

@@ -5,6 +5,7 @@
 //!
 //! - [`policies`]: early stopping, learning-rate reduction, checkpoints, and their building blocks.
 //! - [`files`]: CSV files, TensorBoard event files, and atomic replacement of files.
+//! - [`runs`]: recorded runs, read from the files of many writers, as columns and as envelopes.
 //! - [`series`]: the values of a metric, one per batch, in memory.
 //! - [`progress_bar`]: the text of a progress bar.
 //! - [`timing`]: how often to read the clock, how fast training is, and where its time goes.
@@ -17,6 +18,7 @@ pub mod files;
 pub mod policies;
 pub mod progress_bar;
 mod python_text;
+pub mod runs;
 pub mod series;
 pub mod timing;
 

@@ -1,11 +1,13 @@
 //! `fitwatch._core`, the Python binding of `fitwatch_core`.
 
+mod array;
 mod clock;
 mod error;
 mod files;
 mod policies;
 mod recorder;
 mod row;
+mod runs;
 mod series;
 mod sink;
 mod sinks;
@@ -20,6 +22,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
+    use super::array::Array;
+    #[pymodule_export]
     use super::files::{CsvFile, EventFile, Replacement, clean};
     #[pymodule_export]
     use super::policies::{Checkpoint, Decision, EarlyStopping, Plateau};
@@ -27,6 +31,8 @@ mod _core {
     use super::recorder::Recorder;
     #[pymodule_export]
     use super::row::{StepColumns, Tape};
+    #[pymodule_export]
+    use super::runs::RunReader;
     #[pymodule_export]
     use super::series::Series;
     #[pymodule_export]

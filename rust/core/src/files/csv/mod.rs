@@ -6,5 +6,7 @@ mod survey;
 mod text;
 
 pub use file::CsvFile;
+pub(crate) use records::LONGEST_LINE;
 pub use survey::{Problem, Repair};
 pub use text::Field;
+pub(crate) use text::split;

@@ -11,7 +11,7 @@ use crate::error::{At, Error};
 const LONGEST_OPEN: usize = 1 << 20;
 
 /// The maximum size of a line, in bytes. No logger writes longer ones, and they may never end.
-pub(super) const LONGEST_LINE: usize = 16 << 20;
+pub const LONGEST_LINE: usize = 16 << 20;
 
 /// A reader of the records of a file.
 pub struct Records<'a> {

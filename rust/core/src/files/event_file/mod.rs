@@ -6,7 +6,7 @@
 
 mod file;
 mod message;
-mod record;
+pub(crate) mod record;
 mod relay;
 mod scalar;
 mod thread;

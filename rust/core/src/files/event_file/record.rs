@@ -12,7 +12,7 @@ const LONGEST: u64 = 1 << 31;
 
 /// The masked checksum of `TFRecord`: rotated and offset, so that data that contains checksums can
 /// itself be checksummed.
-fn masked(crc: u32) -> u32 {
+pub fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
@@ -44,6 +44,7 @@ pub enum First {
 }
 
 /// Looks for the first record. Does not check its payload.
+#[inline]
 pub fn first(bytes: &[u8]) -> First {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return First::Part;
@@ -59,6 +60,14 @@ pub fn first(bytes: &[u8]) -> First {
         Ok(whole) if whole <= bytes.len() => First::Whole(whole),
         _ => First::Part,
     }
+}
+
+/// The payload of a whole record; `None` if it is damaged.
+#[inline]
+pub fn payload(record: &[u8]) -> Option<&[u8]> {
+    let (body, crc) = record.split_last_chunk()?;
+    let payload = body.get(HEADER..)?;
+    (u32::from_le_bytes(*crc) == masked(crc32c(payload))).then_some(payload)
 }
 
 #[cfg(test)]
