@@ -4,8 +4,9 @@
 block, and `fitwatch.disable()` undoes it. `fitwatch.callbacks` has drop-in replacements for the
 classes of `keras.callbacks`, for use with or without `enable()`. `fitwatch.CallbackList` and
 `fitwatch.EventFileWriter` are for custom loops, `fitwatch.resumable()` makes data whose order can
-be restored, and `fitwatch.distributed` is about training in several processes. `import fitwatch`
-imports neither Keras nor NumPy; they are imported on first use.
+be restored, and `fitwatch.distributed` is about training in several processes. `fitwatch.read()`
+reads recorded runs. `import fitwatch` imports neither Keras nor NumPy; they are imported on first
+use.
 """
 
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "distributed",
     "enable",
     "enabled",
+    "read",
     "resumable",
 ]
 
@@ -32,6 +34,10 @@ def __getattr__(name: str) -> Any:
         from fitwatch._sinks.event_writer import EventFileWriter
 
         return EventFileWriter
+    if name == "read":
+        from fitwatch._view.runs import read
+
+        return read
     if name in ("CallbackList", "callbacks", "distributed", "resumable"):
         # If `enable()` waits for Keras, it imports modules of fitwatch once Keras is there: these
         # must not be in the middle of their own import then.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, final
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "Array",
     "Checkpoint",
     "Counter",
     "CsvFile",
@@ -27,6 +28,7 @@ __all__ = [
     "Recorder",
     "Replacement",
     "Rows",
+    "RunReader",
     "Scalars",
     "Series",
     "Spent",
@@ -144,7 +146,6 @@ class Array:
 
     @property
     def dtype(self) -> str: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final
 class RunReader:

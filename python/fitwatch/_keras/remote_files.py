@@ -1,7 +1,5 @@
 """Files at remote paths, which Keras opens through TensorFlow."""
 
-from fitwatch._keras.version import unsupported
-
 
 def require_remote(path: str) -> None:
     """Checks that Keras can open a remote path.
@@ -12,6 +10,8 @@ def require_remote(path: str) -> None:
     try:
         from keras.src.utils.module_utils import gfile
     except ImportError as error:
+        from fitwatch._keras.version import unsupported
+
         raise unsupported("keras.src.utils.module_utils.gfile") from error
     if not gfile.available:
         raise ValueError(f"the remote path {path!r} needs TensorFlow, which is not installed.")

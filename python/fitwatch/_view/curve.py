@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitwatch._sinks.loss_record import LossRecord
+if TYPE_CHECKING:
+    from fitwatch._sinks.loss_record import LossRecord
 
 
 @dataclass(frozen=True)
 class Curve:
     """The data that are drawn."""
 
-    losses: NDArray[np.float32]  # one for each batch
+    losses: NDArray[np.floating]  # one for each batch
     first: int = 0  # number of the first batch; older ones may have been dropped
+    steps: NDArray[np.int64] | None = (
+        None  # the batch of each loss, if they do not follow each other
+    )
     epochs: Sequence[tuple[int, int]] = ()  # each epoch and its first batch, ascending
     validation: Sequence[tuple[int, float]] = ()  # the batch at which it ran, and the value
     rate_drops: Sequence[tuple[int, float, float]] = ()  # batch, learning rate before and after
@@ -22,7 +27,7 @@ class Curve:
     running: bool = False  # whether the losses are means over the epoch so far
 
 
-def curve_of(record: LossRecord, epoch: int | None) -> Curve:
+def curve_of(record: "LossRecord", epoch: int | None) -> Curve:
     """The curve of an epoch, or of the whole run.
 
     Raises:

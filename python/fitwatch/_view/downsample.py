@@ -20,8 +20,13 @@ class Bins:
     counts: NDArray[np.int64]
 
 
-def sample(losses: NDArray[np.float32], first: int = 0) -> Bins:
-    """Puts losses into at most `BINS` bins; one into each if there are no more than that."""
+def sample(
+    losses: NDArray[np.floating], first: int = 0, steps: NDArray[np.int64] | None = None
+) -> Bins:
+    """Puts losses into at most `BINS` bins; one into each if there are no more than that.
+
+    The losses are those of the batches from `first` on, or of `steps`.
+    """
     size = max(1, -(-len(losses) // BINS))
     starts = np.arange(0, len(losses), size)
     ends = np.minimum(starts + size, len(losses))
@@ -38,7 +43,12 @@ def sample(losses: NDArray[np.float32], first: int = 0) -> Bins:
         chunk = np.where(finite, chunk, np.float32(np.nan))
         low[some] = np.fmin.reduceat(chunk, within)
         high[some] = np.fmax.reduceat(chunk, within)
-    return Bins(first + (starts + ends - 1) / 2, low, high, sums, counts)
+    middles = (starts + ends - 1) / 2
+    if steps is None:
+        middles += first
+    else:
+        middles = (steps[starts] + steps[ends - 1]) / 2
+    return Bins(middles, low, high, sums, counts)
 
 
 def smooth(bins: Bins) -> NDArray[np.float64]:

@@ -50,9 +50,11 @@ def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Figure:
 
     validation = [(at, value) for at, value in curve.validation if at >= curve.first]
     last = curve.first + max(len(curve.losses) - 1, 0)
+    if curve.steps is not None and len(curve.steps):
+        last = int(curve.steps[-1])
     last = max([last, *(at for at, _ in validation)])
     _scale_batches(axes, curve.first, last)
-    bins = sample(curve.losses, curve.first)
+    bins = sample(curve.losses, curve.first, curve.steps)
     smoothed = smooth(bins)
     handles = _draw_losses(axes, bins, smoothed, curve)
     points = [value for _, value in validation]

@@ -118,7 +118,7 @@ impl RunReader {
                 "step" => Axis::Step,
                 "wall" => Axis::Wall,
                 other => {
-                    let message = format!("axis must be 'step' or 'wall'; got {other:?}");
+                    let message = format!("axis must be 'step' or 'wall'; got '{other}'");
                     return Err(PyValueError::new_err(message));
                 }
             },

@@ -78,9 +78,12 @@ impl CsvFile {
         file.seek(SeekFrom::Start(self.offset)).at(&self.path)?;
         let mut lines = BufReader::new(file);
         let mut line = String::new();
-        if self.table.is_none() && self.next(&mut lines, &mut line)? {
-            self.table = Table::of(line.trim_end_matches(['\r', '\n']));
-            if self.table.is_none() {
+        if self.table.is_none() {
+            if self.next(&mut lines, &mut line)? {
+                self.table = Table::of(line.trim_end_matches(['\r', '\n']));
+            }
+            // A header may be incomplete.
+            if self.table.is_none() && !EPOCH.starts_with(&line) && separator_of(&line).is_none() {
                 return Err(Error::NotARecord {
                     path: self.path.clone(),
                 });
