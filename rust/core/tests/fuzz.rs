@@ -32,6 +32,11 @@ fn policy_state() {
     run("policy_state", targets::policy_state);
 }
 
+#[test]
+fn run_reader() {
+    run("run_reader", targets::run_reader);
+}
+
 fn run(name: &str, target: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
     let entries = fs::read_dir(folder.join(name)).unwrap();

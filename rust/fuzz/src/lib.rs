@@ -1,6 +1,7 @@
 //! What must hold for any bytes at all: run by libFuzzer (`make fuzz`), and by `rust/core/tests/fuzz.rs`.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use fitwatch_core::Error;
@@ -9,6 +10,7 @@ use fitwatch_core::files::event_file::Relay;
 use fitwatch_core::policies::{
     Checkpoint, EarlyStopping, Moment, Plateau, Value, state::from_bytes, state::to_bytes,
 };
+use fitwatch_core::runs::{Axis, Options, Runs, Scalars, Window};
 
 /// A file that is appended to: it is refused and left alone, or what is added comes back. The first
 /// byte selects the separator, the second one how many rows are kept.
@@ -80,6 +82,110 @@ pub fn event_relay(data: &[u8]) {
     }
     assert_eq!(end, taken.len());
     assert!(taken.is_empty() || data[first..].starts_with(&taken));
+}
+
+/// Files of recorded runs: each is refused, or read the same at once and while it grows. The first
+/// byte selects the kind of the file; in the payloads of records, chance gets past the checksums.
+///
+/// # Panics
+/// When that does not hold.
+pub fn run_reader(data: &[u8]) {
+    let [kind, content @ ..] = data else {
+        return;
+    };
+    let (suffix, content) = match kind % 4 {
+        0 => ("tfevents", content.to_vec()),
+        1 => ("tfevents", records(content)),
+        2 => ("csv", content.to_vec()),
+        _ => ("npz", content.to_vec()),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("file.{suffix}"));
+    for keep_superseded in [false, true] {
+        let options = Options {
+            keep_superseded,
+            ..Options::default()
+        };
+        fs::write(&path, &content).unwrap();
+        let Ok(whole) = Runs::read(&path, options) else {
+            continue;
+        };
+        for (_, run) in whole.iter() {
+            run.scalars()
+                .values()
+                .for_each(|series| is_sound(series, keep_superseded));
+        }
+        if suffix == "npz" {
+            continue;
+        }
+        fs::write(&path, &content[..content.len() / 2]).unwrap();
+        let Ok(mut growing) = Runs::read(&path, options) else {
+            continue;
+        };
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(&content[content.len() / 2..]).unwrap();
+        growing.refresh().unwrap();
+        assert_eq!(shown(&growing), shown(&whole));
+    }
+}
+
+fn is_sound(series: &Scalars, keep_superseded: bool) {
+    assert_eq!(series.steps().len(), series.wall_times().len());
+    assert_eq!(series.steps().len(), series.values().len());
+    if keep_superseded {
+        return;
+    }
+    assert!(series.steps().is_sorted_by(|one, next| one < next));
+    for (axis, columns, halflife) in [(Axis::Step, 3, None), (Axis::Wall, 1000, Some(2.0))] {
+        let envelope = series.envelope(&Window {
+            axis,
+            from: f64::NEG_INFINITY,
+            to: f64::INFINITY,
+            columns,
+            halflife,
+        });
+        let points: u64 = envelope.iter().map(|column| column.points).sum();
+        assert!(points <= series.len() as u64 && envelope.len() <= columns);
+        assert!(axis == Axis::Wall || points == series.len() as u64);
+    }
+    if let Some((low, high)) = series.extremes() {
+        assert!(series.value(low) <= series.value(high));
+    }
+}
+
+fn shown(runs: &Runs) -> String {
+    let runs = runs.iter().map(|(name, run)| {
+        let series = run.scalars().iter().map(|(tag, series)| {
+            format!(
+                "{tag:?}: {:?} {:?} {:?}",
+                series.steps(),
+                series.wall_times(),
+                series.values()
+            )
+        });
+        let series: Vec<_> = series.collect();
+        format!("{name:?}: {series:?} {:?} {:?}", run.texts(), run.hparams())
+    });
+    runs.collect()
+}
+
+/// Records with these payloads, each of which begins with its length.
+fn records(mut payloads: &[u8]) -> Vec<u8> {
+    let masked = |bytes: &[u8]| {
+        let crc = crc32c::crc32c(bytes);
+        crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+    };
+    let mut file = Vec::new();
+    while let [length, rest @ ..] = payloads {
+        let (payload, rest) = rest.split_at(rest.len().min(usize::from(*length)));
+        let length = (payload.len() as u64).to_le_bytes();
+        file.extend_from_slice(&length);
+        file.extend_from_slice(&masked(&length));
+        file.extend_from_slice(payload);
+        file.extend_from_slice(&masked(payload));
+        payloads = rest;
+    }
+    file
 }
 
 /// A pickled state of a policy: it is refused, or it is a policy that works.

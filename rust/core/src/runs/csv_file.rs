@@ -1,5 +1,6 @@
 //! Reading a CSV file of `CSVLogger`.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -79,11 +80,13 @@ impl CsvFile {
         let mut lines = BufReader::new(file);
         let mut line = String::new();
         if self.table.is_none() {
-            if self.next(&mut lines, &mut line)? {
+            let is_one = if self.next(&mut lines, &mut line)? {
                 self.table = Table::of(line.trim_end_matches(['\r', '\n']));
-            }
-            // A header may be incomplete.
-            if self.table.is_none() && !EPOCH.starts_with(&line) && separator_of(&line).is_none() {
+                self.table.is_some()
+            } else {
+                EPOCH.starts_with(&line) || separator_of(&line).is_some()
+            };
+            if !is_one {
                 return Err(Error::NotARecord {
                     path: self.path.clone(),
                 });
@@ -125,10 +128,15 @@ impl CsvFile {
 }
 
 impl Table {
-    /// The table with this header; `None` if it is not one of `CSVLogger`.
+    /// The table with this header; `None` if it is not one of `CSVLogger`, whose columns are distinct.
     fn of(header: &str) -> Option<Self> {
         let separator = separator_of(header)?;
-        let mut names = split(header, separator).into_iter().skip(1).peekable();
+        let names = split(header, separator);
+        let distinct: HashSet<_> = names.iter().collect();
+        if distinct.len() < names.len() {
+            return None;
+        }
+        let mut names = names.into_iter().skip(1).peekable();
         let batches = names
             .next_if(|name| name == BATCH)
             .map(|_| Counter::default());
@@ -202,8 +210,10 @@ impl Counter {
 
 /// The separator of a header: the character after its first column.
 fn separator_of(header: &str) -> Option<char> {
-    let rest = header.trim_start_matches('\u{feff}').strip_prefix(EPOCH)?;
-    rest.chars().next()
+    let line = header.split(['\r', '\n']).next()?;
+    let rest = line.trim_start_matches('\u{feff}').strip_prefix(EPOCH)?;
+    // Without other columns, any will do.
+    Some(rest.chars().next().unwrap_or(','))
 }
 
 #[cfg(test)]
