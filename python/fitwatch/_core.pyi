@@ -38,6 +38,7 @@ __all__ = [
     "Watch",
     "__version__",
     "clean",
+    "text_event",
 ]
 
 __version__: str
@@ -139,6 +140,7 @@ class Replacement:
     def discard(self) -> None: ...
 
 def clean(folder: str | Path) -> None: ...
+def text_event(tag: str, text: str, step: int, walltime: float) -> bytes: ...
 
 @final
 class Array:

@@ -123,6 +123,7 @@ class Resume:
             states = backup.state["callbacks"]
             _callback_states(callback).begin_first_epoch(states, trained)
             own = callback._fitwatch
+            own.announce("resume", f"epoch {epoch}, after {trained} batches of it")
             own.core.batches_since = backup.state["batches_since"]
             if order is not None and exact is not None:
                 order.go_on(exact, epoch, trained)

@@ -24,8 +24,9 @@ def averaged_logs(callback: Any, logs: Any) -> Any:
     return logs if coordinator is None else coordinator.averaged_epoch_logs(callback, logs or {})
 
 
-def stop_training(callback: Any) -> None:
+def stop_training(callback: Any, reason: str) -> None:
     """Stops the training; inside an epoch, once all processes have agreed."""
+    callback._fitwatch.announce("stop", f"{type(callback).__name__}: {reason}")
     coordinator = coordinator_of(callback)
     if coordinator is None:
         trainer.model_of(callback).stop_training = True

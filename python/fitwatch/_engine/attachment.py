@@ -140,6 +140,16 @@ class Attachment(Part):
                 setattr(twin, name, copy.copy(value))
         return twin
 
+    def announce(self, kind: str, text: str) -> None:
+        """Tells the callbacks of the list about an event, such as a checkpoint or a stop."""
+        for sibling in self.siblings():
+            attachment = attachment_of(sibling)
+            if attachment is not None:
+                attachment.event(sibling, kind, text)
+
+    def event(self, callback: Any, kind: str, text: str) -> None:
+        """Called when a callback of the list announces an event."""
+
     def announce_rate(self, batch: int, before: float | None, after: float | None) -> None:
         """Tells the callbacks of the list that this one changed the learning rate."""
         for sibling in self.siblings():

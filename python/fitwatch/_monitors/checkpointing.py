@@ -157,6 +157,7 @@ class Checkpointing(MonitorAttachment):
 
         best = self.best_in_file.to_keep(callback, value)
         self.saver.save(callback, filepath, value, best, _done(callback, epoch, filepath, undo))
+        self.announce("checkpoint", filepath)
         return True
 
     def may_save(self, callback: Any, logs: Any, filepath: str) -> bool:

@@ -67,7 +67,7 @@ class NanWatch(Attachment, Voter):
         if not reported:
             place = f"{where[0].upper()}{where[1:]}"
             print_message(f"{place}: Invalid {name}, terminating training")
-        rank_aware.stop_training(callback)
+        rank_aware.stop_training(callback, f"invalid {name} at {where}")
 
     def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Looks at the metrics of a batch."""

@@ -47,14 +47,18 @@ class Reducing(BatchMonitor):
 
     def carry_out(self, callback: Any, decision: Decision, epoch: int) -> bool:
         """Reduces the rate of every optimizer, if that is decided; returns whether one was."""
+        if decision != Decision.REDUCE_RATE:
+            return False
+        before = learning_rate.first_rate(callback.model)
         reduced = [
             # As in Keras, the name of a single optimizer is not passed.
             callback._reduce_optimizer_lr(optimizer, epoch, *([name] if name else []))
             for optimizer, name in learning_rate.optimizers(callback.model.optimizer)
-            if decision == Decision.REDUCE_RATE
         ]
         if any(reduced):
             self.core.acted()
+            after = learning_rate.first_rate(callback.model)
+            self.announce("rate_reduction", f"learning rate {before} to {after}")
         return any(reduced)
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:

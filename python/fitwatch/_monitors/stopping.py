@@ -175,7 +175,7 @@ class Stopping(BatchMonitor, Stopper):
         if self.reason is None:
             callback.stop_reason = self.reason = why
             self._stopped_at = where
-        rank_aware.stop_training(callback)
+        rank_aware.stop_training(callback, why)
 
     def _why(self, callback: Any) -> str:
         metrics = self.metrics(callback)

@@ -45,6 +45,7 @@ class Board(Attachment):
         test_batches: The same for evaluations.
         user_summaries: The writers that are the default of `tf.summary` at the moment.
         next_epoch: The number of the next epoch in the files.
+        epoch: The number of the epoch in the files.
         epoch_offset: The difference between that and the epoch's own number; None before the first
             epoch.
         is_set_up: Whether the files belong to the run that begins.
@@ -54,6 +55,7 @@ class Board(Attachment):
     copied = frozenset({"train_batches", "test_batches"})
 
     files: EventFiles
+    epoch = 0
     next_epoch = 0
     epoch_offset: int | None = None
     is_set_up = False
@@ -87,6 +89,14 @@ class Board(Attachment):
         optimizer = getattr(callback.model, "optimizer", None)
         iterations = getattr(optimizer, "iterations", None)
         return None if iterations is None else int(keras.ops.convert_to_numpy(iterations))
+
+    def event(self, callback: Any, kind: str, text: str) -> None:
+        """Writes an event of the training as a text."""
+        if callback.write_events:
+            batches = callback.update_freq != "epoch"
+            step = self.train_batches.count if batches else self.epoch
+            event = _core.text_event(f"fitwatch/{kind}", text, step, time.time())
+            self.files.add_event("train", event)
 
     def see(self, callback: Any, batch: int, logs: Any) -> None:
         """Writes the values of a batch, if they are due."""

@@ -54,6 +54,11 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         continue_steps: Whether steps continue: in a second `fit()`, after `load_state_dict()`, and
             in a new process from the iterations of the model's optimizer. If False, every `fit()`
             starts at 0, as in Keras, and the lines in TensorBoard go back and forth. Default False.
+        write_events: Whether to write what happens in the training as text summaries in `train/`,
+            one tag for each kind: `fitwatch/epoch` (the end of an epoch), `fitwatch/checkpoint`,
+            `fitwatch/rate_reduction`, `fitwatch/stop` and `fitwatch/resume`, of the callbacks
+            of the same list. Their step is the batch, or the epoch where `update_freq` is
+            `"epoch"`. Fitwatch's page marks them in its charts. Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; `log_dir` is on remote storage
@@ -97,8 +102,9 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         1
     """
 
-    # Pickles of earlier versions do not have it.
+    # Pickles of earlier versions do not have these.
     metrics = "running"
+    write_events = False
     _fitwatch_type = Board
     _fitwatch: Board
     state_dict = state_dict
@@ -121,6 +127,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         loss: str = "running",
         metrics: str = "running",
         continue_steps: bool = False,
+        write_events: bool = False,
     ) -> None:
         log_dir = _check.folder("log_dir", log_dir)
         update_freq = _check.update_frequency("update_freq", update_freq)
@@ -133,6 +140,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             if freq:
                 summary_events.require_tensorboard(name)
         self.continue_steps = _check.flag("continue_steps", continue_steps)
+        self.write_events = _check.flag("write_events", write_events)
         self.loss = _check.batch_values("loss", loss, update_freq)
         self.metrics = _check.batch_values("metrics", metrics, update_freq)
         self.log_dir = log_dir
@@ -209,6 +217,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
                 own.epoch_offset = max(own.next_epoch - epoch, 0)
                 before = self._global_train_batch or own.trained_before(self)
                 self._global_train_batch = before
+        own.epoch = epoch + own.epoch_offset
         super().on_epoch_begin(epoch, logs)
         if not own.user_summaries:  # TensorFlow may have been imported since
             self._push_writer(self._train_writer, self._global_train_batch)
@@ -284,6 +293,7 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         epoch += own.epoch_offset or 0
         own.next_epoch = epoch + 1
         super().on_epoch_end(epoch, logs)
+        own.event(self, "epoch", f"end of epoch {epoch}")
         own.files.request_flush()
 
     def __getstate__(self) -> Any:

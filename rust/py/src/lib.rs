@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use super::array::Array;
     #[pymodule_export]
-    use super::files::{CsvFile, EventFile, Replacement, clean};
+    use super::files::{CsvFile, EventFile, Replacement, clean, text_event};
     #[pymodule_export]
     use super::policies::{Checkpoint, Decision, EarlyStopping, Plateau};
     #[pymodule_export]

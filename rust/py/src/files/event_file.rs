@@ -7,6 +7,7 @@ use fitwatch_core::files::event_file;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyUserWarning, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::clock::now;
 use crate::error::Error;
@@ -177,6 +178,18 @@ impl Drop for EventFile {
         }
         // Otherwise the drop of the core's file waits for the thread.
     }
+}
+
+/// An encoded event with one text, for `EventFile.add_event`.
+#[pyfunction]
+pub fn text_event<'py>(
+    py: Python<'py>,
+    tag: &str,
+    text: &str,
+    step: i64,
+    walltime: f64,
+) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &event_file::text_event(tag, text, step, walltime))
 }
 
 /// Called at exit: from now on, dropping a file does not release the interpreter's lock.

@@ -5,5 +5,5 @@ mod event_file;
 mod replacement;
 
 pub use csv_file::CsvFile;
-pub use event_file::{EventFile, exiting};
+pub use event_file::{EventFile, exiting, text_event};
 pub use replacement::{Replacement, clean};

@@ -57,10 +57,16 @@ pub struct Tensor {
     /// The values, little-endian.
     #[prost(bytes = "vec", tag = "4")]
     pub content: Vec<u8>,
+    /// The values of a tensor of strings.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub strings: Vec<Vec<u8>>,
 }
 
 /// `tensorflow.DataType.DT_FLOAT`
 pub const DT_FLOAT: i32 = 1;
+
+/// `tensorflow.DataType.DT_STRING`
+pub const DT_STRING: i32 = 7;
 
 /// `tensorflow.TensorShapeProto` of a scalar: no dimensions.
 #[derive(Clone, PartialEq, Message)]

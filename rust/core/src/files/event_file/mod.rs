@@ -9,8 +9,10 @@ mod message;
 pub(crate) mod record;
 mod relay;
 mod scalar;
+mod text;
 mod thread;
 
 pub use file::EventFile;
 pub use relay::Relay;
 pub use scalar::Template;
+pub use text::text_event;

@@ -28,6 +28,7 @@ impl Template {
                     dtype: DT_FLOAT,
                     shape: Some(Shape {}),
                     content: marker.to_vec(),
+                    strings: Vec::new(),
                 }),
                 metadata: Some(Metadata {
                     plugin_data: Some(PluginData {
