@@ -27,6 +27,8 @@ TITLES = {
     "losses": "The per-batch loss, in `fit()`",
     "health": "Health monitors",
     "files": "Event files: the time per scalar, until it is in the file",
+    "read": "Reading recorded runs: processor time and memory",
+    "read growth": "Recorded runs: how time and memory grow with the number of points",
     "saves": "How long training stands still for a save of 100 MB",
     "plot": "A plot of ten million losses",
     "import": "Import, after Keras",
@@ -167,7 +169,7 @@ def into(text, runs):
             return place[0]
         return f"<!-- bench: {place[1]} -->\n{found}\n<!-- end -->"
 
-    return re.sub(r"<!-- bench: (\w+) -->\n.*?<!-- end -->", filled, text, flags=re.DOTALL)
+    return re.sub(r"<!-- bench: ([\w ]+) -->\n.*?<!-- end -->", filled, text, flags=re.DOTALL)
 
 
 def pages():

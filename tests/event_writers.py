@@ -1,7 +1,6 @@
 """Event files of several writers, and what TensorBoard reads from them."""
 
 import contextlib
-import subprocess
 import time
 from pathlib import Path
 
@@ -69,45 +68,20 @@ def records(path):
 
 def data_server(logdir):
     """What TensorBoard's data server shows: `{run: {tag: [(step, value), ...]}}`."""
-    import grpc
-    from tensorboard import context
-    from tensorboard.data import grpc_provider
-    from tensorboard.data.proto import data_provider_pb2_grpc as service
-    from tensorboard_data_server import server_binary
+    from data_server import scalars, serving
 
-    ready = Path(logdir).parent / f"port {time.monotonic_ns()}"
-    command = [server_binary(), f"--logdir={logdir}", "--port=0", f"--port-file={ready}"]
-    options = ["--reload=once", "--samples-per-plugin=scalars=all", "--die-after-stdin"]
-    with subprocess.Popen(
-        [*command, *options], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            while not (ready.exists() and ready.read_text().endswith("\n")):
-                assert process.poll() is None
-                time.sleep(0.002)
-            address = f"localhost:{int(ready.read_text())}"
-            with grpc.insecure_channel(address) as channel:
-                stub = service.TensorBoardDataProviderStub(channel)
-                provider = grpc_provider.GrpcDataProvider(address, stub)
-                found = None
-                while not found:  # it answers before it has read the run
-                    assert process.poll() is None
-                    found = provider.read_scalars(
-                        context.RequestContext(),
-                        experiment_id="",
-                        plugin_name="scalars",
-                        downsample=10**6,
-                    )
-                return {
-                    run: {
-                        tag: [(point.step, np.float32(point.value)) for point in points]
-                        for tag, points in tags.items()
-                    }
-                    for run, tags in found.items()
-                }
-        finally:
-            process.kill()
-            ready.unlink(missing_ok=True)
+    with serving(logdir) as (process, provider):
+        found = None
+        while not found:
+            assert process.poll() is None
+            found = scalars(provider)
+    return {
+        run: {
+            tag: [(point.step, np.float32(point.value)) for point in points]
+            for tag, points in tags.items()
+        }
+        for run, tags in found.items()
+    }
 
 
 def accumulator(path):
