@@ -5,8 +5,8 @@ block, and `fitwatch.disable()` undoes it. `fitwatch.callbacks` has drop-in repl
 classes of `keras.callbacks`, for use with or without `enable()`. `fitwatch.CallbackList` and
 `fitwatch.EventFileWriter` are for custom loops, `fitwatch.resumable()` makes data whose order can
 be restored, and `fitwatch.distributed` is about training in several processes. `fitwatch.read()`
-reads recorded runs. `import fitwatch` imports neither Keras nor NumPy; they are imported on first
-use.
+reads recorded runs, and `fitwatch.view()` shows them in a notebook. `import fitwatch` imports
+neither Keras nor NumPy; they are imported on first use.
 """
 
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = [
     "enabled",
     "read",
     "resumable",
+    "view",
 ]
 
 
@@ -38,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from fitwatch._view.runs import read
 
         return read
+    if name == "view":
+        from fitwatch._view.notebook import view
+
+        return view
     if name in ("CallbackList", "callbacks", "distributed", "resumable"):
         # If `enable()` waits for Keras, it imports modules of fitwatch once Keras is there: these
         # must not be in the middle of their own import then.

@@ -27,6 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     script = commands.add_parser("run", help="run an unchanged script with fitwatch enabled")
     script.add_argument("script", help="path of a Python script")
     script.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
+    view = commands.add_parser("view", help="show recorded runs in a browser")
+    view.add_argument("logdir", help="a folder of runs, or one file")
+    view.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)"
+    )
+    view.add_argument("--port", type=_port, help="the port (default: 6007, or a free one)")
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["run"] and len(given) > 1 and not given[1].startswith("-"):
         # Without argparse, which would interpret options of the script.
@@ -36,6 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(given)
     if options.command == "run":
         parser.error(f"run needs a script first; got {options.script!r}")
+    if options.command == "view":
+        if find_spec("werkzeug") is None:
+            parser.error("view needs werkzeug: pip install 'fitwatch[view]'")
+        from fitwatch._cli.view import run as run_view
+
+        return run_view(options.logdir, options.host, options.port)
 
     missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
     if find_spec(options.backend) is None:
@@ -53,6 +65,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more; got {number}")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**16:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535; got {number}")
     return number
 
 

@@ -1,0 +1,55 @@
+"""`python -m fitwatch view`: the page of the runs, by itself."""
+
+import sys
+
+from fitwatch._view.server.local_server import LOOPBACK, LocalServer
+from fitwatch._view.server.run_source import RunSource
+
+PORT = 6007  # beside TensorBoard's
+
+
+def run(path: str, host: str, port: int | None) -> int:
+    """Serves the page until Ctrl-C.
+
+    Args:
+        path: A folder of runs, or one file.
+        host: The address to listen at.
+        port: The port; None for 6007, or a free one if that is taken.
+
+    Returns:
+        The exit status: 2 if there is nothing to read, or the address cannot be listened at.
+    """
+    source = RunSource(path)
+    source.start()
+    try:
+        server = _server(source, host, port)
+    except OSError as error:
+        return _fail(f"cannot listen at {host}, port {port or PORT}: {error.strerror}")
+    server.start()
+    try:
+        print(f"fitwatch: {path} at {server.url} (Ctrl-C ends it)", flush=True)
+        if host not in LOOPBACK:
+            print("fitwatch: other computers can read these runs: --host is not this one only")
+        source.wait()
+        server.join()
+    except KeyboardInterrupt:
+        return 0
+    except (OSError, ValueError) as error:
+        return _fail(str(error))
+    finally:
+        server.close()
+    return 0
+
+
+def _server(source: RunSource, host: str, port: int | None) -> LocalServer:
+    try:
+        return LocalServer(source, host, PORT if port is None else port)
+    except OSError:
+        if port is not None:
+            raise
+        return LocalServer(source, host)
+
+
+def _fail(message: str) -> int:
+    print(f"python -m fitwatch view: {message}", file=sys.stderr)
+    return 2

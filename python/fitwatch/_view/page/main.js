@@ -1,0 +1,4 @@
+// The page by itself. TensorBoard loads index.js and calls render().
+import { render } from "./index.js";
+
+render();
