@@ -83,8 +83,9 @@ class RunSource:
         with self._lock:
             self._refresh()
             # A generation of another server is worth nothing.
-            known = since if since in range(self._first_generation, self._generation + 1) else None
-            after = known or 0
+            after = since or 0
+            if not self._first_generation <= after <= self._generation:
+                after = 0
             runs = [run.json for run in self.runs.values() if run.generation > after]
             removed = [name for name, at in self._removed.items() if at > after]
             reading = self.reading
@@ -93,7 +94,7 @@ class RunSource:
                 warnings.append(str(self._error))
             rest = {
                 "generation": self._generation,
-                "all": known is None,
+                "all": after == 0,
                 "reading": reading,
                 "removed": removed,
                 "warnings": warnings,
