@@ -148,14 +148,13 @@ class Page:
         """The texts of exceptions and errors that the page has logged."""
         found = []
         for event in self.browser.events:
+            kind, parameters = event["method"], event["params"]
             if event.get("sessionId") != self.session:
                 continue
-            if event["method"] == "Runtime.exceptionThrown":
-                found.append(str(event["params"]["exceptionDetails"]))
-            elif (
-                event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error"
-            ):
-                found.append(event["params"]["entry"]["text"])
+            if kind == "Runtime.exceptionThrown":
+                found.append(str(parameters["exceptionDetails"]))
+            elif kind == "Log.entryAdded" and parameters["entry"]["level"] == "error":
+                found.append(parameters["entry"]["text"])
         return found
 
     def close(self):

@@ -12,6 +12,7 @@ import { describe, hideTooltip, nearest, showTooltip } from "./tooltip.js";
 import { follows, fullRange, inBounds } from "./views.js";
 
 const DEBOUNCE = 30; // milliseconds before a range is asked for
+const SNAP = 5; // pixels
 const MARGIN = 0.05; // of the view, on each side, so that lines go on beyond the edges
 
 export class Card {
@@ -136,7 +137,7 @@ export class Card {
     this.lines = lines;
     this.marks = marks(runs, state.axis, view.from, view.to, width);
     this.scale = draw(context, {
-      width, height, lines, from: view.from, to: view.to, axis: state.axis, log: state.log,
+      width, height, lines, from: view.from, to: view.to, axis: state.axis, scale: state.scale,
       smooth: state.halflife > 0, marks: this.marks,
     });
     if (this.at) this.hover(this.at.x, this.at.y);
@@ -146,7 +147,7 @@ export class Card {
     const { plot, x: scaleX, y: scaleY } = this.scale;
     if (x < plot.left - 6 || x > plot.right + 6 || !this.lines.length) return this.leave();
     this.at = { x, y };
-    const at = scaleX.invert(x);
+    const at = this.snap(x, y);
     const found = [];
     for (const { run, envelope } of this.lines) {
       if (!envelope.count) continue;
@@ -164,6 +165,22 @@ export class Card {
     });
     const values = new Map(found.map(({ run, envelope, i }) => [run.name, describe(envelope, i).main]));
     change({ pointer: { tag: this.tag, values } });
+  }
+
+  // The x that is meant: of the column whose band is nearest, so that a spike of one pixel is easy to hit.
+  snap(x, y) {
+    const { x: scaleX, y: scaleY } = this.scale;
+    let best = { at: scaleX.invert(x), distance: Infinity };
+    for (const { envelope } of this.lines) {
+      let i = nearest(envelope.x, scaleX.invert(x - SNAP));
+      for (; i < envelope.count && scaleX(envelope.x[i]) <= x + SNAP; i++) {
+        const across = scaleX(envelope.x[i]) - x;
+        const away = Math.max(0, scaleY(envelope.high[i]) - y, y - scaleY(envelope.low[i]));
+        const distance = Math.hypot(across, away);
+        if (Math.abs(across) <= SNAP && distance < best.distance) best = { at: envelope.x[i], distance };
+      }
+    }
+    return best.at;
   }
 
   leave() {

@@ -7,10 +7,11 @@ const FONT = "11px system-ui, sans-serif";
 const INSET = 3; // so that the first and the last point are not cut
 
 // Draws; returns the scales and the rectangle, for the pointer.
-export function draw(context, { width, height, lines, from, to, axis, log, smooth, marks }) {
+export function draw(context, { width, height, lines, from, to, axis, scale, smooth, marks }) {
   context.clearRect(0, 0, width, height);
   context.font = FONT;
-  const range = yRange(lines, from, to, log, smooth);
+  const log = scale === "log";
+  const range = yRange(lines, from, to, scale, smooth);
   const top = 10;
   const bottom = height - 20;
   const ticks = yTicks(range.low, range.high, Math.max(2, (bottom - top) / 30), log);
@@ -30,36 +31,48 @@ export function draw(context, { width, height, lines, from, to, axis, log, smoot
   for (const { path, run } of drawn) drawLine(context, path, runColour(run), smooth);
   for (const { path, run } of drawn) drawOdd(context, path, plot, runColour(run));
   context.restore();
+  if (lines.length && !lines.some(({ envelope }) => envelope.x.some((at) => at >= from && at <= to))) {
+    context.fillStyle = ink("muted");
+    context.fillText("no points in this range", (left + plot.right) / 2, (top + bottom) / 2 - 6);
+  }
   return { plot, x, y };
 }
 
-// The range of the finite values in view; all of it, so that a spike of one batch is in it.
-function yRange(lines, from, to, log, smooth) {
-  let low = Infinity;
-  let high = -Infinity;
-  const take = (value) => {
-    if (!Number.isFinite(value) || (log && value <= 0)) return;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  };
-  for (const inside of [true, false]) {
-    if (low <= high) break; // else all that is there
-    for (const { envelope } of lines) {
-      for (let i = 0; i < envelope.count; i++) {
-        if (inside && (envelope.x[i] < from || envelope.x[i] > to)) continue;
-        take(envelope.low[i]);
-        take(envelope.high[i]);
-        if (log) take(envelope.mean[i]);
-        if (smooth) take(envelope.smoothed[i]);
-      }
-    }
-  }
-  if (low > high) return log ? { low: 0.1, high: 10 } : { low: 0, high: 1 };
+// The range of the values in view: of all finite ones, so that a spike of one batch is in it, unless
+// the scale is trimmed.
+function yRange(lines, from, to, scale, smooth) {
+  const log = scale === "log";
+  const names = scale === "trimmed" ? ["mean"] : log ? ["low", "mean", "high"] : ["low", "high"];
+  if (smooth) names.push("smoothed");
+  const usable = (value) => Number.isFinite(value) && !(log && value <= 0);
+  const values = (inside) =>
+    lines.flatMap(({ envelope }) =>
+      names.flatMap((name) => [...envelope[name].filter((value, i) => usable(value) && (!inside || (envelope.x[i] >= from && envelope.x[i] <= to)))]),
+    );
+  let found = values(true);
+  if (!found.length) found = values(false);
+  if (!found.length) return log ? { low: 0.1, high: 10 } : { low: 0, high: 1 };
+  const { low, high } = scale === "trimmed" ? inner(found) : extent(found);
   if (log) {
     const room = Math.max((high / low) ** 0.04, 1.02);
     return { low: low / room, high: high * room };
   }
   const room = (high - low) * 0.05 || Math.abs(high) * 0.05 || 1;
+  return { low: low - room, high: high + room };
+}
+
+function extent(values) {
+  return values.reduce(
+    (range, value) => ({ low: Math.min(range.low, value), high: Math.max(range.high, value) }),
+    { low: Infinity, high: -Infinity },
+  );
+}
+
+// The range without the outermost values, with room for spikes to be seen.
+function inner(values) {
+  values.sort((a, b) => a - b);
+  const [low, high] = [0.01, 0.99].map((part) => values[Math.round(part * (values.length - 1))]);
+  const room = (high - low) / 8;
   return { low: low - room, high: high + room };
 }
 
@@ -163,7 +176,7 @@ function standingOut(edge, sign) {
     if (step >= 0) steps.push(step);
   }
   steps.sort((a, b) => a - b);
-  const enough = Math.max(6, 8 * (steps[steps.length >> 1] ?? 0));
+  const enough = Math.max(6, 2.5 * (steps[Math.floor(steps.length * 0.9)] ?? 0));
   const beyond = (i, other) => !(sign * (edge[i] - edge[other]) < enough);
   return edge.flatMap((at, i) => (!Number.isNaN(at) && beyond(i, i - 1) && beyond(i, i + 1) ? [i] : []));
 }

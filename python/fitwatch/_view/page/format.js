@@ -6,15 +6,26 @@ const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFract
 export const integer = (value) => whole.format(value);
 export const compact = (value) => short.format(value);
 
-// A value with the digits of a float32.
-export function value(number) {
+// A recorded value, with the digits that tell it from all others: most are float32.
+export function exact(number) {
   if (number === null || number === undefined) return "";
-  if (Number.isNaN(number)) return "NaN";
-  if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
+  if (!Number.isFinite(number)) return odd(number);
+  if (Math.fround(number) !== number) return minus(String(number));
+  for (let digits = 1; ; digits++) {
+    const shorter = Number(number.toPrecision(digits));
+    if (Math.fround(shorter) === number) return minus(String(shorter));
+  }
+}
+
+// A value that was computed, such as a mean, with five digits.
+export function rounded(number) {
+  if (!Number.isFinite(number)) return odd(number);
   const size = Math.abs(number);
   if (size !== 0 && (size < 1e-4 || size >= 1e7)) return minus(trim(number.toExponential(4)));
-  return minus(trim(number.toPrecision(size >= 1 ? 7 : 5)));
+  return minus(trim(number.toPrecision(5)));
 }
+
+const odd = (number) => (Number.isNaN(number) ? "NaN" : number > 0 ? "∞" : "−∞");
 
 const trim = (text) => text.replace(/(\.\d*?)0+(?=$|e)/, "$1").replace(/\.(?=$|e)/, "").replace("e+", "e");
 const minus = (text) => text.replace("-", "−");
@@ -51,7 +62,7 @@ export function moment(seconds, parts = "all") {
   const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
   const full = `${time}:${two(date.getSeconds())}`;
   if (parts === "day") return day;
-  if (parts === "time") return time;
+  if (parts === "time") return time === "00:00" ? day.slice(5) : time;
   if (parts === "seconds") return full;
   return `${day} ${full}`;
 }

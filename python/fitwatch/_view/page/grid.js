@@ -6,7 +6,7 @@ import { integer } from "./format.js";
 import { shownTags, state } from "./state.js";
 
 const MOST_CARDS = 300;
-const REDRAWN = ["runs", "selected", "runPattern", "axis", "log", "halflife", "linked", "view", "hiddenKinds", "dark", "expanded"];
+const REDRAWN = ["runs", "selected", "runPattern", "axis", "scale", "halflife", "linked", "view", "hiddenKinds", "dark", "expanded"];
 
 export function makeGrid() {
   const grid = el("div", { className: "grid" });

@@ -9,7 +9,7 @@ export const state = {
   runPattern: null,
   tagPattern: null,
   axis: "step",
-  log: false,
+  scale: "linear", // or "log" or "trimmed"
   halflife: 0, // in units of x; 0: no smoothing
   linked: true,
   view: null, // the zoom that linked charts share, {from, to, full}; null: everything

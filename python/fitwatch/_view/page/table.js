@@ -1,7 +1,7 @@
 // The tables below the charts: values of each run and tag, and hyperparameters.
 
 import { el } from "./dom.js";
-import { integer, value } from "./format.js";
+import { exact, integer } from "./format.js";
 import { number } from "./net.js";
 import { shownRuns, shownTags, state } from "./state.js";
 import { runColour } from "./theme.js";
@@ -12,11 +12,11 @@ const COLUMNS = [
   ["Tag", (row) => row.tag, (text) => text],
   ["Run", (row) => row.run.name, (text) => text],
   ["At pointer", (row) => (state.pointer?.tag === row.tag ? (state.pointer.values.get(row.run.name) ?? "") : ""), (text) => text],
-  ["Last", (row) => number(row.summary.last), value],
+  ["Last", (row) => number(row.summary.last), exact],
   ["at step", (row) => row.summary.last_step, integer],
-  ["Lowest", (row) => number(row.summary.low), value],
+  ["Lowest", (row) => number(row.summary.low), exact],
   ["at step", (row) => row.summary.low_step, optional],
-  ["Highest", (row) => number(row.summary.high), value],
+  ["Highest", (row) => number(row.summary.high), exact],
   ["at step", (row) => row.summary.high_step, optional],
   ["Points", (row) => row.summary.points, integer],
 ];
@@ -29,7 +29,7 @@ function optional(step) {
 export function makeTables() {
   let order = { column: null, down: false };
   const values = el("table", { className: "values" });
-  const parameters = el("table", { className: "values" });
+  const parameters = el("table", { className: "values texts" });
   const rest = el("p", { className: "hint" });
   const first = el("details", { open: true }, el("summary", { textContent: "Values" }), el("div", { className: "scroll" }, values), rest);
   const second = el("details", { open: true }, el("summary", { textContent: "Hyperparameters" }), el("div", { className: "scroll" }, parameters));
@@ -97,7 +97,7 @@ function dot(run) {
 
 function setting(given) {
   if (typeof given === "boolean" || given === undefined) return given === undefined ? "" : String(given);
-  return typeof given === "number" ? value(given) : given;
+  return typeof given === "number" ? exact(given) : given;
 }
 
 // By a column; values that are missing or NaN stand last, either way.

@@ -12,10 +12,13 @@ HALFLIVES.length -= 2;
 
 export function makeToolbar() {
   const tags = patternField("Filter tags (regex)", (tagPattern) => change({ tagPattern }));
-  const axis = segments("Axis", { step: "Steps", relative: "Relative", wall: "Wall" }, state.axis, (axis) =>
-    change({ axis, view: null }),
-  );
-  const scale = segments("Scale", { linear: "Linear", log: "Log" }, "linear", (scale) => change({ log: scale === "log" }));
+  const axis = segments("Axis", { step: "Steps", relative: "Relative", wall: "Wall" }, state.axis, (axis) => {
+    const sameUnit = (axis === "step") === (state.axis === "step");
+    change({ axis, view: null, halflife: sameUnit ? state.halflife : 0 });
+  });
+  const scales = { linear: "Linear", log: "Log", trimmed: "Trimmed" };
+  const scale = segments("Scale", scales, state.scale, (scale) => change({ scale }));
+  scale.group.title = "Trimmed: linear, without the outermost 1% of the means; spikes run over the edge";
   const label = el("output", {});
   const slider = el("input", {
     type: "range", min: 0, max: HALFLIVES.length - 1, step: 1, value: 0, "aria-label": "Smoothing: half-life",
@@ -31,7 +34,8 @@ export function makeToolbar() {
 
   const update = () => {
     axis.show(state.axis);
-    scale.show(state.log ? "log" : "linear");
+    scale.show(state.scale);
+    slider.value = HALFLIVES.indexOf(state.halflife);
     label.textContent = state.halflife ? `${integer(state.halflife)} ${state.axis === "step" ? "steps" : "s"}` : "off";
     reset.hidden = !(state.linked && state.view);
     showLegend();

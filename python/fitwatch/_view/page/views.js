@@ -33,7 +33,7 @@ export function follows(zoom, full, axis) {
 export function inBounds(from, to, full, axis) {
   const least = axis === "step" ? 2 : 0.01;
   if (to - from < least) {
-    const middle = (from + to) / 2;
+    const middle = axis === "step" ? Math.round((from + to) / 2) : (from + to) / 2;
     [from, to] = [middle - least / 2, middle + least / 2];
   }
   const span = to - from;
