@@ -12,8 +12,8 @@ export function poll(root) {
   let asking = false;
   let generation = null;
 
-  // A tab of TensorBoard that is not in front is hidden, though the window is not.
-  const seen = () => onScreen && document.visibilityState === "visible";
+  // The frame of a tab of TensorBoard that is not in front has no height.
+  const seen = () => onScreen && innerHeight > 0 && document.visibilityState === "visible";
 
   const ask = async () => {
     timer = null;
@@ -44,6 +44,7 @@ export function poll(root) {
     if (seen() && timer === null) ask();
   };
   document.addEventListener("visibilitychange", wake);
+  window.addEventListener("resize", wake);
   new IntersectionObserver(([entry]) => {
     onScreen = entry.isIntersecting;
     wake();

@@ -127,5 +127,8 @@ class _Handler(WSGIRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         super().send_error(code)  # the message would repeat the request
 
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass  # werkzeug's raises for some addresses
+
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
         pass

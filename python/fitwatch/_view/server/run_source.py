@@ -88,14 +88,13 @@ class RunSource:
                 after = 0
             runs = [run.json for run in self.runs.values() if run.generation > after]
             removed = [name for name, at in self._removed.items() if at > after]
-            reading = self.reading
             warnings = [*self._warnings]
-            if self._error is not None and not reading:
+            if self._error is not None:
                 warnings.append(str(self._error))
             rest = {
                 "generation": self._generation,
                 "all": after == 0,
-                "reading": reading,
+                "reading": self.reading,
                 "removed": removed,
                 "warnings": warnings,
             }
