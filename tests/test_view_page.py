@@ -154,12 +154,13 @@ def near(found, colour, distance=60):
     return abs(found - colour).max(axis=-1) < distance
 
 
-def press(page, text):
+def press(page, text, where=".toolbar"):
     page.evaluate(
-        "[...document.querySelectorAll('.toolbar button')]"
+        f"[...document.querySelectorAll('{where} button')]"
         f".find((button) => button.textContent === {text!r}).click()"
     )
-    settled(page)
+    if where == ".toolbar":
+        settled(page)
 
 
 def type_into(page, placeholder, text):
@@ -282,9 +283,7 @@ def test_filters(page):
     assert page.evaluate("document.querySelectorAll('input.bad').length") == 1
     assert tags(page) == ["val"]
     type_into(page, "Filter runs", "")
-    page.evaluate(
-        "[...document.querySelectorAll('.list button')].find((b) => b.textContent === 'none').click()"
-    )
+    press(page, "none", ".list")
     page.wait("document.querySelectorAll('.card').length === 0")
     assert "No run is selected" in page.evaluate("document.querySelector('main').innerText")
     page.evaluate("document.querySelector('.runs li:last-child input').click()")
@@ -311,8 +310,8 @@ def test_values_that_are_not_finite(page):
                        (750, slice(height - 30, height - 19))):  # fmt: skip
         x = round(place(page, "odd", step)[0] - left)
         assert near(found[rows, x - 7 : x + 8], COLOURS["a"]).sum() > 8, step
-    text = tooltip(page, *place(page, "odd", 500))
-    assert "NaN" in text
+    x, _ = place(page, "odd", 500)
+    assert "NaN" in tooltip(page, x, box(page, "odd")[1] + height - 24)
 
 
 def test_marks_of_events(page):
@@ -334,7 +333,7 @@ def test_times(page):
 
 def test_a_large_chart(page):
     page.evaluate("document.querySelector('.card .title').click()")
-    page.wait("document.querySelector('.card.wide')")
+    page.wait("document.querySelectorAll('.card.wide').length")
     settled(page)
     _, _, width, height = box(page, "batch_loss")
     assert (width > 900, height > 400) == (True, True)
@@ -344,8 +343,10 @@ def test_a_page_that_is_not_seen_does_not_ask(page, source, monkeypatch):
     asked = []
     answer = source.answer
     monkeypatch.setattr(source, "answer", lambda since: asked.append(since) or answer(since))
-    hide = """Object.defineProperty(document, "visibilityState", {{value: "{}", configurable: true}});
-              document.dispatchEvent(new Event("visibilitychange"))"""
+    hide = """
+      Object.defineProperty(document, "visibilityState", {{ value: "{}", configurable: true }});
+      document.dispatchEvent(new Event("visibilitychange"));
+    """
     page.evaluate(hide.format("hidden"))
     time.sleep(0.3)
     asked.clear()

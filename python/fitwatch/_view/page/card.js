@@ -175,12 +175,19 @@ export class Card {
       let i = nearest(envelope.x, scaleX.invert(x - SNAP));
       for (; i < envelope.count && scaleX(envelope.x[i]) <= x + SNAP; i++) {
         const across = scaleX(envelope.x[i]) - x;
-        const away = Math.max(0, scaleY(envelope.high[i]) - y, y - scaleY(envelope.low[i]));
+        const band = Math.max(0, scaleY(envelope.high[i]) - y, y - scaleY(envelope.low[i]));
+        const away = Math.min(Number.isNaN(band) ? Infinity : band, this.toMarks(envelope.odd[i], y));
         const distance = Math.hypot(across, away);
         if (Math.abs(across) <= SNAP && distance < best.distance) best = { at: envelope.x[i], distance };
       }
     }
     return best.at;
+  }
+
+  // How far the marks of values that are not finite are, at the upper or the lower edge.
+  toMarks(odd, y) {
+    const { top, bottom } = this.scale.plot;
+    return Math.min(odd & 2 ? Math.abs(y - top - 4) : Infinity, odd & 5 ? Math.abs(bottom - 4 - y) : Infinity);
   }
 
   leave() {

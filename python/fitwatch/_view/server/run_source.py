@@ -102,7 +102,7 @@ class RunSource:
 
     def _read(self) -> None:
         try:
-            reader = _core.RunReader(self._path)
+            reader = _core.RunReader(self._path, links_outside=False)
         except (OSError, ValueError) as error:
             self._error = error
         else:
