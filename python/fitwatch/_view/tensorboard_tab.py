@@ -1,6 +1,7 @@
 """The tab "Fitwatch" in TensorBoard: a plugin, found by its entry point `tensorboard_plugins`."""
 
 import logging
+import os
 from typing import Any
 
 from tensorboard.plugins import base_plugin
@@ -35,7 +36,7 @@ def _plugin(context: Any) -> Any:
     from fitwatch._view.server.run_source import RunSource
 
     logdir = getattr(context.flags, "fitwatch_logdir", "") or context.logdir
-    source = RunSource(logdir) if logdir else None
+    source = RunSource(os.path.expanduser(logdir)) if logdir else None
 
     class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         plugin_name = "fitwatch"
