@@ -42,7 +42,10 @@ export function yTicks(from, to, most, log) {
   return multiples(from, to, step).map((at) => ({ at, text: tick(at, step) }));
 }
 
-const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+const SECONDS = [
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800],
+  ...[3600, 7200, 10800, 21600, 43200, 86400],
+];
 const DAY = 86400;
 
 function timeStep(least) {
@@ -61,7 +64,8 @@ export function xTicks(axis, from, to, most) {
   if (axis === "relative") {
     return multiples(from, to, step).map((at) => ({ at, text: duration(at, step) }));
   }
-  const zone = new Date(from * 1000).getTimezoneOffset() * 60; // so that ticks are whole local hours
+  // So that ticks are whole hours of the local clock.
+  const zone = new Date(from * 1000).getTimezoneOffset() * 60;
   const parts = step >= DAY ? "day" : step >= 60 ? "time" : "seconds";
   return multiples(from, to, step, zone % DAY).map((at) => ({ at, text: moment(at, parts) }));
 }

@@ -4,15 +4,15 @@ import { draw } from "./chart.js";
 import { el } from "./dom.js";
 import { marks } from "./events.js";
 import { compact, integer } from "./format.js";
+import { columnsAt } from "./nearest.js";
 import { fetchEnvelopes, MOST_COLUMNS } from "./net.js";
 import { attach } from "./pointer.js";
 import { change, shownRuns, state } from "./state.js";
 import { ink, runColour } from "./theme.js";
-import { describe, hideTooltip, nearest, showTooltip } from "./tooltip.js";
-import { follows, fullRange, inBounds } from "./views.js";
+import { describe, hideTooltip, showTooltip } from "./tooltip.js";
+import { fullRange, inBounds, similar } from "./views.js";
 
 const DEBOUNCE = 30; // milliseconds before a range is asked for
-const SNAP = 5; // pixels
 const MARGIN = 0.05; // of the view, on each side, so that lines go on beyond the edges
 
 export class Card {
@@ -39,30 +39,40 @@ export class Card {
       hover: (x, y) => this.hover(x, y),
       leave: () => this.leave(),
       select: (from, to) => this.select(from, to),
-      // In a page of charts the plain wheel scrolls.
-      wheelZooms: (event) => event.ctrlKey || event.altKey || event.metaKey || state.expanded === tag,
+      wheelZooms: (event) => {
+        // Over small charts the plain wheel scrolls the page.
+        return event.ctrlKey || event.altKey || event.metaKey || state.expanded === tag;
+      },
     });
     new ResizeObserver(() => this.update()).observe(this.plot);
   }
 
-  runs() {
-    return shownRuns().filter((run) => run.tags.has(this.tag));
+  runs(tag = this.tag) {
+    return shownRuns().filter((run) => run.tags.has(tag));
   }
 
-  full() {
-    return fullRange(this.runs(), this.tag, state.axis);
+  full(tag = this.tag) {
+    return fullRange(this.runs(tag), tag, state.axis);
   }
 
   // The range that is shown: everything, or the zoom.
   view() {
     const full = this.full();
     const zoom = state.linked ? state.view : this.own;
-    return zoom && full && (!state.linked || follows(zoom, full, state.axis)) ? zoom : full;
+    return zoom && full && this.follows(zoom, full) ? zoom : full;
+  }
+
+  follows(zoom, full) {
+    if (zoom.tag === this.tag || state.axis !== "step") return true;
+    const other = this.full(zoom.tag);
+    return other === null || similar(full, other);
   }
 
   zoom(from, to) {
     const full = this.full();
-    if (full) this.setView(inBounds(from, to, full, state.axis));
+    if (!full) return;
+    const view = inBounds(from, to, full, state.axis);
+    this.setView(view && { ...view, tag: this.tag });
   }
 
   setView(view) {
@@ -91,8 +101,9 @@ export class Card {
     const width = this.plot.clientWidth;
     if (!view || !width) return null;
     const runs = this.runs();
-    const margin = view.full ? (view.to - view.from) * MARGIN : 0;
-    const columns = Math.min(MOST_COLUMNS, Math.ceil(width * devicePixelRatio * (margin ? 1 + 2 * MARGIN : 1)));
+    const margin = view.tag !== undefined ? (view.to - view.from) * MARGIN : 0;
+    const pixels = width * devicePixelRatio * (margin ? 1 + 2 * MARGIN : 1);
+    const columns = Math.min(MOST_COLUMNS, Math.ceil(pixels));
     const options = { axis: state.axis, from: view.from - margin, to: view.to + margin, columns };
     if (state.halflife > 0) options.halflife = state.halflife;
     const key = JSON.stringify([options, runs.map((run) => [run.name, run.stamp])]);
@@ -131,9 +142,9 @@ export class Card {
       this.scale = null;
       return;
     }
-    const lines = this.axis === state.axis
-      ? runs.filter((run) => this.envelopes.has(run.name)).map((run) => ({ run, envelope: this.envelopes.get(run.name) }))
-      : [];
+    // What was loaded for another axis is of no use.
+    const there = runs.filter(({ name }) => this.axis === state.axis && this.envelopes.has(name));
+    const lines = there.map((run) => ({ run, envelope: this.envelopes.get(run.name) }));
     this.lines = lines;
     this.marks = marks(runs, state.axis, view.from, view.to, width);
     this.scale = draw(context, {
@@ -144,50 +155,19 @@ export class Card {
   }
 
   hover(x, y) {
-    const { plot, x: scaleX, y: scaleY } = this.scale;
-    if (x < plot.left - 6 || x > plot.right + 6 || !this.lines.length) return this.leave();
-    this.at = { x, y };
-    const at = this.snap(x, y);
-    const found = [];
-    for (const { run, envelope } of this.lines) {
-      if (!envelope.count) continue;
-      const i = nearest(envelope.x, at);
-      const away = Math.min(...["low", "mean", "high"].map((name) => Math.abs(scaleY(envelope[name][i]) - y)));
-      const distance = Math.hypot(scaleX(envelope.x[i]) - x, Number.isNaN(away) ? 1e3 : away);
-      found.push({ run, envelope, i, distance });
-    }
+    const { plot } = this.scale;
+    if (x < plot.left - 6 || x > plot.right + 6) return this.leave();
+    const found = columnsAt(this.lines, this.scale, x, y);
     if (!found.length) return this.leave();
+    this.at = { x, y };
     this.drawPointer(x, found);
     const box = this.overlay.getBoundingClientRect();
     showTooltip({
       found, marks: this.marks, axis: state.axis, smooth: state.halflife > 0, scale: this.scale,
       pointer: { x, y }, place: { x: box.left + x, y: box.top + y },
     });
-    const values = new Map(found.map(({ run, envelope, i }) => [run.name, describe(envelope, i).main]));
-    change({ pointer: { tag: this.tag, values } });
-  }
-
-  // The x that is meant: of the column whose band is nearest, so that a spike of one pixel is easy to hit.
-  snap(x, y) {
-    const { x: scaleX, y: scaleY } = this.scale;
-    let best = { at: scaleX.invert(x), distance: Infinity };
-    for (const { envelope } of this.lines) {
-      let i = nearest(envelope.x, scaleX.invert(x - SNAP));
-      for (; i < envelope.count && scaleX(envelope.x[i]) <= x + SNAP; i++) {
-        const across = scaleX(envelope.x[i]) - x;
-        const band = Math.max(0, scaleY(envelope.high[i]) - y, y - scaleY(envelope.low[i]));
-        const away = Math.min(Number.isNaN(band) ? Infinity : band, this.toMarks(envelope.odd[i], y));
-        const distance = Math.hypot(across, away);
-        if (Math.abs(across) <= SNAP && distance < best.distance) best = { at: envelope.x[i], distance };
-      }
-    }
-    return best.at;
-  }
-
-  // How far the marks of values that are not finite are, at the upper or the lower edge.
-  toMarks(odd, y) {
-    const { top, bottom } = this.scale.plot;
-    return Math.min(odd & 2 ? Math.abs(y - top - 4) : Infinity, odd & 5 ? Math.abs(bottom - 4 - y) : Infinity);
+    const values = found.map(({ run, envelope, i }) => [run.name, describe(envelope, i).main]);
+    change({ pointer: { tag: this.tag, values: new Map(values) } });
   }
 
   leave() {

@@ -20,7 +20,8 @@ export function draw(context, { width, height, lines, from, to, axis, scale, smo
   const x = linear(from, to, left + INSET, plot.right - INSET);
   const y = (log ? logarithmic : linear)(range.low, range.high, bottom - INSET, top + INSET);
 
-  drawAxes(context, plot, x, y, xTicks(axis, from, to, Math.max(2, (plot.right - left) / 90)), ticks);
+  const across = xTicks(axis, from, to, Math.max(2, (plot.right - left) / 90));
+  drawAxes(context, plot, x, y, across, ticks);
   context.save();
   context.beginPath();
   context.rect(left, 0, plot.right - left, bottom + 1);
@@ -31,26 +32,29 @@ export function draw(context, { width, height, lines, from, to, axis, scale, smo
   for (const { path, run } of drawn) drawLine(context, path, runColour(run), smooth);
   for (const { path, run } of drawn) drawOdd(context, path, plot, runColour(run));
   context.restore();
-  if (lines.length && !lines.some(({ envelope }) => envelope.x.some((at) => at >= from && at <= to))) {
+  const inside = ({ envelope }) => envelope.x.some((at) => at >= from && at <= to);
+  if (lines.length && !lines.some(inside)) {
     context.fillStyle = ink("muted");
     context.fillText("no points in this range", (left + plot.right) / 2, (top + bottom) / 2 - 6);
   }
   return { plot, x, y };
 }
 
-// The range of the values in view: of all finite ones, so that a spike of one batch is in it, unless
-// the scale is trimmed.
+// The range of the values in view. All finite ones are in it, so that a spike of one batch is seen,
+// unless the scale is trimmed.
 function yRange(lines, from, to, scale, smooth) {
   const log = scale === "log";
   const names = scale === "trimmed" ? ["mean"] : log ? ["low", "mean", "high"] : ["low", "high"];
   if (smooth) names.push("smoothed");
   const usable = (value) => Number.isFinite(value) && !(log && value <= 0);
-  const values = (inside) =>
+  const values = (wanted) =>
     lines.flatMap(({ envelope }) =>
-      names.flatMap((name) => [...envelope[name].filter((value, i) => usable(value) && (!inside || (envelope.x[i] >= from && envelope.x[i] <= to)))]),
+      names.flatMap((name) => [
+        ...envelope[name].filter((value, i) => usable(value) && wanted(envelope.x[i])),
+      ]),
     );
-  let found = values(true);
-  if (!found.length) found = values(false);
+  let found = values((x) => x >= from && x <= to);
+  if (!found.length) found = values(() => true);
   if (!found.length) return log ? { low: 0.1, high: 10 } : { low: 0, high: 1 };
   const { low, high } = scale === "trimmed" ? inner(found) : extent(found);
   if (log) {
@@ -167,8 +171,8 @@ function drawBand(context, path, colour) {
   context.globalAlpha = 1;
 }
 
-// Columns that stick out of an edge of the band, far beyond its usual roughness: drawn as full lines,
-// since one batch of thousands would be lost in a pale band.
+// Columns that stick out of an edge of the band, far beyond its usual roughness: drawn as full
+// lines, since one batch of thousands would be lost in a pale band.
 function standingOut(edge, sign) {
   const steps = [];
   for (let i = 1; i < edge.length; i++) {
@@ -178,12 +182,13 @@ function standingOut(edge, sign) {
   steps.sort((a, b) => a - b);
   const enough = Math.max(6, 2.5 * (steps[Math.floor(steps.length * 0.9)] ?? 0));
   const beyond = (i, other) => !(sign * (edge[i] - edge[other]) < enough);
-  return edge.flatMap((at, i) => (!Number.isNaN(at) && beyond(i, i - 1) && beyond(i, i + 1) ? [i] : []));
+  const standsOut = (i) => !Number.isNaN(edge[i]) && beyond(i, i - 1) && beyond(i, i + 1);
+  return [...edge.keys()].filter(standsOut);
 }
 
 function drawLine(context, path, colour, smooth) {
   context.strokeStyle = context.fillStyle = colour;
-  context.lineJoin = "round";
+  context.lineJoin = context.lineCap = "round";
   context.lineWidth = smooth ? 1 : 1.5;
   context.globalAlpha = smooth ? 0.35 : 1;
   stroke(context, path.x, path.mean);
@@ -204,6 +209,7 @@ function stroke(context, xs, ys) {
   for (const [start, stop] of spans(ys)) {
     context.moveTo(xs[start], ys[start]);
     for (let i = start + 1; i < stop; i++) context.lineTo(xs[i], ys[i]);
+    if (stop - start === 1) context.lineTo(xs[start] + 0.1, ys[start]); // a dot
   }
   context.stroke();
 }

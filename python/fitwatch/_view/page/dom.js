@@ -16,8 +16,10 @@ export function segments(label, choices, chosen, choose) {
   const buttons = Object.entries(choices).map(([value, text]) =>
     el("button", { type: "button", textContent: text, value, onclick: () => choose(value) }),
   );
-  const group = el("div", { className: "segments", role: "group", "aria-label": label }, ...buttons);
-  const show = (value) => buttons.forEach((b) => b.setAttribute("aria-pressed", b.value === value));
+  const about = { className: "segments", role: "group", "aria-label": label };
+  const group = el("div", about, ...buttons);
+  const show = (value) =>
+    buttons.forEach((button) => button.setAttribute("aria-pressed", button.value === value));
   show(chosen);
   return { group, show };
 }
@@ -25,7 +27,8 @@ export function segments(label, choices, chosen, choose) {
 // A field for a regular expression; one that is malformed is marked and not used.
 export function patternField(placeholder, change) {
   const field = el("input", {
-    type: "search", placeholder, spellcheck: false, autocomplete: "off", "aria-label": placeholder,
+    ...{ type: "search", placeholder, "aria-label": placeholder },
+    ...{ spellcheck: false, autocomplete: "off" },
     oninput: () => {
       try {
         const pattern = field.value ? new RegExp(field.value, "iu") : null;

@@ -4,14 +4,15 @@ import { el } from "./dom.js";
 import { change, shownRuns, state } from "./state.js";
 import { kindColour } from "./theme.js";
 
-const NEAREST = 5; // pixels between marks of one kind; denser ones are left out, except single ones
+const NEAREST = 5; // pixels between marks of one kind on average; denser kinds are left out
 
 export const kindName = (kind) => kind.replaceAll("_", " ");
 
 // Where an event is on the axis; null without times.
 function place(event, run, axis) {
   if (axis === "step") return event.step;
-  return axis === "wall" ? event.wall_time : run.start === null ? null : event.wall_time - run.start;
+  if (axis === "wall") return event.wall_time;
+  return run.start === null ? null : event.wall_time - run.start;
 }
 
 // The marks in a range, by ascending x: {x, kind, text, run}.
@@ -21,7 +22,8 @@ export function marks(runs, axis, from, to, width) {
     for (const event of run.events) {
       if (state.hiddenKinds.has(event.kind)) continue;
       const x = place(event, run, axis);
-      if (x !== null && x >= from && x <= to) all.push({ x, kind: event.kind, text: event.text, run });
+      if (x === null || x < from || x > to) continue;
+      all.push({ x, kind: event.kind, text: event.text, run });
     }
   }
   const most = Math.max(1, width / NEAREST);
@@ -34,7 +36,8 @@ export function makeLegend() {
   const legend = el("div", { className: "legend" });
   let shown = "";
   const show = () => {
-    const kinds = [...new Set(shownRuns().flatMap((run) => run.events.map((event) => event.kind)))].sort();
+    const found = shownRuns().flatMap((run) => run.events.map((event) => event.kind));
+    const kinds = [...new Set(found)].sort();
     const now = JSON.stringify([kinds, [...state.hiddenKinds], state.dark]);
     if (now === shown) return;
     shown = now;
@@ -53,5 +56,6 @@ function chip(kind) {
     change({ hiddenKinds });
   };
   const on = !state.hiddenKinds.has(kind);
-  return el("button", { type: "button", "aria-pressed": on, onclick: toggle }, dash, kindName(kind));
+  const about = { type: "button", "aria-pressed": on, onclick: toggle };
+  return el("button", about, dash, kindName(kind));
 }

@@ -27,7 +27,8 @@ export function rounded(number) {
 
 const odd = (number) => (Number.isNaN(number) ? "NaN" : number > 0 ? "∞" : "−∞");
 
-const trim = (text) => text.replace(/(\.\d*?)0+(?=$|e)/, "$1").replace(/\.(?=$|e)/, "").replace("e+", "e");
+const trim = (text) =>
+  text.replace(/(\.\d*?)0+(?=$|e)/, "$1").replace(/\.(?=$|e)/, "").replace("e+", "e");
 const minus = (text) => text.replace("-", "−");
 
 // A label of an axis whose ticks are `step` apart.

@@ -6,7 +6,11 @@ import { integer } from "./format.js";
 import { shownTags, state } from "./state.js";
 
 const MOST_CARDS = 300;
-const REDRAWN = ["runs", "selected", "runPattern", "axis", "scale", "halflife", "linked", "view", "hiddenKinds", "dark", "expanded"];
+const ARRANGED_BY = ["runs", "selected", "runPattern", "tagPattern", "status"];
+const DRAWN_BY = [
+  ...["runs", "selected", "runPattern", "axis", "scale", "halflife", "linked", "view"],
+  ...["hiddenKinds", "dark", "expanded", "status"],
+];
 
 export function makeGrid() {
   const grid = el("div", { className: "grid" });
@@ -51,16 +55,18 @@ export function makeGrid() {
       before = card.root;
     }
     rest.hidden = tags.length > 0 && tags.length <= MOST_CARDS;
-    rest.textContent = tags.length ? `${integer(tags.length - MOST_CARDS)} more tags: narrow the filter to see them` : nothing();
+    rest.textContent = tags.length
+      ? `${integer(tags.length - MOST_CARDS)} more tags: narrow the filter to see them`
+      : nothing();
   };
 
   const update = (names) => {
-    if (["runs", "selected", "runPattern", "tagPattern"].some((name) => names.has(name)) || names.has("status")) arrange();
+    if (ARRANGED_BY.some((name) => names.has(name))) arrange();
     if (names.has("expanded")) {
-      for (const [tag, card] of cards) card.root.classList.toggle("wide", tag === state.expanded);
+      cards.forEach((card, tag) => card.root.classList.toggle("wide", tag === state.expanded));
       cards.get(state.expanded)?.root.scrollIntoView({ block: "nearest" });
     }
-    if (REDRAWN.some((name) => names.has(name))) cards.forEach((card) => card.update());
+    if (DRAWN_BY.some((name) => names.has(name))) cards.forEach((card) => card.update());
   };
   return { root, update, cards };
 }

@@ -9,7 +9,9 @@ import { makeTables } from "./table.js";
 import { followTheme } from "./theme.js";
 import { makeStatus, makeToolbar } from "./toolbar.js";
 
-const HELP = "Drag to zoom, Shift-drag to pan, double-click to show everything. Ctrl or Alt with the wheel zooms; in a large chart, the wheel.";
+const HELP =
+  "Drag to zoom, Shift-drag to pan, double-click to show everything. " +
+  "Ctrl or Alt with the wheel zooms; in a large chart, the wheel alone.";
 
 export async function render() {
   const follow = followTheme();
@@ -29,17 +31,19 @@ export async function render() {
     status.warnings,
     el("p", { className: "hint", textContent: HELP }),
   );
-  const root = el("div", { className: "page" }, side, el("div", { className: "content" }, toolbar.root, grid.root, tables.root));
+  const content = el("div", { className: "content" }, toolbar.root, grid.root, tables.root);
+  const root = el("div", { className: "page" }, side, content);
   document.body.append(root);
   listen((names) => [list, status, toolbar, grid, tables].forEach((part) => part.update(names)));
   poll(root);
-  // For tests.
-  window.fitwatch = {
-    charts: () => [...grid.cards.values()].filter((card) => card.visible).map((card) => ({ tag: card.tag, ...pick(card.view()), ready: card.ready })),
-  };
+  const seen = () => [...grid.cards.values()].filter((card) => card.visible);
+  window.fitwatch = { charts: () => seen().map(describe) }; // for tests
 }
 
-const pick = (view) => ({ from: view?.from, to: view?.to });
+function describe(card) {
+  const view = card.view();
+  return { tag: card.tag, from: view?.from, to: view?.to, ready: card.ready };
+}
 
 function style() {
   const link = el("link", { rel: "stylesheet", href: new URL("style.css", import.meta.url).href });

@@ -19,7 +19,8 @@ export function attach(surface, chart) {
   surface.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !chart.scale()) return;
     surface.setPointerCapture(event.pointerId);
-    drag = { x: clamp(inside(event).x), pan: event.shiftKey, view: chart.view(), scale: chart.scale() };
+    const [view, scale] = [chart.view(), chart.scale()];
+    drag = { x: clamp(inside(event).x), pan: event.shiftKey, view, scale };
     event.preventDefault();
   });
 

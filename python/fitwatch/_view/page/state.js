@@ -12,7 +12,7 @@ export const state = {
   scale: "linear", // or "log" or "trimmed"
   halflife: 0, // in units of x; 0: no smoothing
   linked: true,
-  view: null, // the zoom that linked charts share, {from, to, full}; null: everything
+  view: null, // the zoom that linked charts share, {from, to, tag}; null: everything
   expanded: null, // the tag of the big chart
   hiddenKinds: new Set(), // of events
   pointer: null, // {tag, values}: what the pointer shows, by run
@@ -44,7 +44,8 @@ export function change(values) {
 const collator = new Intl.Collator(undefined, { numeric: true });
 export const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 
-let stamp = 0;
+let stamp = 0; // grows with every change of a run
+let next = 0; // the index of the next new run, for its colour
 
 // Takes an answer of the server: runs that changed, and names that are gone.
 export function takeRuns(answer) {
@@ -59,8 +60,7 @@ export function takeRuns(answer) {
     runs.set(run.name, { ...run, tags, stamp: ++stamp });
   }
   const ordered = sorted ? runs : new Map([...runs].sort(([a], [b]) => byName(a, b)));
-  let index = Math.max(-1, ...[...before.values()].map((run) => run.index));
-  for (const run of ordered.values()) run.index = before.get(run.name)?.index ?? ++index;
+  for (const run of ordered.values()) run.index = before.get(run.name)?.index ?? next++;
   const selected = new Set([...state.selected].filter((name) => ordered.has(name)));
   if (!state.touched) {
     for (const name of ordered.keys()) if (selected.size < SELECTED_AT_FIRST) selected.add(name);
@@ -68,20 +68,27 @@ export function takeRuns(answer) {
   change({ runs: ordered, selected });
 }
 
-// The runs that charts show.
+let shown = {};
+
+// The runs that charts show, sorted by name.
 export function shownRuns() {
   const { runs, selected, runPattern } = state;
-  return [...selected]
-    .filter((name) => runs.has(name) && (!runPattern || runPattern.test(name)))
-    .sort(byName)
-    .map((name) => runs.get(name));
+  if (shown.runs !== runs || shown.selected !== selected || shown.runPattern !== runPattern) {
+    const list = [...runs.values()].filter(
+      ({ name }) => selected.has(name) && (!runPattern || runPattern.test(name)),
+    );
+    shown = { runs, selected, runPattern, list };
+  }
+  return shown.list;
 }
 
 // The tags of these runs that match the filter.
 export function shownTags() {
   const tags = new Set();
   for (const run of shownRuns()) {
-    for (const tag of run.tags.keys()) if (!state.tagPattern || state.tagPattern.test(tag)) tags.add(tag);
+    for (const tag of run.tags.keys()) {
+      if (!state.tagPattern || state.tagPattern.test(tag)) tags.add(tag);
+    }
   }
   return [...tags].sort(byName);
 }

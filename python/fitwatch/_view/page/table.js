@@ -9,82 +9,113 @@ import { runColour } from "./theme.js";
 const MOST_ROWS = 300;
 
 const COLUMNS = [
-  ["Tag", (row) => row.tag, (text) => text],
-  ["Run", (row) => row.run.name, (text) => text],
-  ["At pointer", (row) => (state.pointer?.tag === row.tag ? (state.pointer.values.get(row.run.name) ?? "") : ""), (text) => text],
-  ["Last", (row) => number(row.summary.last), exact],
-  ["at step", (row) => row.summary.last_step, integer],
-  ["Lowest", (row) => number(row.summary.low), exact],
-  ["at step", (row) => row.summary.low_step, optional],
-  ["Highest", (row) => number(row.summary.high), exact],
-  ["at step", (row) => row.summary.high_step, optional],
-  ["Points", (row) => row.summary.points, integer],
+  { head: "Tag", get: ({ tag }) => tag },
+  { head: "Run", get: ({ run }) => run.name },
+  { head: "At pointer", get: atPointer },
+  { head: "Last", get: ({ summary }) => number(summary.last), format: exact },
+  { head: "at step", get: ({ summary }) => summary.last_step, format: integer },
+  { head: "Lowest", get: ({ summary }) => number(summary.low), format: exact },
+  { head: "at step", get: ({ summary }) => summary.low_step, format: optional },
+  { head: "Highest", get: ({ summary }) => number(summary.high), format: exact },
+  { head: "at step", get: ({ summary }) => summary.high_step, format: optional },
+  { head: "Points", get: ({ summary }) => summary.points, format: integer },
 ];
-const POINTER = 2;
+
+function atPointer({ tag, run }) {
+  return state.pointer?.tag === tag ? (state.pointer.values.get(run.name) ?? "") : "";
+}
 
 function optional(step) {
   return step === null ? "" : integer(step);
 }
 
 export function makeTables() {
+  const values = makeValues();
+  const parameters = makeParameters();
+  const root = el("footer", {}, values.root, parameters.root);
+  const update = (names) => {
+    if (["runs", "selected", "runPattern", "tagPattern", "dark"].some((name) => names.has(name))) {
+      values.update();
+      parameters.update();
+    } else if (names.has("pointer")) values.fill();
+  };
+  return { root, update };
+}
+
+function section(title, className, ...rest) {
+  const table = el("table", { className });
+  const scroll = el("div", { className: "scroll" }, table);
+  const summary = el("summary", { textContent: title });
+  return { table, root: el("details", { open: true }, summary, scroll, ...rest) };
+}
+
+function makeValues() {
+  const more = el("p", { className: "hint" });
+  const { table, root } = section("Values", "values", more);
   let order = { column: null, down: false };
-  const values = el("table", { className: "values" });
-  const parameters = el("table", { className: "values texts" });
-  const rest = el("p", { className: "hint" });
-  const first = el("details", { open: true }, el("summary", { textContent: "Values" }), el("div", { className: "scroll" }, values), rest);
-  const second = el("details", { open: true }, el("summary", { textContent: "Hyperparameters" }), el("div", { className: "scroll" }, parameters));
-  const root = el("footer", {}, first, second);
-  let pointers = []; // [row, cell]
+  let cells = [];
+  let shown = "";
+  let rows = [];
 
   const sort = (column) => {
     order = { column, down: order.column === column && !order.down };
-    showValues();
+    update();
   };
 
-  const showValues = () => {
-    const rows = shownTags().flatMap((tag) =>
-      shownRuns().filter((run) => run.tags.has(tag)).map((run) => ({ tag, run, summary: run.tags.get(tag) })),
-    );
-    if (order.column !== null) rows.sort(comparison(COLUMNS[order.column][1], order.down));
-    const shown = rows.slice(0, MOST_ROWS);
-    pointers = [];
-    const heads = COLUMNS.map(([name], i) => {
-      const arrow = order.column === i ? (order.down ? " ↓" : " ↑") : "";
-      return el("th", {}, el("button", { type: "button", textContent: name + arrow, onclick: () => sort(i) }));
+  const update = () => {
+    const all = shownTags().flatMap((tag) => {
+      const runs = shownRuns().filter((run) => run.tags.has(tag));
+      return runs.map((run) => ({ tag, run, summary: run.tags.get(tag) }));
     });
-    const body = shown.map((row) =>
-      el("tr", {}, ...COLUMNS.map(([, get, format], i) => {
-        const cell = el("td", {}, ...(i === 1 ? [dot(row.run)] : []), format(get(row)));
-        if (i === POINTER) pointers.push([row, cell]);
-        return cell;
-      })),
+    if (order.column !== null) all.sort(comparison(COLUMNS[order.column].get, order.down));
+    rows = all.slice(0, MOST_ROWS);
+    root.hidden = !rows.length;
+    more.hidden = all.length <= MOST_ROWS;
+    more.textContent = `${integer(all.length - MOST_ROWS)} more: narrow the filters`;
+    // The same rows keep their elements, so that a text stays selected when a run grows.
+    const now = JSON.stringify([order, state.dark, rows.map(({ tag, run }) => [tag, run.name])]);
+    if (now !== shown) build();
+    shown = now;
+    fill();
+  };
+
+  const build = () => {
+    const heads = COLUMNS.map(({ head }, column) => {
+      const arrow = order.column !== column ? "" : order.down ? " ↓" : " ↑";
+      const about = { type: "button", textContent: head + arrow, onclick: () => sort(column) };
+      return el("th", {}, el("button", about));
+    });
+    cells = rows.map(({ run }) =>
+      COLUMNS.map(({ head }) => el("td", {}, head === "Run" ? dot(run) : null, "")),
     );
-    values.replaceChildren(el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...body));
-    rest.hidden = rows.length <= MOST_ROWS;
-    rest.textContent = `${integer(rows.length - MOST_ROWS)} more: narrow the filters`;
-    first.hidden = !rows.length;
+    const body = cells.map((line) => el("tr", {}, ...line));
+    table.replaceChildren(el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...body));
   };
 
-  const showPointer = () => {
-    for (const [row, cell] of pointers) cell.textContent = COLUMNS[POINTER][1](row);
+  const fill = () => {
+    rows.forEach((row, i) =>
+      COLUMNS.forEach(({ get, format }, column) => {
+        const text = format ? format(get(row)) : get(row);
+        const node = cells[i][column].lastChild;
+        if (node.data !== text) node.data = text;
+      }),
+    );
   };
+  return { root, update, fill };
+}
 
-  const showParameters = () => {
-    const runs = shownRuns().filter((run) => Object.keys(run.hparams).length).slice(0, MOST_ROWS);
+function makeParameters() {
+  const { table, root } = section("Hyperparameters", "values texts");
+  const update = () => {
+    const runs = shownRuns().filter((run) => Object.keys(run.hparams).length);
     const names = [...new Set(runs.flatMap((run) => Object.keys(run.hparams)))].sort();
-    second.hidden = !names.length;
-    const head = el("tr", {}, el("th", { textContent: "Run" }), ...names.map((name) => el("th", { textContent: name })));
-    const body = runs.map((run) =>
-      el("tr", {}, el("td", {}, dot(run), run.name), ...names.map((name) => el("td", { textContent: setting(run.hparams[name]) }))),
-    );
-    parameters.replaceChildren(el("thead", {}, head), el("tbody", {}, ...body));
-  };
-
-  const update = (names) => {
-    if (["runs", "selected", "runPattern", "tagPattern", "dark"].some((name) => names.has(name))) {
-      showValues();
-      showParameters();
-    } else if (names.has("pointer")) showPointer();
+    root.hidden = !names.length;
+    const heads = ["Run", ...names].map((textContent) => el("th", { textContent }));
+    const body = runs.slice(0, MOST_ROWS).map((run) => {
+      const texts = names.map((name) => el("td", { textContent: setting(run.hparams[name]) }));
+      return el("tr", {}, el("td", {}, dot(run), run.name), ...texts);
+    });
+    table.replaceChildren(el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...body));
   };
   return { root, update };
 }
@@ -96,8 +127,8 @@ function dot(run) {
 }
 
 function setting(given) {
-  if (typeof given === "boolean" || given === undefined) return given === undefined ? "" : String(given);
-  return typeof given === "number" ? exact(given) : given;
+  if (given === undefined) return "";
+  return typeof given === "number" ? exact(given) : String(given);
 }
 
 // By a column; values that are missing or NaN stand last, either way.

@@ -40,7 +40,8 @@ export function followTheme() {
     document.documentElement.dataset.theme = dark ? "dark" : "light";
     const style = getComputedStyle(document.documentElement);
     const names = ["panel", "ink", "muted", "grid", "accent"];
-    inks = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+    const value = (name) => style.getPropertyValue(`--${name}`).trim();
+    inks = Object.fromEntries(names.map((name) => [name, value(name)]));
     change({ dark });
   };
   system.addEventListener("change", follow);

@@ -10,18 +10,6 @@ const REACH = 4; // pixels to an event's line
 
 const box = el("div", { className: "tooltip", role: "status", hidden: true });
 
-// The index of the column that is nearest to x.
-export function nearest(xs, at) {
-  let low = 0;
-  let high = xs.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (xs[middle] < at) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && (low === xs.length || at - xs[low - 1] <= xs[low] - at) ? low - 1 : low;
-}
-
 // The values of a column as text: the exact one, or a summary.
 export function describe(envelope, i) {
   const odd = ["NaN", "∞", "−∞"].filter((_, bit) => envelope.odd[i] & (1 << bit));
@@ -31,7 +19,9 @@ export function describe(envelope, i) {
   const count = `${integer(envelope.points[i])} points`;
   return {
     main: finite ? rounded(envelope.mean[i]) : odd.join(" "),
-    rest: [range, count, finite && odd.length ? `with ${odd.join(", ")}` : ""].filter(Boolean).join(" · "),
+    rest: [range, count, finite && odd.length ? `with ${odd.join(", ")}` : ""]
+      .filter(Boolean)
+      .join(" · "),
   };
 }
 
@@ -40,13 +30,13 @@ export function showTooltip({ found, marks, axis, smooth, scale, pointer, place 
   const rows = [...found].sort((a, b) => a.distance - b.distance);
   const head = rows[0];
   const same = rows.every(({ envelope, i }) => envelope.x[i] === head.envelope.x[head.i]);
-  const table = el("table", {}, ...rows.slice(0, MOST_ROWS).map((row, n) => line(row, n, { axis, smooth, same })));
-  const single = head.envelope.points[head.i] === 1;
-  const parts = [
-    el("div", { className: "at", textContent: `${axis === "step" ? "step " : ""}${formatX(axis, head.envelope.x[head.i], single)}` }),
-    table,
-  ];
-  if (rows.length > MOST_ROWS) parts.push(el("div", { className: "more", textContent: `and ${rows.length - MOST_ROWS} more` }));
+  const shown = rows.slice(0, MOST_ROWS).map((row, n) => line(row, n, { axis, smooth, same }));
+  const at = `${axis === "step" ? "step " : ""}${where(axis, head)}`;
+  const parts = [el("div", { className: "at", textContent: at }), el("table", {}, ...shown)];
+  if (rows.length > MOST_ROWS) {
+    const more = `and ${rows.length - MOST_ROWS} more`;
+    parts.push(el("div", { className: "more", textContent: more }));
+  }
   const near = marks.filter((mark) => Math.abs(scale.x(mark.x) - pointer.x) <= REACH);
   parts.push(...together(near).slice(0, 4).map((mark) => eventLine(mark, axis)));
   box.replaceChildren(...parts);
@@ -62,7 +52,13 @@ export function hideTooltip() {
   box.hidden = true;
 }
 
-function line({ run, envelope, i }, n, { axis, smooth, same }) {
+function where(axis, { envelope, i }) {
+  return formatX(axis, envelope.x[i], envelope.points[i] === 1);
+}
+
+function line(row, n, { axis, smooth, same }) {
+  const { run, envelope, i } = row;
+  const note = (textContent) => el("td", { className: "rest", textContent });
   const { main, rest } = describe(envelope, i);
   const dot = el("i", {});
   dot.style.background = runColour(run);
@@ -71,9 +67,9 @@ function line({ run, envelope, i }, n, { axis, smooth, same }) {
     { className: n === 0 ? "first" : "" },
     el("td", {}, dot, el("span", { className: "name", textContent: run.name })),
     el("td", { className: "value", textContent: main }),
-    smooth ? el("td", { className: "rest", textContent: `smoothed ${rounded(envelope.smoothed[i])}` }) : null,
-    el("td", { className: "rest", textContent: rest }),
-    same ? null : el("td", { className: "rest", textContent: `at ${formatX(axis, envelope.x[i], envelope.points[i] === 1)}` }),
+    smooth ? note(`smoothed ${rounded(envelope.smoothed[i])}`) : null,
+    note(rest),
+    same ? null : note(`at ${where(axis, row)}`),
   );
 }
 
@@ -92,5 +88,6 @@ function eventLine({ kind, text, runs, x }, axis) {
   const dot = el("i", {});
   dot.style.background = kindColour(kind);
   const name = el("b", { textContent: kindName(kind) });
-  return el("div", { className: "event" }, dot, name, ` ${text} · ${runs.join(", ")} at ${formatX(axis, x)}`);
+  const rest = ` ${text} · ${runs.join(", ")} at ${formatX(axis, x)}`;
+  return el("div", { className: "event" }, dot, name, rest);
 }

@@ -20,12 +20,11 @@ export function fullRange(runs, tag, axis) {
   return from < to ? { from, to } : { from: from - 0.5, to: to + 0.5 };
 }
 
-// Whether a chart follows a zoom that was made in another. Steps of batches and of epochs are not
-// the same thing: charts follow if much of their ranges coincides.
-export function follows(zoom, full, axis) {
-  if (axis !== "step") return true;
-  const common = Math.min(zoom.full.to, full.to) - Math.max(zoom.full.from, full.from);
-  const longer = Math.max(zoom.full.to - zoom.full.from, full.to - full.from);
+// Whether two charts are zoomed together: if their ranges have much in common. Steps of batches and
+// of epochs are not the same thing.
+export function similar(one, other) {
+  const common = Math.min(one.to, other.to) - Math.max(one.from, other.from);
+  const longer = Math.max(one.to - one.from, other.to - other.from);
   return common >= SIMILAR * longer;
 }
 
@@ -40,5 +39,5 @@ export function inBounds(from, to, full, axis) {
   if (span >= full.to - full.from) return null;
   if (from < full.from) [from, to] = [full.from, full.from + span];
   if (to > full.to) [from, to] = [full.to - span, full.to];
-  return { from, to, full };
+  return { from, to };
 }
