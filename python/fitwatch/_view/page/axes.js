@@ -3,7 +3,7 @@
 import { duration, integer, compact, moment, tick } from "./format.js";
 
 // The smallest of 1, 2, 5 times a power of ten that is at least this.
-export function niceStep(least) {
+function niceStep(least) {
   const power = 10 ** Math.floor(Math.log10(least));
   const factor = least / power;
   return power * (factor <= 1 ? 1 : factor <= 2 ? 2 : factor <= 5 ? 5 : 10);

@@ -160,7 +160,7 @@ export class Card {
     const found = columnsAt(this.lines, this.scale, x, y);
     if (!found.length) return this.leave();
     this.at = { x, y };
-    this.drawPointer(x, found);
+    this.drawPointer(found);
     const box = this.overlay.getBoundingClientRect();
     showTooltip({
       found, marks: this.marks, axis: state.axis, smooth: state.halflife > 0, scale: this.scale,
@@ -178,14 +178,16 @@ export class Card {
     change({ pointer: null });
   }
 
-  drawPointer(x, found) {
+  drawPointer(found) {
     const context = fit(this.overlay, this.plot.clientWidth, this.plot.clientHeight);
     const { plot, x: scaleX, y: scaleY } = this.scale;
+    const meant = found.reduce((one, other) => (other.distance < one.distance ? other : one));
+    const line = Math.round(scaleX(meant.envelope.x[meant.i])) + 0.5;
     context.strokeStyle = ink("muted");
     context.globalAlpha = 0.6;
     context.beginPath();
-    context.moveTo(Math.round(x) + 0.5, plot.top);
-    context.lineTo(Math.round(x) + 0.5, plot.bottom);
+    context.moveTo(line, plot.top);
+    context.lineTo(line, plot.bottom);
     context.stroke();
     context.globalAlpha = 1;
     context.strokeStyle = ink("panel");

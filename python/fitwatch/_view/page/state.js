@@ -42,7 +42,7 @@ export function change(values) {
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true });
-export const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 
 let stamp = 0; // grows with every change of a run
 let next = 0; // the index of the next new run, for its colour

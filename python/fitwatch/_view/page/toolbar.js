@@ -28,7 +28,7 @@ export function makeToolbar() {
   const about = { title: "A zoom is for all charts with similar steps" };
   const linked = el("label", about, link, "Link zoom");
   const reset = el("button", {
-    type: "button", className: "reset", textContent: "Show everything",
+    type: "button", className: "reset", textContent: "Reset zoom",
     onclick: () => change({ view: null }),
   });
   const parts = [tags, axis.group, scale.group, smoothing.root, linked, reset];
@@ -40,7 +40,7 @@ export function makeToolbar() {
     axis.show(state.axis);
     scale.show(state.scale);
     smoothing.update();
-    reset.hidden = !(state.linked && state.view);
+    reset.style.visibility = state.linked && state.view ? "visible" : "hidden"; // keeps its place
     showLegend();
   };
   return { root, update };
