@@ -14,7 +14,7 @@ PACKAGES_integrations := --extras demo --group integrations
 OLDEST_KERAS := 3.13.0
 SOURCES := Cargo.toml Cargo.lock pyproject.toml constraints.txt \
   $(shell find rust -name '*.rs' -o -name Cargo.toml)
-PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi')
+PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi' -o -path '*/_view/page/*')
 DIST := dist/.stamp
 # Selects those of Keras's own tests of fit() that take about a minute; empty selects all.
 QUICK := --quick

@@ -22,6 +22,10 @@ def run(path: str, host: str, port: int | None) -> int:
     source = RunSource(path)
     source.start()
     try:
+        source.wait(1)  # so that a wrong path is an error before there is an address
+    except (OSError, ValueError) as error:
+        return _fail(_reason(error))
+    try:
         server = _server(source, host, port)
     except OSError as error:
         return _fail(f"cannot listen at {host}, port {port or PORT}: {error.strerror}")
@@ -35,7 +39,7 @@ def run(path: str, host: str, port: int | None) -> int:
     except KeyboardInterrupt:
         return 0
     except (OSError, ValueError) as error:
-        return _fail(str(error))
+        return _fail(_reason(error))
     finally:
         server.close()
     return 0
@@ -48,6 +52,12 @@ def _server(source: RunSource, host: str, port: int | None) -> LocalServer:
         if port is not None:
             raise
         return LocalServer(source, host)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _fail(message: str) -> int:
