@@ -61,6 +61,16 @@ def view(path: Any) -> View:
         ImportError: werkzeug is not installed: `pip install 'fitwatch[view]'`.
         OSError: The path does not exist, or cannot be read.
         ValueError: There is nothing to read.
+
+    Example:
+        >>> import tempfile
+        >>> import fitwatch
+        >>> with fitwatch.EventFileWriter(tempfile.mkdtemp()) as writer:
+        ...     writer.add_series("loss", [1.0, 0.5], [0, 1])
+        >>> view = fitwatch.view(writer.path.parent)
+        >>> view.url.startswith("http://127.0.0.1:")
+        True
+        >>> view.close()
     """
     key = os.path.abspath(_check.folder("path", path))
     if key not in _views:
