@@ -6,6 +6,7 @@ import { kindName } from "./events.js";
 import { kindColour, runColour } from "./theme.js";
 
 const MOST_ROWS = 12;
+const CLOSE = 2; // pixels
 const REACH = 4; // pixels to an event's line
 
 const box = el("div", { className: "tooltip", role: "status", hidden: true });
@@ -29,7 +30,7 @@ export function describe(envelope, i) {
 export function showTooltip({ found, marks, axis, smooth, scale, pointer, place }) {
   const rows = [...found].sort((a, b) => a.distance - b.distance);
   const head = rows[0];
-  const same = rows.every(({ envelope, i }) => envelope.x[i] === head.envelope.x[head.i]);
+  const same = rows.every((row) => coincide(row, head, scale));
   const shown = rows.slice(0, MOST_ROWS).map((row, n) => line(row, n, { axis, smooth, same }));
   const at = `${axis === "step" ? "step " : ""}${where(axis, head)}`;
   const parts = [el("div", { className: "at", textContent: at }), el("table", {}, ...shown)];
@@ -50,6 +51,13 @@ export function showTooltip({ found, marks, axis, smooth, scale, pointer, place 
 
 export function hideTooltip() {
   box.hidden = true;
+}
+
+// Single points at the same x, or columns in about the same pixel.
+function coincide(one, other, scale) {
+  const [a, b] = [one, other].map(({ envelope, i }) => envelope.x[i]);
+  const single = [one, other].every(({ envelope, i }) => envelope.points[i] === 1);
+  return single ? a === b : Math.abs(scale.x(a) - scale.x(b)) <= CLOSE;
 }
 
 function where(axis, { envelope, i }) {
