@@ -83,6 +83,28 @@ def test_a_folder_of_its_own(logs):
     until(lambda: "loss" in asked(plugin, "/data/runs"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "logdir"),
+    [
+        ((), ""),
+        (("--logdir=",), ""),
+        (("--logdir", "other"), "other"),
+        (("--logdir_spec=a:b",), ""),
+    ],
+)
+def test_tensorboard_takes_the_flag(logs, arguments, logdir):
+    """Without `--logdir`, its own loader has nothing to load."""
+    from tensorboard import program
+    from tensorboard.plugins.core.core_plugin import CorePluginLoader
+
+    ours = ["--fitwatch_logdir", str(logs)]
+    for given in ([*arguments, *ours], [*ours, *arguments]):
+        tensorboard = program.TensorBoard([CorePluginLoader, Loader])
+        tensorboard.configure(["tensorboard", *given])
+        assert tensorboard.flags.fitwatch_logdir == str(logs)
+        assert tensorboard.flags.logdir == logdir
+
+
 def test_a_loader_never_raises():
     assert Loader().load(None) is None
 

@@ -1,5 +1,6 @@
 """The tab "Fitwatch" in TensorBoard: a plugin, found by its entry point `tensorboard_plugins`."""
 
+import argparse
 import logging
 import os
 from typing import Any
@@ -17,9 +18,10 @@ class Loader(base_plugin.TBLoader):  # type: ignore[misc]
         parser.add_argument_group("fitwatch").add_argument(
             "--fitwatch_logdir",
             metavar="PATH",
+            action=_Folder,
             default="",
-            help="The folder that the tab Fitwatch shows, in place of --logdir. With an empty "
-            "folder as --logdir, TensorBoard itself has nothing to load.",
+            help="The folder that the tab Fitwatch shows, in place of --logdir. Without --logdir, "
+            "TensorBoard itself loads nothing.",
         )
 
     def load(self, context: Any) -> Any:
@@ -29,6 +31,20 @@ class Loader(base_plugin.TBLoader):  # type: ignore[misc]
         except Exception:
             log.warning("The tab Fitwatch is not available", exc_info=True)
             return None
+
+
+class _Folder(argparse.Action):
+    """Keeps the folder, and says to TensorBoard that there are data.
+
+    TensorBoard does not start without `--logdir`, `--logdir_spec` or `--db`, of which it no longer
+    uses the last.
+    """
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.db = values
 
 
 def _plugin(context: Any) -> Any:
