@@ -146,7 +146,7 @@ export class Card {
     const there = runs.filter(({ name }) => this.axis === state.axis && this.envelopes.has(name));
     const lines = there.map((run) => ({ run, envelope: this.envelopes.get(run.name) }));
     this.lines = lines;
-    this.marks = marks(runs, state.axis, view.from, view.to, width);
+    this.marks = marks(this.tag, runs, state.axis, view.from, view.to, width);
     this.scale = draw(context, {
       width, height, lines, from: view.from, to: view.to, axis: state.axis, scale: state.scale,
       smooth: state.halflife > 0, marks: this.marks,

@@ -15,10 +15,17 @@ function place(event, run, axis) {
   return run.start === null ? null : event.wall_time - run.start;
 }
 
-// The marks in a range, by ascending x: {x, kind, text, run}.
-export function marks(runs, axis, from, to, width) {
+// Whether the steps of a tag are epochs while those of the run's events are batches.
+function countsOtherwise(tag, run) {
+  const ofBatches = [...run.tags.keys()].some((other) => other.startsWith("batch_"));
+  return ofBatches && tag.startsWith("epoch_");
+}
+
+// The marks in a range of a tag's chart, by ascending x: {x, kind, text, run}.
+export function marks(tag, runs, axis, from, to, width) {
   const all = [];
   for (const run of runs) {
+    if (axis === "step" && countsOtherwise(tag, run)) continue;
     for (const event of run.events) {
       if (state.hiddenKinds.has(event.kind)) continue;
       const x = place(event, run, axis);
