@@ -70,9 +70,21 @@ def test_the_file():
     assert [name for name in names if "test" in name] == []
 
 
+def test_recorded_runs_are_read_and_shown(tmp_path):
+    with zipfile.ZipFile(WHEEL) as wheel:
+        assert {f"fitwatch/_view/page/index.{kind}" for kind in ("html", "js")} <= set(
+            wheel.namelist()
+        )
+    (tmp_path / "log.csv").write_text("epoch,loss\r\n0,0.5\r\n1,0.25\r\n")
+    watch = [sys.executable, "-m", "fitwatch", "watch", str(tmp_path), "--once"]
+    assert "loss" in subprocess.run(watch, check=True, capture_output=True, text=True).stdout
+    points = importlib.metadata.entry_points(group="tensorboard_plugins", name="fitwatch")
+    assert [point.load().__name__ for point in points] == ["Loader"]
+
+
 def test_what_it_asks_for():
     asked = importlib.metadata.requires("fitwatch")
     always = [requirement for requirement in asked if "extra ==" not in requirement]
     assert [requirement.partition(">=")[0] for requirement in always] == ["keras", "numpy"]
     extras = importlib.metadata.metadata("fitwatch").get_all("Provides-Extra")
-    assert set(extras) == {"demo", "plot", "tensorboard"}
+    assert set(extras) == {"arrow", "demo", "plot", "tensorboard", "view"}

@@ -68,7 +68,12 @@ def _monitors(folder: Path) -> list[Any]:
         callbacks.EarlyStopping(min_delta=MIN_DELTA, patience=PATIENCE, restore_best_weights=True),
         callbacks.ReduceLROnPlateau(factor=0.5, patience=3, min_delta=MIN_DELTA),
         callbacks.TensorBoard(
-            folder / "logs", histogram_freq=1, write_images=True, update_freq="batch", loss="batch"
+            folder / "logs",
+            histogram_freq=1,
+            write_images=True,
+            update_freq="batch",
+            loss="batch",
+            write_events=True,
         ),
         callbacks.LossHistory(template / "plots" / "plot_at_epoch_{epoch}.png"),
     ]
@@ -110,7 +115,9 @@ def _report(
     for name, text in rows:
         print(f"{name:<{width}}{text}".rstrip())
     tensorboard = os.path.relpath(Path(sys.executable).with_name("tensorboard"))
-    print(f"\nTo look at the curves: {tensorboard} --logdir {folder / 'logs'}")
+    python = os.path.relpath(sys.executable)
+    print(f"\nTo look at every batch: {python} -m fitwatch view {folder / 'logs'}")
+    print(f"In TensorBoard:         {tensorboard} --logdir {folder / 'logs'}")
 
 
 def _rates(rates: list[float]) -> str:
