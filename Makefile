@@ -55,8 +55,8 @@ lint: $(VENV)/dev.stamp ## check formatting, lints and types, in Rust and in Pyt
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
-test-rust: | tools ## test the core, and run its fuzz targets for a few seconds
-	cargo test --quiet --locked --package fitwatch-core
+test-rust: | tools ## test the core and the terminal view, and run its fuzz targets for a few seconds
+	cargo test --quiet --locked --package fitwatch-core --package fitwatch-tui
 
 # Temporary files in memory, where fsync is free: about 30 times as many runs.
 fuzz: export TMPDIR := $(or $(wildcard /dev/shm),$(TMPDIR),/tmp)

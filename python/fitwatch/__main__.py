@@ -33,6 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)"
     )
     view.add_argument("--port", type=_port, help="the port (default: 6007, or a free one)")
+    watch = commands.add_parser("watch", help="live charts of a folder of runs in the terminal")
+    watch.add_argument("logdir", help="a folder of runs, or a file of one")
+    watch.add_argument("--tags", metavar="REGEX", help="only tags that contain this")
+    watch.add_argument("--log", action="store_true", help="begin with logarithmic axes")
+    watch.add_argument("--once", action="store_true", help="print one frame, also into a pipe")
+    watch.add_argument("--width", type=_size, help="of the frame of --once, in columns")
+    watch.add_argument("--height", type=_size, help="of the frame of --once, in lines")
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["run"] and len(given) > 1 and not given[1].startswith("-"):
         # Without argparse, which would interpret options of the script.
@@ -48,6 +55,19 @@ def main(arguments: list[str] | None = None) -> int:
         from fitwatch._cli.view import run as run_view
 
         return run_view(options.logdir, options.host, options.port)
+    if options.command == "watch":
+        if not options.once and (options.width or options.height):
+            parser.error("--width and --height are for --once")
+        from fitwatch._cli.watch import run as run_watch
+
+        return run_watch(
+            options.logdir,
+            tags=options.tags,
+            log=options.log,
+            once=options.once,
+            width=options.width,
+            height=options.height,
+        )
 
     missing = [name for module, name in NEEDED.items() if find_spec(module) is None]
     if find_spec(options.backend) is None:
@@ -72,6 +92,13 @@ def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number < 2**16:
         raise argparse.ArgumentTypeError(f"must be from 0 to 65535; got {number}")
+    return number
+
+
+def _size(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"must be from 1 to 1000; got {number}")
     return number
 
 

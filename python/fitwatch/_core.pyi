@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, Literal, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -39,6 +39,8 @@ __all__ = [
     "__version__",
     "clean",
     "text_event",
+    "watch",
+    "watch_once",
 ]
 
 __version__: str
@@ -472,3 +474,19 @@ class Feed:
 
     def __new__(cls, sink: Any, steps: StepColumns | None = None, mask: int = 0) -> Feed: ...
     def push(self, batch: Any, logs: Any, action: Callable[..., Any], reader: Reader) -> bool: ...
+
+def watch(
+    path: str | Path, *, tags: str | None = None, log: bool = False, colour: bool = True
+) -> Literal["quit", "interrupted", "terminated"]:
+    """Shows live charts in the terminal until the user quits."""
+
+def watch_once(
+    path: str | Path,
+    width: int,
+    height: int,
+    *,
+    tags: str | None = None,
+    log: bool = False,
+    colour: bool = True,
+) -> str:
+    """One frame of the terminal view, as a text of `height` lines."""

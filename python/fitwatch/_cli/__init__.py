@@ -1,1 +1,1 @@
-"""The commands of `python -m fitwatch`: the demo, `run` for scripts, and `view` for runs."""
+"""The commands of `python -m fitwatch`."""

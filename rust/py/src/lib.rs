@@ -14,6 +14,7 @@ mod sinks;
 mod spent;
 mod throughput;
 mod value;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -45,6 +46,8 @@ mod _core {
     use super::throughput::Throughput;
     #[pymodule_export]
     use super::value::{Item, Reader};
+    #[pymodule_export]
+    use super::watch::{watch, watch_once};
 
     use pyo3::prelude::*;
 
