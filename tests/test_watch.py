@@ -1,5 +1,6 @@
 """`python -m fitwatch watch`: one frame into a pipe, and the live view in tmux."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -92,7 +93,7 @@ def test_neither_keras_nor_numpy_is_imported(logs):
 def test_errors(logs, tmp_path):
     def problem(*arguments):
         done = once(*arguments)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert done.stdout == ""
         assert done.stderr.startswith("python -m fitwatch watch: ")
         return done.stderr
@@ -104,7 +105,7 @@ def test_errors(logs, tmp_path):
     (tmp_path / "notes.txt").write_text("not a run\n" * 10)
     assert "notes.txt" in problem(tmp_path / "notes.txt")
     done = subprocess.run([*WATCH, logs], capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "not a terminal; --once prints one frame" in done.stderr
     done = subprocess.run([*WATCH, logs, "--width", "80"], capture_output=True, text=True)
     assert done.returncode == 2
@@ -165,7 +166,8 @@ def tmux(tmp_path):
 
     yield start
     for terminal in terminals:
-        terminal.run("kill-server")
+        with contextlib.suppress(subprocess.CalledProcessError):  # its last session has ended
+            terminal.run("kill-server")
 
 
 @in_tmux
@@ -247,6 +249,19 @@ def test_the_terminal_is_restored(logs, tmux, end, status):
     assert f"status {status}\n" in frame
     assert "batch_loss" not in frame
     assert terminal.run("display-message", "-p", "#{alternate_on}#{cursor_flag}") == "01\n"
+
+
+@in_tmux
+def test_it_ends_with_its_terminal(logs, tmux):
+    terminal = tmux(f"WATCH {logs}; sleep 60")
+    terminal.until("▸ batch_loss")
+    terminal.run("kill-session")
+    end = time.monotonic() + 10
+    while not subprocess.run(
+        ["pgrep", "-f", f"fitwatch watch {logs}"], capture_output=True
+    ).returncode:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @in_tmux

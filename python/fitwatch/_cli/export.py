@@ -3,24 +3,35 @@
 import os
 import sys
 
-# The method of `fitwatch.read(...)` that writes a file, by its suffix.
+import fitwatch
+
+# The method that writes a file, by its suffix.
 WRITERS = {".parquet": "to_parquet", ".csv": "to_csv"}
 
 
-def export(logs: str, to: str) -> int:
-    """Writes the runs under a path into a Parquet or CSV file; returns the exit status."""
-    import fitwatch
+def export(path: str, to: str) -> int:
+    """Writes recorded runs into a file.
 
+    Args:
+        path: A folder of runs, or one file.
+        to: The file to write: a Parquet file, or a CSV file by its suffix.
+
+    Returns:
+        The exit status: 0, or 2 if there is nothing to read or the file cannot be written.
+    """
     writer = WRITERS.get(os.path.splitext(to)[1].lower())
     if writer is None:
-        print(f"fitwatch: --to must end in {' or '.join(WRITERS)}; got {to!r}.", file=sys.stderr)
-        return 2
+        return _fail(f"--to must end in {' or '.join(WRITERS)}; got {to!r}")
     try:
-        runs = fitwatch.read(logs)
+        runs = fitwatch.read(path)
         getattr(runs, writer)(to)
     except (OSError, ValueError, ImportError) as error:
-        print(f"fitwatch: {error}", file=sys.stderr)
-        return 2 if isinstance(error, (OSError, ValueError)) else 1
+        return _fail(str(error))
     points = sum(len(scalars) for run in runs.values() for scalars in run.scalars.values())
     print(f"{to}: {points:,} points of {len(runs):,} runs")
     return 0
+
+
+def _fail(problem: str) -> int:
+    print(f"python -m fitwatch export: {problem}", file=sys.stderr)
+    return 2

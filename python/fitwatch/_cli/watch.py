@@ -28,7 +28,7 @@ def run(
         height: The lines of this frame; None for the terminal's, or `LINES`, or 24.
 
     Returns:
-        The exit status: 0; 1 if there is nothing to show; 130 after Ctrl-C.
+        The exit status: 0; 2 if there is nothing to show; 130 after Ctrl-C.
     """
     is_terminal = sys.stdout.isatty()
     try:
@@ -59,4 +59,4 @@ def run(
 
 def _fail(problem: str) -> int:
     print(f"python -m fitwatch watch: {problem}", file=sys.stderr)
-    return 1
+    return 2

@@ -152,15 +152,16 @@ struct Signals {
 impl Signals {
     #[cfg(unix)]
     fn new() -> io::Result<Self> {
-        use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+        use signal_hook::consts::{SIGCONT, SIGINT, SIGTERM};
         use signal_hook::flag::{register, register_conditional_default};
 
         let mut signals = Self::default();
-        for signal in [SIGTERM, SIGHUP] {
-            register_conditional_default(signal, signals.over.clone())?;
-            let id = register(signal, signals.terminated.clone())?;
-            signals.registered.push(id);
-        }
+        // SIGHUP keeps its usual effect, the end of the process: there is no terminal to restore then,
+        // and crossterm would read from it without end.
+        register_conditional_default(SIGTERM, signals.over.clone())?;
+        signals
+            .registered
+            .push(register(SIGTERM, signals.terminated.clone())?);
         signals
             .registered
             .push(register(SIGINT, signals.interrupted.clone())?);

@@ -1,0 +1,75 @@
+"""The arguments of `python -m fitwatch`."""
+
+import argparse
+import os
+from collections.abc import Callable
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `command` is the one that was given."""
+    parser = argparse.ArgumentParser(prog="python -m fitwatch", description="fitwatch")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    backend = os.environ.get("KERAS_BACKEND")
+    demo = commands.add_parser("demo", help="train on real digits with everything on")
+    demo.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default=backend if backend in BACKENDS else BACKENDS[0],
+        help="the Keras backend to train with (default: %(default)s)",
+    )
+    demo.add_argument("--out", help="the folder to write (default: runs/demo-<time>)")
+    demo.add_argument("--epochs", type=_at_least_1, default=100, help="at most (default: 100)")
+    demo.add_argument(
+        "--seed",
+        type=_whole(0, 2**32 - 1, "2**32 - 1"),
+        default=1,
+        help="of weights and shuffling (default: 1)",
+    )
+
+    script = commands.add_parser("run", help="run an unchanged script with fitwatch enabled")
+    script.add_argument("script", help="path of a Python script")
+    script.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
+
+    view = commands.add_parser("view", help="show recorded runs in a browser")
+    view.add_argument("logdir", help="a folder of runs, or one file")
+    view.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)"
+    )
+    port = _whole(0, 2**16 - 1)
+    view.add_argument("--port", type=port, help="the port (default: 6007, or a free one)")
+
+    watch = commands.add_parser("watch", help="show recorded runs in the terminal, live")
+    watch.add_argument("logdir", help="a folder of runs, or one file")
+    watch.add_argument("--tags", metavar="REGEX", help="only tags that contain this")
+    watch.add_argument("--log", action="store_true", help="begin with logarithmic axes")
+    watch.add_argument("--once", action="store_true", help="print one frame, also into a pipe")
+    size = _whole(1, 1000)
+    watch.add_argument("--width", type=size, help="of the frame of --once, in columns")
+    watch.add_argument("--height", type=size, help="of the frame of --once, in lines")
+
+    export = commands.add_parser("export", help="write recorded runs into one table")
+    export.add_argument("logdir", help="a folder of runs, or one file")
+    export.add_argument(
+        "--to", required=True, metavar="FILE", help="the file to write, .parquet or .csv"
+    )
+    return parser
+
+
+def _at_least_1(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more; got {number}")
+    return number
+
+
+def _whole(low: int, high: int, shown: str | None = None) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"must be from {low} to {shown or high}; got {number}")
+        return number
+
+    return whole
