@@ -77,7 +77,7 @@ def test_the_size_of_the_frame(logs):
     frame = once(logs, COLUMNS="120", LINES="30").stdout.splitlines()
     assert len(frame) == 30
     assert 100 < max(map(len, frame)) <= 120
-    assert "batch_loss  log" in once(logs, "--log", "--width", 90).stdout
+    assert "logs  log  " in once(logs, "--log", "--width", 150).stdout
     assert "batch_loss" not in once(logs, "--tags", "^epoch").stdout
 
 
@@ -181,7 +181,7 @@ def test_keys_growth_and_resizing(logs, tmux):
     def is_first(frame):
         return frame.splitlines()[2:-1] == charts
 
-    for key, mark in {"L": "batch_loss  log", "s": "batch_loss  smoothed", "+": "19k"}.items():
+    for key, mark in {"L": "/logs  log ", "s": "/logs  smoothed ", "+": "19k"}.items():
         terminal.keys(key)
         terminal.until(mark)
         terminal.keys({"+": "0"}.get(key, key))

@@ -35,7 +35,13 @@ pub fn draw(area: Rect, buffer: &mut Buffer, plot: &Plot, look: Look) {
         return;
     }
     let (axis, note) = value_axis(&plot.curves, look.log);
-    title(area, buffer, plot, look, note);
+    title(
+        area,
+        buffer,
+        plot,
+        look,
+        if axis.is_some() { note } else { "" },
+    );
     let inner = Rect {
         x: area.x + GUTTER,
         y: area.y + 1,
@@ -84,7 +90,7 @@ fn value_axis(curves: &[Curve], log: bool) -> (Option<Axis>, &'static str) {
         .fold(f64::INFINITY, f64::min);
     match Axis::log(lowest, high) {
         None => (linear, "linear: nothing above 0"),
-        axis => (axis, "log"),
+        axis => (axis, ""),
     }
 }
 
@@ -97,11 +103,8 @@ fn title(area: Rect, buffer: &mut Buffer, plot: &Plot, look: Look, note: &str) {
         Span::styled(mark, style),
         Span::styled(plot.tag.as_str(), style),
     ];
-    if look.log && !note.is_empty() {
+    if !note.is_empty() {
         left.push(Span::styled(format!("  {note}"), palette.quiet()));
-    }
-    if look.smooth {
-        left.push(Span::styled("  smoothed", palette.quiet()));
     }
     let left = Line::from(left);
     let room = usize::from(area.width).saturating_sub(left.width() + 2);

@@ -24,8 +24,14 @@ pub struct Status {
     pub note: Option<String>,
 }
 
-/// The first line: what is watched, and how much of it there is.
-pub fn title(runs: Option<&Runs>, status: &Status, palette: Palette, width: u16) -> Line<'static> {
+/// The first line: what is watched, how it is shown, and how much of it there is.
+pub fn title(
+    app: &App,
+    runs: Option<&Runs>,
+    status: &Status,
+    palette: Palette,
+    width: u16,
+) -> Line<'static> {
     let all = || runs.iter().flat_map(|runs| runs.iter());
     let points: usize = all()
         .flat_map(|(_, run)| run.scalars().values())
@@ -44,11 +50,19 @@ pub fn title(runs: Option<&Runs>, status: &Status, palette: Palette, width: u16)
         facts.push(format!("{}/s", number::short(rate.round())));
     }
     let facts = facts.join(" · ");
-    let room = usize::from(width).saturating_sub(facts.chars().count() + 4);
+    let modes = match (app.log, app.smooth) {
+        (false, false) => "",
+        (true, false) => "  log",
+        (false, true) => "  smoothed",
+        (true, true) => "  log  smoothed",
+    };
+    let width = usize::from(width).saturating_sub(modes.len());
+    let room = width.saturating_sub(facts.chars().count() + 4);
     let folder = shortened(&status.folder, room);
-    let gap = usize::from(width).saturating_sub(folder.chars().count() + facts.chars().count() + 2);
+    let gap = width.saturating_sub(folder.chars().count() + facts.chars().count() + 2);
     Line::from(vec![
         Span::styled(format!(" {folder}"), FOCUS),
+        Span::raw(modes),
         Span::raw(" ".repeat(gap)),
         Span::styled(facts, palette.quiet()),
     ])
@@ -224,8 +238,11 @@ mod tests {
     #[test]
     fn a_long_path_loses_its_beginning() {
         let palette = Palette::MONO;
-        let text = |width| title(None, &status(0.0), palette, width).to_string();
-        assert_eq!(text(42), " logs/mnist   0 runs · 0 points · 41.2k/s");
-        assert_eq!(text(36), " …nist  0 runs · 0 points · 41.2k/s");
+        let mut app = App::new(None, false).unwrap();
+        let text = |app: &App, width| title(app, None, &status(0.0), palette, width).to_string();
+        assert_eq!(text(&app, 42), " logs/mnist   0 runs · 0 points · 41.2k/s");
+        assert_eq!(text(&app, 36), " …nist  0 runs · 0 points · 41.2k/s");
+        (app.log, app.smooth) = (true, true);
+        assert!(text(&app, 60).starts_with(" logs/mnist  log  smoothed   "));
     }
 }

