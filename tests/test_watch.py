@@ -287,12 +287,30 @@ def test_colours(logs, tmux):
     assert "\x1b[38;5;" in terminal.frame("-e")
 
 
-def test_a_slow_line_gets_little(logs):
-    """Data that grow without pause: some KB a second after the first frame."""
+@pytest.fixture
+def in_pty(logs):
+    """The view in a terminal without tmux: its process, and the other side of the terminal."""
     reading, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     environment = PLAIN | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     watch = subprocess.Popen([*WATCH, str(logs)], stdin=terminal, stdout=terminal, env=environment)
+    os.close(terminal)
+    yield watch, reading
+    watch.terminate()
+    watch.wait(20)
+
+
+def test_it_ends_when_the_terminal_hangs_up(in_pty):
+    """A lost connection, with SIGHUP ignored or not sent."""
+    watch, reading = in_pty
+    assert os.read(reading, 1)
+    os.close(reading)
+    assert watch.wait(20) != 0
+
+
+def test_a_slow_line_gets_little(logs, in_pty):
+    """Data that grow without pause: some KB a second after the first frame."""
+    reading = in_pty[1]
     seen = SimpleNamespace(bytes=0)
 
     def read(until):
@@ -300,23 +318,17 @@ def test_a_slow_line_gets_little(logs):
             if select.select([reading], [], [], left)[0]:
                 seen.bytes += len(os.read(reading, 1 << 16))
 
-    try:
-        with fitwatch.EventFileWriter(logs / "train") as writer:
-            step, begin = 20_000, time.monotonic()
-            while seen.bytes < 2000:
-                read(time.monotonic() + 0.1)
-            read(time.monotonic() + 0.3)
-            first, seen.bytes, begin = seen.bytes, 0, time.monotonic()
-            for _ in range(25):
-                writer.add_series("batch_loss", np.random.rand(500), range(step, step + 500))
-                step += 500
-                read(time.monotonic() + 0.1)
-        rate = seen.bytes / (time.monotonic() - begin)
-        print(f"first frame {first} bytes, then {rate:.0f} bytes a second")
-        assert first < 16_000
-        assert 100 < rate < 6000
-    finally:
-        watch.terminate()
-        watch.wait(20)
-        os.close(terminal)
-        os.close(reading)
+    with fitwatch.EventFileWriter(logs / "train") as writer:
+        step = 20_000
+        while seen.bytes < 2000:
+            read(time.monotonic() + 0.1)
+        read(time.monotonic() + 0.3)
+        first, seen.bytes, begin = seen.bytes, 0, time.monotonic()
+        for _ in range(25):
+            writer.add_series("batch_loss", np.random.rand(500), range(step, step + 500))
+            step += 500
+            read(time.monotonic() + 0.1)
+    rate = seen.bytes / (time.monotonic() - begin)
+    os.close(reading)
+    assert first < 16_000
+    assert 100 < rate < 6000

@@ -64,11 +64,16 @@ impl Terminal {
             let (width, height) = ratatui::crossterm::terminal::size()?;
             return Ok(Some(Event::Resize(width, height)));
         }
-        Ok(if event::poll(timeout)? {
-            Some(event::read()?)
-        } else {
-            None
-        })
+        for wait in [Duration::ZERO, timeout] {
+            if !wait_for_input(wait)? {
+                self.signals.terminated.store(true, Relaxed);
+                return Ok(None);
+            }
+            if event::poll(Duration::ZERO)? {
+                return Ok(Some(event::read()?));
+            }
+        }
+        Ok(None)
     }
 
     /// Draws everything again the next time.
@@ -156,8 +161,7 @@ impl Signals {
         use signal_hook::flag::{register, register_conditional_default};
 
         let mut signals = Self::default();
-        // SIGHUP keeps its usual effect, the end of the process: there is no terminal to restore then,
-        // and crossterm would read from it without end.
+        // SIGHUP keeps its usual effect, the end of the process: there is no terminal to restore then.
         register_conditional_default(SIGTERM, signals.over.clone())?;
         signals
             .registered
@@ -195,3 +199,30 @@ fn stop() {
 
 #[cfg(not(unix))]
 fn stop() {}
+
+/// Waits until there may be input. False: the terminal has hung up; crossterm would then read the
+/// end of its input for ever, on a whole core.
+#[cfg(unix)]
+fn wait_for_input(timeout: Duration) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let output = io::stdout();
+    let mut polled = [PollFd::new(&output, PollFlags::IN)];
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    match poll(&mut polled, Some(&timeout)) {
+        // A signal, such as that of a resize.
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(!polled[0].revents().intersects(gone))
+}
+
+#[cfg(not(unix))]
+fn wait_for_input(timeout: Duration) -> io::Result<bool> {
+    event::poll(timeout)?;
+    Ok(true)
+}
