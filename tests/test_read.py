@@ -309,8 +309,8 @@ def test_what_is_wrong_with_a_path(tmp_path):
         fitwatch.read(tmp_path)
     with pytest.raises(TypeError, match="path must be a string or a path; got 3"):
         fitwatch.read(3)
-    for name in ("other.txt", "other.csv", "other.npz", "x.tfevents.1"):
-        (tmp_path / name).write_text("something else, of some length")
+    for name in ("other.txt", "other.csv", "other.npz", "x.tfevents.1", "short"):
+        (tmp_path / name).write_text("a text" if name == "short" else "a text of some length")
         with pytest.raises(ValueError, match=f"{name}: not a"):
             fitwatch.read(tmp_path / name)
 

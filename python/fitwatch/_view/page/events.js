@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { change, shownRuns, state } from "./state.js";
 import { kindColour } from "./theme.js";
 
-const NEAREST = 5; // pixels between marks of one kind on average; denser kinds are left out
+const NEAREST = 12; // pixels between marks of one kind on average; denser kinds are left out
 
 export const kindName = (kind) => kind.replaceAll("_", " ");
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Options;
 use super::csv_file::CsvFile;
-use super::event_file::EventFile;
+use super::event_file::{EventFile, is_named_like_one};
 use super::npz_file::NpzFile;
 use super::source::{Reader, Source};
 
@@ -27,12 +27,11 @@ pub enum Kind {
 impl Kind {
     /// The kind of a file, by its name.
     fn by_name(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_string_lossy();
         let suffix = path
             .extension()
             .map(|suffix| suffix.to_string_lossy().to_lowercase());
         match suffix.as_deref() {
-            _ if name.contains("tfevents") => Some(Self::Event),
+            _ if is_named_like_one(path) => Some(Self::Event),
             Some("csv") => Some(Self::Csv),
             Some("npz") => Some(Self::Npz),
             _ => None,

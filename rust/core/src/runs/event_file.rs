@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::content::{Content, Text};
 use super::event::{self, Event, Kind};
@@ -93,11 +93,7 @@ impl EventFile {
                     }
                 }
                 Next::Damaged(_) => {}
-                Next::Lost(_) if at == 0 => {
-                    return Err(Error::NotAnEventFile {
-                        path: self.path.clone(),
-                    });
-                }
+                Next::Lost(_) if at == 0 => return Err(self.foreign()),
                 Next::Lost(_) => {
                     self.lost = true;
                     content.warnings.push(format!(
@@ -106,6 +102,9 @@ impl EventFile {
                         self.path.display()
                     ));
                     break;
+                }
+                Next::End if at == 0 && !is_named_like_one(&self.path) => {
+                    return Err(self.foreign());
                 }
                 Next::End => break,
             }
@@ -132,6 +131,12 @@ impl EventFile {
             }
         }
         Ok(content)
+    }
+
+    fn foreign(&self) -> Error {
+        Error::NotAnEventFile {
+            path: self.path.clone(),
+        }
     }
 
     /// Reads a payload that differs from the last one of the expected series only in its time, step
@@ -240,4 +245,10 @@ impl EventFile {
         self.tags.insert(value.tag.to_owned(), tag);
         tag
     }
+}
+
+/// Whether TensorBoard would take a file of this name for an event file.
+pub fn is_named_like_one(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().contains("tfevents")
 }
