@@ -167,5 +167,5 @@ def test_growth(tmp_path, power):
     _, memory, seconds, picture, zoom = measured(VIEW, tmp_path, points)
     note("read growth", f"{points:,} points: reading", [seconds])
     note("read growth", f"{points:,} points: memory of a point", [memory / points], unit="B")
-    note("read growth", f"{points:,} points: the first picture, 1,000 columns", [picture])
-    note("read growth", f"{points:,} points: a zoom to a fifth", [zoom])
+    note("read growth", f"{points:,} points: the envelope of a picture, 1,000 columns", [picture])
+    note("read growth", f"{points:,} points: the envelope of a zoom", [zoom])
