@@ -66,6 +66,8 @@ def test_the_file():
     with zipfile.ZipFile(WHEEL) as wheel:
         names = wheel.namelist()
     assert {"fitwatch/py.typed", "fitwatch/_core.pyi"} <= set(names)
+    page = [name for name in names if name.startswith("fitwatch/_view/page/")]
+    assert {name.rpartition("/")[2] for name in page} >= {"index.html", "index.js", "style.css"}
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"fitwatch"}
     assert [name for name in names if "test" in name] == []
 
@@ -78,6 +80,12 @@ def test_recorded_runs_are_read_and_shown(tmp_path):
     (tmp_path / "log.csv").write_text("epoch,loss\r\n0,0.5\r\n1,0.25\r\n")
     watch = [sys.executable, "-m", "fitwatch", "watch", str(tmp_path), "--once"]
     assert "loss" in subprocess.run(watch, check=True, capture_output=True, text=True).stdout
+    points = importlib.metadata.entry_points(group="tensorboard_plugins", name="fitwatch")
+    assert [point.load().__name__ for point in points] == ["Loader"]
+
+
+def test_tensorboard_finds_the_tab():
+    """Also where the extra `view` is not installed: werkzeug comes with TensorBoard."""
     points = importlib.metadata.entry_points(group="tensorboard_plugins", name="fitwatch")
     assert [point.load().__name__ for point in points] == ["Loader"]
 
