@@ -1,5 +1,6 @@
 """Plots of a run."""
 
+import io
 import itertools
 import math
 import tracemalloc
@@ -340,3 +341,11 @@ def test_texts_and_paths_are_taken_as_they_are(tmp_path, name, saved):
     for made in (axes.title, axes.xaxis.label, axes.yaxis.label):
         assert made.get_text() == text
         assert not made.get_parse_math()
+
+
+def test_a_notebook_shows_the_figure():
+    """Without pyplot, IPython knows only what a value says of itself."""
+    figure, _ = draw(noise(100))
+    picture = matplotlib.image.imread(io.BytesIO(figure._repr_png_()), format="png")
+    assert picture.shape[:2] == (675, 1200)
+    assert picture.min() < 0.5  # something is drawn

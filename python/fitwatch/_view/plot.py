@@ -1,5 +1,6 @@
 """Pictures of a run."""
 
+import io
 import itertools
 import os
 from collections.abc import Sequence
@@ -23,6 +24,15 @@ BORDERS = 25  # epoch borders at most
 BLUE, VERMILION, YELLOW, GREY = "#0072B2", "#D55E00", "#F0E442", "#808080"
 
 
+class Picture(Figure):
+    """A figure that a notebook shows as the value of a cell, also if pyplot is not imported."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
 def save_curve(path: str, curve: Curve, *, title: str, xlabel: str, ylabel: str) -> None:
     """Saves a picture of a run; adds `.png` to a path without a suffix that matplotlib knows."""
     figure = draw(curve, title=title, xlabel=xlabel, ylabel=ylabel)
@@ -30,7 +40,7 @@ def save_curve(path: str, curve: Curve, *, title: str, xlabel: str, ylabel: str)
     figure.savefig(path if known else f"{path}.png")
 
 
-def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Figure:
+def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Picture:
     """Draws the losses of a run, the smoothed loss, validations and learning-rate reductions.
 
     Many losses are drawn as a band from the lowest to the highest in each bin, so that no spike is
@@ -39,7 +49,7 @@ def draw(curve: Curve, *, title: str, xlabel: str, ylabel: str) -> Figure:
     `pyplot` is not used, so that the user's figures, style and display do not change. Texts are
     shown literally: a dollar sign does not start a formula.
     """
-    figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
+    figure = Picture(figsize=(8, 4.5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, parse_math=False, wrap=True)
