@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import importlib.util
 import json
 import random
 import re
@@ -386,3 +387,14 @@ def test_in_a_notebook(logs):
     fitwatch.view(logs).close()
     with pytest.raises(FileNotFoundError):
         fitwatch.view(logs / "nothing")
+
+
+def test_in_a_notebook_without_werkzeug(logs, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "werkzeug" else found(name)
+    )
+    with pytest.raises(
+        ImportError, match=r"view\(\) needs werkzeug: pip install 'fitwatch\[view\]'"
+    ):
+        fitwatch.view(logs)

@@ -1,6 +1,7 @@
 """`fitwatch.view()`: the page of the runs, in a notebook."""
 
 import html
+import importlib.util
 import os
 from typing import Any
 
@@ -17,7 +18,7 @@ class View:
     """
 
     def __init__(self, path: str) -> None:
-        # The extra `view` has werkzeug, which they need.
+        # They need werkzeug, which the extra `view` has.
         from fitwatch._view.server.local_server import LocalServer
         from fitwatch._view.server.run_source import RunSource
 
@@ -40,7 +41,12 @@ class View:
     def _repr_html_(self) -> str:
         address = html.escape(self.url, quote=True)
         style = "width: 100%; height: 720px; border: 1px solid #8884; border-radius: 6px"
-        return f'<iframe src="{address}" title="fitwatch" style="{style}"></iframe>'
+        frame = f'<iframe src="{address}" title="fitwatch" style="{style}"></iframe>'
+        # An empty frame says nothing: the notebook may run on another computer, or have ended.
+        link = f'<a href="{address}" target="_blank" rel="noopener">{address}</a>'
+        return (
+            f"{frame}<small>{link} on the computer that runs this notebook, while it runs</small>"
+        )
 
 
 def view(path: Any) -> View:
@@ -72,6 +78,8 @@ def view(path: Any) -> View:
         True
         >>> view.close()
     """
+    if importlib.util.find_spec("werkzeug") is None:
+        raise ImportError("view() needs werkzeug: pip install 'fitwatch[view]'")
     key = os.path.abspath(_check.folder("path", path))
     if key not in _views:
         _views[key] = View(key)
