@@ -41,7 +41,9 @@ def test_the_default_folder_is_named_by_the_time(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["demo", "--epochs", "0"], "must be 1 or more"),
+        (["demo", "--epochs", "0"], "must be 1 or more; got 0"),
+        (["demo", "--seed", "-1"], "must be from 0 to 2**32 - 1; got -1"),
+        (["view", "logs", "--port", "http"], "must be a whole number; got 'http'"),
         (["demo", "--backend", "theano"], "invalid choice: 'theano'"),
         ([], "required: command"),
     ],

@@ -354,7 +354,17 @@ def test_the_command_says_that_a_port_is_taken(logs, server):
     port = server.url.rpartition(":")[2].strip("/")
     done = subprocess.run(command(logs, "--port", port), capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert f"cannot listen at 127.0.0.1, port {port}" in done.stderr
+    assert done.stderr.endswith(
+        f"cannot listen at 127.0.0.1, port {port}: Address already in use\n"
+    )
+
+
+def test_the_command_says_that_it_has_no_such_address(logs):
+    host = "192.0.2.77"  # for documentation: no computer has it
+    done = subprocess.run(command(logs, "--host", host), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert f"cannot listen at {host}, port 6007: " in done.stderr
+    assert "while" not in done.stderr
 
 
 def test_the_command_serves(logs):

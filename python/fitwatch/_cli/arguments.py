@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         help="the Keras backend to train with (default: %(default)s)",
     )
     demo.add_argument("--out", help="the folder to write (default: runs/demo-<time>)")
-    demo.add_argument("--epochs", type=_at_least_1, default=100, help="at most (default: 100)")
+    demo.add_argument("--epochs", type=_whole(1), default=100, help="at most (default: 100)")
     demo.add_argument(
         "--seed",
         type=_whole(0, 2**32 - 1, "2**32 - 1"),
@@ -58,18 +58,16 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _at_least_1(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more; got {number}")
-    return number
+def _whole(low: int, high: int | None = None, shown: str | None = None) -> Callable[[str], int]:
+    limits = f"{low} or more" if high is None else f"from {low} to {shown or high}"
 
-
-def _whole(low: int, high: int, shown: str | None = None) -> Callable[[str], int]:
     def whole(text: str) -> int:
-        number = int(text)
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"must be from {low} to {shown or high}; got {number}")
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number; got {text!r}") from None
+        if number < low or (high is not None and number > high):
+            raise argparse.ArgumentTypeError(f"must be {limits}; got {number}")
         return number
 
     return whole

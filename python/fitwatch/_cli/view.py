@@ -1,5 +1,6 @@
 """`python -m fitwatch view`: the page of the runs, by itself."""
 
+import errno
 import sys
 
 from fitwatch._view.server.local_server import LOOPBACK, LocalServer
@@ -28,7 +29,8 @@ def run(path: str, host: str, port: int | None) -> int:
     try:
         server = _server(source, host, port)
     except OSError as error:
-        return _fail(f"cannot listen at {host}, port {port or PORT}: {error.strerror}")
+        reason = str(error.strerror).partition(" (while")[0]  # then Python repeats the address
+        return _fail(f"cannot listen at {host}, port {PORT if port is None else port}: {reason}")
     server.start()
     try:
         print(f"fitwatch: {path} at {server.url} (Ctrl-C ends it)", flush=True)
@@ -48,8 +50,8 @@ def run(path: str, host: str, port: int | None) -> int:
 def _server(source: RunSource, host: str, port: int | None) -> LocalServer:
     try:
         return LocalServer(source, host, PORT if port is None else port)
-    except OSError:
-        if port is not None:
+    except OSError as error:
+        if port is not None or error.errno != errno.EADDRINUSE:
             raise
         return LocalServer(source, host)
 
