@@ -93,7 +93,6 @@ def test_a_folder_of_its_own(logs):
     ],
 )
 def test_tensorboard_takes_the_flag(logs, arguments, logdir):
-    """Without `--logdir`, its own loader has nothing to load."""
     from tensorboard import program
     from tensorboard.plugins.core.core_plugin import CorePluginLoader
 
@@ -103,6 +102,26 @@ def test_tensorboard_takes_the_flag(logs, arguments, logdir):
         tensorboard.configure(["tensorboard", *given])
         assert tensorboard.flags.fitwatch_logdir == str(logs)
         assert tensorboard.flags.logdir == logdir
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs"), [((), []), (("--logdir=",), []), (("--logdir_spec=a:train",), ["a/."])]
+)
+def test_without_a_logdir_tensorboard_loads_nothing(logs, monkeypatch, arguments, runs):
+    """To its loader, an empty text is the current folder."""
+    from tensorboard import program
+    from tensorboard.backend.event_processing.data_ingester import LocalDataIngester
+    from tensorboard.plugins.core.core_plugin import CorePluginLoader
+
+    monkeypatch.chdir(logs)
+    tensorboard = program.TensorBoard([CorePluginLoader, Loader])
+    tensorboard.configure(
+        ["tensorboard", *arguments, "--fitwatch_logdir", "train", "--reload_task=blocking",
+         "--reload_interval=0"]
+    )  # fmt: skip
+    ingester = LocalDataIngester(tensorboard.flags)
+    ingester.start()
+    assert [*ingester.deprecated_multiplexer.Runs()] == runs
 
 
 def test_a_loader_never_raises():

@@ -7,6 +7,8 @@ from typing import Any
 
 from tensorboard.plugins import base_plugin
 
+NOTHING = os.path.join(os.devnull, "nothing")  # a path that cannot exist
+
 log = logging.getLogger(__name__)
 
 
@@ -23,6 +25,11 @@ class Loader(base_plugin.TBLoader):  # type: ignore[misc]
             help="The folder that the tab Fitwatch shows, in place of --logdir. Without --logdir, "
             "TensorBoard itself loads nothing.",
         )
+
+    def fix_flags(self, flags: Any) -> None:
+        """Keeps TensorBoard's own loader at rest: an empty text means the current folder to it."""
+        if flags.fitwatch_logdir and not flags.logdir and not flags.logdir_spec:
+            flags.logdir_spec = NOTHING
 
     def load(self, context: Any) -> Any:
         """The plugin, or None if it cannot be loaded."""
