@@ -20,7 +20,7 @@ def test_a_table(tmp_path, suffix, reader):
         writer.add_series("loss", [0.5, 0.25], range(2))
     file = tmp_path / f"runs.{suffix}"
     done = export(tmp_path / "logs", "--to", file)
-    assert (done.returncode, done.stdout) == (0, f"{file}: 2 points of 1 runs\n")
+    assert (done.returncode, done.stdout) == (0, f"{file}: 2 points of 1 run\n")
     assert reader(file).value.tolist() == [0.5, 0.25]
 
 

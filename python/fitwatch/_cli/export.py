@@ -28,7 +28,8 @@ def export(path: str, to: str) -> int:
     except (OSError, ValueError, ImportError) as error:
         return _fail(str(error))
     points = sum(len(scalars) for run in runs.values() for scalars in run.scalars.values())
-    print(f"{to}: {points:,} points of {len(runs):,} runs")
+    some = "run" if len(runs) == 1 else "runs"
+    print(f"{to}: {points:,} points of {len(runs):,} {some}")
     return 0
 
 

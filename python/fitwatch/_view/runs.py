@@ -169,7 +169,7 @@ class Run(tables.Table):
             OSError: The file cannot be written.
         """
         if importlib.util.find_spec("matplotlib") is None:
-            raise ImportError("plot() needs matplotlib: pip install fitwatch[plot]")
+            raise ImportError("plot() needs matplotlib: pip install 'fitwatch[plot]'")
         from fitwatch._view import run_plot
 
         return run_plot.draw(self, tag, path, title)
