@@ -23,6 +23,8 @@ pub struct CsvFile {
     keep: bool,
     /// The end of the last complete row that was read.
     offset: u64,
+    /// Whether a line is so long that nothing is read behind it.
+    lost: bool,
     /// `None` until the header was read.
     table: Option<Table>,
 }
@@ -51,6 +53,7 @@ impl CsvFile {
             path,
             keep,
             offset: 0,
+            lost: false,
             table: None,
         }
     }
@@ -75,6 +78,10 @@ impl CsvFile {
     /// epoch has the step of the batch before it, and adds only the metrics that this batch's row
     /// does not have.
     pub fn read(&mut self) -> Result<Content, Error> {
+        let mut content = Content::default();
+        if self.lost {
+            return Ok(content);
+        }
         let mut file = File::open(&self.path).at(&self.path)?;
         file.seek(SeekFrom::Start(self.offset)).at(&self.path)?;
         let mut lines = BufReader::new(file);
@@ -93,20 +100,25 @@ impl CsvFile {
             }
         }
         let Some(mut table) = self.table.take() else {
-            return Ok(Content::default());
+            return Ok(content);
         };
         let mut points = vec![Points::new(self.keep); table.columns.len()];
         while self.next(&mut lines, &mut line)? {
             table.add(line.trim_end_matches(['\r', '\n']), &mut points);
         }
         let names = table.columns.iter().map(|column| column.name.clone());
-        let mut content = Content {
-            scalars: names.zip(points).collect(),
-            ..Content::default()
-        };
+        content.scalars = names.zip(points).collect();
         content
             .scalars
             .retain(|(_, points)| !points.steps.is_empty());
+        if self.lost {
+            content.warnings.push(format!(
+                "{}: the line at offset {} is longer than {} MiB; what follows is left out",
+                self.path.display(),
+                self.offset,
+                LONGEST_LINE >> 20
+            ));
+        }
         self.table = Some(table);
         Ok(content)
     }
@@ -120,6 +132,8 @@ impl CsvFile {
         let complete = bytes.ends_with(b"\n");
         if complete {
             self.offset += bytes.len() as u64;
+        } else if bytes.len() == LONGEST_LINE {
+            self.lost = true;
         }
         *line = String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
@@ -187,24 +201,25 @@ struct Counter {
     epoch: i64,
     /// The number of the epoch's first batch.
     first: i64,
-    /// The step of the row before.
-    last: i64,
+    /// The step of the last row of a batch.
+    last: Option<i64>,
 }
 
 impl Counter {
     fn step(&mut self, epoch: i64, batch: Option<i64>) -> i64 {
         let Some(batch) = batch else {
-            return self.last;
+            return self.last.unwrap_or(0);
         };
         if epoch < self.epoch {
             // Another run in the same file.
             *self = Self::default();
-        } else if epoch > self.epoch && self.last > 0 {
-            self.first = self.last.saturating_add(1);
+        } else if epoch > self.epoch {
+            self.first = self.last.map_or(0, |last| last.saturating_add(1));
         }
         self.epoch = epoch;
-        self.last = self.first.saturating_add(batch);
-        self.last
+        let step = self.first.saturating_add(batch);
+        self.last = Some(step);
+        step
     }
 }
 
@@ -213,7 +228,10 @@ fn separator_of(header: &str) -> Option<char> {
     let line = header.split(['\r', '\n']).next()?;
     let rest = line.trim_start_matches('\u{feff}').strip_prefix(EPOCH)?;
     // Without other columns, any will do.
-    Some(rest.chars().next().unwrap_or(','))
+    let separator = rest.chars().next().unwrap_or(',');
+    // Files of other programs have columns such as "epochs" or "epoch_id".
+    let in_a_name = separator.is_alphanumeric() || matches!(separator, '_' | '-' | '.' | '/');
+    (!in_a_name).then_some(separator)
 }
 
 #[cfg(test)]
@@ -258,6 +276,41 @@ mod tests {
             found[1],
             ("val_loss".to_owned(), vec![1, 2], vec![7.0, 6.0])
         );
+    }
+
+    #[test]
+    fn a_line_without_end_ends_the_file_with_one_warning() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log.csv");
+        let text = format!("epoch,loss\n0,3\n1,{}\n2,1\n", "9".repeat(LONGEST_LINE));
+        std::fs::write(&path, text).expect("written");
+        let mut file = CsvFile::new(path, false);
+        let content = file.read().expect("a table");
+        assert_eq!(content.scalars[0].1.steps, [0]);
+        assert!(content.warnings[0].contains("the line at offset 15 is longer than 16 MiB"));
+        assert!(file.read().expect("a table").warnings.is_empty());
+    }
+
+    #[test]
+    fn epochs_of_one_batch() {
+        let found = read("epoch,batch,loss\n0,0,3\n1,0,2\n2,0,1\n");
+        assert_eq!(
+            found[0],
+            ("loss".to_owned(), vec![0, 1, 2], vec![3.0, 2.0, 1.0])
+        );
+        // A file that begins with a later epoch.
+        let found = read("epoch,batch,loss\n7,0,3\n7,1,2\n8,0,1\n");
+        assert_eq!(found[0].1, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_column_whose_name_begins_with_epoch_is_another_one() {
+        for header in ["epochs,loss", "epoch_id,loss", "epoch-1,loss", "epoch.x"] {
+            assert_eq!(separator_of(header), None, "{header}");
+        }
+        for header in ["epoch;loss", "epoch\tloss", "epoch|loss", "epoch loss"] {
+            assert!(separator_of(header).is_some(), "{header}");
+        }
     }
 
     #[test]
