@@ -63,7 +63,7 @@ impl Kind {
 /// Finds the runs under a path, as TensorBoard names them: a folder with event files is a run.
 ///
 /// `known` are files whose content need not be looked at again.
-pub fn find(root: &Path, options: Options, known: &dyn Fn(&Path) -> bool) -> Found {
+pub fn find(root: &Path, options: Options, known: &HashSet<&Path>) -> Found {
     let mut found = Found::new();
     if root.is_file() {
         let name = match Kind::by_name(root) {
@@ -97,7 +97,7 @@ pub fn find(root: &Path, options: Options, known: &dyn Fn(&Path) -> bool) -> Fou
         let Some(kind @ (Kind::Csv | Kind::Npz)) = Kind::by_name(&path) else {
             continue;
         };
-        if known(&path) || kind.is_one(&path) {
+        if known.contains(path.as_path()) || kind.is_one(&path) {
             let mut run = run_name(root, &path.with_extension(""));
             if found.contains_key(&run) {
                 run = run_name(root, &path);

@@ -27,7 +27,7 @@ mod tensor;
 mod values;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -156,11 +156,11 @@ impl Runs {
 
     /// Brings the set of runs up to date. Returns whether it has changed.
     fn find(&mut self) -> bool {
-        let known = |path: &Path| {
-            self.by_name
-                .values()
-                .any(|run| run.sources.contains_key(path))
-        };
+        let known: HashSet<&Path> = self
+            .by_name
+            .values()
+            .flat_map(|run| run.sources.keys().map(PathBuf::as_path))
+            .collect();
         let found = discover::find(&self.path, self.options, &known);
         let before = self.by_name.len();
         self.by_name.retain(|name, _| found.contains_key(name));
@@ -170,11 +170,11 @@ impl Runs {
                 changed = true;
                 Run::default()
             });
-            if run
-                .sources
-                .values()
-                .any(|source| source.change() == Change::Replaced)
-            {
+            let is_replaced = |(path, source): (&PathBuf, &Source)| {
+                // A file that is there, but not found, now belongs to another run or to none.
+                source.change() == Change::Replaced || !files.contains_key(path) && path.exists()
+            };
+            if run.sources.iter().any(is_replaced) {
                 run.clear(self.version);
                 run.sources.clear();
                 changed = true;

@@ -1,14 +1,20 @@
 //! A file of a run, and how far it has been read.
 
-use std::fs::{self, Metadata};
-use std::path::PathBuf;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use crc32c::crc32c;
 
 use super::content::Content;
 use super::csv_file::CsvFile;
 use super::event_file::EventFile;
 use super::npz_file::NpzFile;
 use crate::error::Error;
+
+/// How many bytes before the end of what was read tell a file from another one in its place.
+const TAIL: u64 = 1 << 12;
 
 /// A file of a run.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub struct Source {
     reader: Reader,
     /// What the file was when it was read the last time.
     stamp: Option<Stamp>,
+    /// The checksum of the last bytes that were read.
+    tail: Option<u32>,
 }
 
 /// The reader of a file's kind.
@@ -56,6 +64,7 @@ impl Source {
             path,
             reader,
             stamp: None,
+            tail: None,
         }
     }
 
@@ -72,12 +81,11 @@ impl Source {
             None => Change::Grown,
             Some(before) if before == now => Change::None,
             Some(before) => {
-                let read = match &self.reader {
-                    Reader::Event(file) => file.offset(),
-                    Reader::Csv(file) => file.offset(),
-                    Reader::Npz(_) => u64::MAX,
-                };
-                if now.file == before.file && now.length >= read {
+                let grown = now.file == before.file
+                    && self
+                        .offset()
+                        .is_some_and(|read| now.length >= read && self.continues(read));
+                if grown {
                     Change::Grown
                 } else {
                     Change::Replaced
@@ -86,16 +94,46 @@ impl Source {
         }
     }
 
+    /// How far the file has been read; `None` if it is read as a whole.
+    fn offset(&self) -> Option<u64> {
+        match &self.reader {
+            Reader::Event(file) => Some(file.offset()),
+            Reader::Csv(file) => Some(file.offset()),
+            Reader::Npz(_) => None,
+        }
+    }
+
+    /// Whether what was read is still there. A file that was written anew may be longer than the one
+    /// before, and have its number: file systems give that of a deleted file to the next one.
+    fn continues(&self, read: u64) -> bool {
+        // If the file cannot be opened, reading says so.
+        tail(&self.path, read).map_or(true, |tail| Some(tail) == self.tail)
+    }
+
     /// Reads what was added.
     pub fn read(&mut self) -> Result<Content, Error> {
         // Before reading: what is added meanwhile is read the next time.
         self.stamp = fs::metadata(&self.path).ok().map(|facts| Stamp::of(&facts));
-        match &mut self.reader {
+        let content = match &mut self.reader {
             Reader::Event(file) => file.read(),
             Reader::Csv(file) => file.read(),
             Reader::Npz(file) => file.read(),
-        }
+        };
+        self.tail = self
+            .offset()
+            .and_then(|offset| tail(&self.path, offset).ok());
+        content
     }
+}
+
+/// The checksum of the bytes before an offset.
+fn tail(path: &Path, offset: u64) -> io::Result<u32> {
+    let mut file = File::open(path)?;
+    let length = offset.min(TAIL);
+    file.seek(SeekFrom::Start(offset - length))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(crc32c(&bytes))
 }
 
 impl Stamp {
