@@ -175,9 +175,9 @@ class Run(tables.Table):
         return run_plot.draw(self, tag, path, title)
 
     def _scalars(self, tag: str) -> Scalars:
-        arrays = self._reader.arrays(self.name, tag)
+        *arrays, restarts = self._reader.arrays(self.name, tag)
         steps, values, times = map(_numbers, arrays)
-        edges = [0, *self._reader.restarts(self.name, tag), len(steps)]
+        edges = [0, *restarts, len(steps)]
         segments = tuple(slice(*pair) for pair in pairwise(edges))
         return Scalars(steps, values, times, segments)
 

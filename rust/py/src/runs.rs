@@ -81,20 +81,22 @@ impl RunReader {
         items.collect()
     }
 
-    /// The steps, values and times of a tag, as buffers for `numpy.asarray`.
-    fn arrays(&self, py: Python<'_>, run: &str, tag: &str) -> PyResult<(Array, Array, Array)> {
+    /// The steps, values and times of a tag, as buffers for `numpy.frombuffer`; and the index of the
+    /// first point of each segment but the first. All at once: another thread may add points.
+    fn arrays(
+        &self,
+        py: Python<'_>,
+        run: &str,
+        tag: &str,
+    ) -> PyResult<(Array, Array, Array, Vec<usize>)> {
         let points = self.scalars(py, run, tag, Scalars::shared)?;
         let array = |part| Array::new(Arc::clone(&points), part);
         Ok((
             array(Part::Steps),
             array(Part::Values),
             array(Part::WallTimes),
+            points.restarts.clone(),
         ))
-    }
-
-    /// The index of the first point of each segment but the first.
-    fn restarts(&self, py: Python<'_>, run: &str, tag: &str) -> PyResult<Vec<usize>> {
-        self.scalars(py, run, tag, |scalars| scalars.restarts().to_vec())
     }
 
     /// The columns of a part of a series, encoded: little-endian, u32 number of columns, u32 0, then

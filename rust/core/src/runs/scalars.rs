@@ -57,12 +57,6 @@ impl Scalars {
         self.points.values.get(index)
     }
 
-    /// The index of the first point of each segment but the first, if superseded points are kept.
-    #[must_use]
-    pub fn restarts(&self) -> &[usize] {
-        &self.points.restarts
-    }
-
     /// The points, to share them. If they are still shared when points are added, they are copied.
     #[must_use]
     pub fn shared(&self) -> Arc<Points> {
