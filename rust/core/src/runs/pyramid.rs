@@ -64,7 +64,12 @@ impl Summary {
 
     /// The mean of the finite values; NaN if there is none.
     pub fn mean(&self) -> f64 {
-        self.sum / f64::from(self.finite)
+        if self.finite == 0 {
+            return f64::NAN;
+        }
+        // Rounding, or a sum that overflows, does not lead out of the range.
+        let mean = self.sum / f64::from(self.finite);
+        mean.max(self.low).min(self.high)
     }
 
     fn of(values: impl Iterator<Item = f64>) -> Self {
@@ -217,6 +222,15 @@ mod tests {
         );
         assert_eq!(pyramid.summary(&values, 2, 3).odd, POSITIVE);
         assert!(pyramid.summary(&values, 1, 2).mean().is_nan());
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp)] // the exact bound
+    fn a_mean_stays_within_its_range() {
+        let summary = Summary::of([f64::MAX, f64::MAX, f64::MAX].into_iter());
+        assert_eq!(summary.mean(), f64::MAX);
+        let summary = Summary::of([0.1; 3].into_iter());
+        assert_eq!(summary.mean(), 0.1);
     }
 
     #[test]
