@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fitwatch
+from fitwatch import _core
 
 once = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="once is enough")
 
@@ -330,6 +331,20 @@ def test_step_and_value_bounds(tmp_path):
     found = fitwatch.read(tmp_path)["."].scalars["a"]
     assert found.steps.tolist() == [-(2**63), 2**63 - 1]
     assert np.isnan(found.values[1])
+
+
+@pytest.mark.parametrize("time", [np.nan, np.inf, -np.inf])
+def test_a_time_that_is_not_finite_is_no_end_of_a_range(tmp_path, time):
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    summary = Summary(value=[Summary.Value(tag="loss", simple_value=1.0)])
+    with fitwatch.EventFileWriter(tmp_path) as writer:
+        for step, wall_time in enumerate([1000.0, time]):
+            event = Event(step=step, wall_time=wall_time, summary=summary)
+            writer.add_event(event.SerializeToString())
+    (found,) = _core.RunReader(str(tmp_path)).summary(".")
+    assert (found["points"], found["first_time"], found["last_time"]) == (2, None, None)
 
 
 def test_arrays_are_read_only_and_shared(tmp_path):

@@ -216,12 +216,14 @@ impl Summary {
     }
 
     fn fill(&self, item: &Bound<'_, PyDict>) -> PyResult<()> {
-        let time = |time: f64| (!time.is_nan()).then_some(time);
+        // A range of times that has no end is none.
+        let (first, last) = self.times;
+        let times = (first.is_finite() && last.is_finite()).then_some(self.times);
         item.set_item("points", self.points)?;
         item.set_item("first_step", self.steps.0)?;
         item.set_item("last_step", self.steps.1)?;
-        item.set_item("first_time", time(self.times.0))?;
-        item.set_item("last_time", time(self.times.1))?;
+        item.set_item("first_time", times.map(|(first, _)| first))?;
+        item.set_item("last_time", times.map(|(_, last)| last))?;
         item.set_item("last", self.last)?;
         item.set_item("low", self.low.map(|(value, _)| value))?;
         item.set_item("low_step", self.low.map(|(_, step)| step))?;
