@@ -303,6 +303,20 @@ def test_loss_history(tmp_path):
     assert np.isnan(fitwatch.read(tmp_path)["losses"].scalars["loss"].wall_times).all()
 
 
+def test_a_loss_record_whose_first_batch_is_out_of_range(tmp_path):
+    history = fitwatch.callbacks.LossHistory()
+    history.on_train_begin()
+    for batch in range(3):
+        history.on_train_batch_end(batch, {"loss": float(batch)})
+    history.on_train_end()
+    history.save(tmp_path / "losses.npz")
+    with np.load(tmp_path / "losses.npz") as arrays:
+        changed = {**arrays, "first": np.array([2**63 - 2])}
+    np.savez(tmp_path / "losses.npz", **changed)
+    loss = fitwatch.read(tmp_path)["losses"].scalars["loss"]
+    assert loss.steps.tolist() == [2**63 - 2, 2**63 - 1]
+
+
 def test_what_is_wrong_with_a_path(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         fitwatch.read(tmp_path / "nowhere")

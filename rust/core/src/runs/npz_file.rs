@@ -82,8 +82,9 @@ fn content<R: Read + Seek>(mut archive: ZipArchive<R>) -> Option<Content> {
 
 fn points(first: i64, values: &[f32]) -> Points {
     let mut points = Points::default();
-    for (step, &value) in (first..).zip(values) {
-        points.push(step, f64::NAN, Number::F32(value));
+    for (batch, &value) in (0..).zip(values) {
+        // A damaged file may have any number here.
+        points.push(first.saturating_add(batch), f64::NAN, Number::F32(value));
     }
     points
 }
