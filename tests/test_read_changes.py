@@ -71,7 +71,7 @@ def test_segments_belong_to_the_arrays_while_another_thread_refreshes(tmp_path):
         runs = fitwatch.read(tmp_path, keep_superseded=True)
 
         def refresh():
-            for _ in range(1000):
+            for _ in range(300):
                 restart()
                 runs.refresh()
             done.set()
@@ -80,7 +80,6 @@ def test_segments_belong_to_the_arrays_while_another_thread_refreshes(tmp_path):
         thread.start()
         while not done.is_set():
             one = runs["."].scalars["loss"]
-            assert [segment.stop - segment.start for segment in one.segments] == [3] * (
-                len(one) // 3
-            )
+            assert (one.segments[-1].stop, len(one.segments)) == (len(one), len(one) // 3)
+            assert one.segments[-1].start == len(one) - 3
         thread.join()
