@@ -194,7 +194,7 @@ impl RunReader {
 struct Summary {
     points: usize,
     steps: (i64, i64),
-    times: (f64, f64),
+    times: Option<(f64, f64)>,
     last: f64,
     low: Option<(f64, i64)>,
     high: Option<(f64, i64)>,
@@ -202,13 +202,13 @@ struct Summary {
 
 impl Summary {
     fn of(scalars: &Scalars) -> Option<Self> {
-        let (steps, times) = (scalars.steps(), scalars.wall_times());
+        let steps = scalars.steps();
         let point = |index: usize| (scalars.value(index), steps[index]);
         let extremes = scalars.extremes();
         Some(Self {
             points: scalars.len(),
             steps: (*steps.first()?, *steps.last()?),
-            times: (*times.first()?, *times.last()?),
+            times: scalars.time_range(),
             last: scalars.value(scalars.len() - 1),
             low: extremes.map(|(low, _)| point(low)),
             high: extremes.map(|(_, high)| point(high)),
@@ -216,14 +216,11 @@ impl Summary {
     }
 
     fn fill(&self, item: &Bound<'_, PyDict>) -> PyResult<()> {
-        // A range of times that has no end is none.
-        let (first, last) = self.times;
-        let times = (first.is_finite() && last.is_finite()).then_some(self.times);
         item.set_item("points", self.points)?;
         item.set_item("first_step", self.steps.0)?;
         item.set_item("last_step", self.steps.1)?;
-        item.set_item("first_time", times.map(|(first, _)| first))?;
-        item.set_item("last_time", times.map(|(_, last)| last))?;
+        item.set_item("first_time", self.times.map(|(first, _)| first))?;
+        item.set_item("last_time", self.times.map(|(_, last)| last))?;
         item.set_item("last", self.last)?;
         item.set_item("low", self.low.map(|(value, _)| value))?;
         item.set_item("low_step", self.low.map(|(_, step)| step))?;

@@ -50,6 +50,21 @@ pub struct Column {
     pub odd: u8,
 }
 
+impl Column {
+    fn of(x: f64, summary: &Summary, points: usize) -> Self {
+        let finite = summary.finite > 0;
+        Self {
+            x,
+            low: if finite { summary.low } else { f64::NAN },
+            mean: summary.mean(),
+            high: if finite { summary.high } else { f64::NAN },
+            smoothed: f64::NAN,
+            points: points as u64,
+            odd: summary.odd,
+        }
+    }
+}
+
 impl Scalars {
     /// The columns of a window that have points, from left to right.
     ///
@@ -87,6 +102,9 @@ impl Scalars {
                 x <= window.to
             }
         };
+        if window.axis == Axis::Wall && !self.has_ascending_times() {
+            return self.scanned(window.columns, from, within);
+        }
         let start = self.first_index(window.axis, 0, ends_before);
         let stop = self.first_index(window.axis, start, within);
         if stop - start <= window.columns {
@@ -114,27 +132,54 @@ impl Scalars {
         columns
     }
 
-    fn column(&self, axis: Axis, start: usize, stop: usize, middle: f64) -> Column {
-        let summary = self.summary(start, stop);
-        let Summary { low, high, odd, .. } = summary;
-        let finite = summary.finite > 0;
-        Column {
-            x: if stop - start == 1 {
-                self.x(axis, start)
+    /// The columns of times that do not ascend, because the clock was set back: looks at each point.
+    fn scanned(&self, columns: usize, from: f64, within: impl Fn(f64) -> bool) -> Vec<Column> {
+        let times = self.wall_times().iter().enumerate();
+        let mut inside: Vec<_> = times
+            .filter(|&(_, &time)| time >= from && within(time))
+            .map(|(index, &time)| (time, index))
+            .collect();
+        inside.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let (Some(&(first, _)), Some(&(last, _))) = (inside.first(), inside.last()) else {
+            return Vec::new();
+        };
+        let width = (last - first) / as_f64(columns);
+        let mut found = Vec::new();
+        let mut rest = inside.as_slice();
+        for column in 1..=columns.min(inside.len()) {
+            let edge = first + width * as_f64(column);
+            let end = if inside.len() <= columns {
+                1
+            } else if column == columns {
+                rest.len()
             } else {
-                middle
-            },
-            low: if finite { low } else { f64::NAN },
-            mean: summary.mean(),
-            high: if finite { high } else { f64::NAN },
-            smoothed: f64::NAN,
-            points: (stop - start) as u64,
-            odd,
+                rest.partition_point(|&(time, _)| time < edge)
+            };
+            let (own, later) = rest.split_at(end);
+            rest = later;
+            if let Some(&(x, _)) = own.first() {
+                let mut summary = Summary::default();
+                for &(_, index) in own {
+                    summary.add(self.value(index));
+                }
+                let x = if own.len() == 1 {
+                    x
+                } else {
+                    edge - width / 2.0
+                };
+                found.push(Column::of(x, &summary, own.len()));
+            }
         }
+        found
     }
 
-    /// The first index from `start` on whose position does not satisfy a condition. Positions
-    /// ascend, but for a clock that was set back.
+    fn column(&self, axis: Axis, start: usize, stop: usize, middle: f64) -> Column {
+        let one = stop - start == 1;
+        let x = if one { self.x(axis, start) } else { middle };
+        Column::of(x, &self.summary(start, stop), stop - start)
+    }
+
+    /// The first index from `start` on whose position does not satisfy a condition.
     fn first_index(&self, axis: Axis, start: usize, before: impl Fn(f64) -> bool) -> usize {
         start
             + match axis {
@@ -266,6 +311,35 @@ mod tests {
         let columns = scalars.envelope(&wall);
         assert_eq!(columns.len(), 11);
         assert_eq!((columns[0].x, columns[0].mean), (1.0, 10.0));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back() {
+        let mut points = Points::default();
+        for step in 0..100 {
+            let time = if step < 50 {
+                1000.0 + f64::from(step)
+            } else {
+                f64::from(step)
+            };
+            points.push(step.into(), time, Number::F32(1.0));
+        }
+        let mut scalars = Scalars::default();
+        scalars.append(points);
+        assert_eq!(scalars.time_range(), Some((50.0, 1049.0)));
+        let wall = |from, to, columns| Window {
+            axis: Axis::Wall,
+            ..window(from, to, columns)
+        };
+        let all = scalars.envelope(&wall(EVERYTHING.0, EVERYTHING.1, 10));
+        let points: Vec<_> = all.iter().map(|column| column.points).collect();
+        assert_eq!(points, [50, 50]);
+        let few = scalars.envelope(&wall(1000.0, 1002.0, 10));
+        assert_eq!(
+            few.iter().map(|column| column.x).collect::<Vec<_>>(),
+            [1000.0, 1001.0, 1002.0]
+        );
+        assert_eq!(scalars.envelope(&wall(500.0, 600.0, 10)), []);
     }
 
     #[test]

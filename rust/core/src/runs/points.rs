@@ -17,6 +17,8 @@ pub struct Points {
     lowest: Option<i64>,
     /// Whether points that are superseded stay.
     keep: bool,
+    /// Whether the clock was set back between two points.
+    set_back: bool,
 }
 
 impl Points {
@@ -29,6 +31,12 @@ impl Points {
         }
     }
 
+    /// Whether the times ascend.
+    #[must_use]
+    pub fn has_ascending_times(&self) -> bool {
+        !self.set_back
+    }
+
     /// Adds a point, and drops earlier points whose step is not smaller.
     #[inline]
     pub fn push(&mut self, step: i64, wall_time: f64, value: Number) {
@@ -38,6 +46,7 @@ impl Points {
         if self.lowest.is_none_or(|lowest| step < lowest) {
             self.lowest = Some(step);
         }
+        self.set_back |= self.wall_times.last().is_some_and(|&last| wall_time < last);
         self.steps.push(step);
         self.wall_times.push(wall_time);
         self.values.push(value);
@@ -57,6 +66,9 @@ impl Points {
             }
         }
         let known = self.steps.len();
+        let times = (self.wall_times.last(), later.wall_times.first());
+        self.set_back |=
+            later.set_back || matches!(times, (Some(last), Some(first)) if first < last);
         let shifted = later.restarts.iter().map(|index| index + known);
         self.restarts.extend(shifted);
         self.lowest = [self.lowest, later.lowest].into_iter().flatten().min();

@@ -40,8 +40,9 @@ impl Default for Summary {
 }
 
 impl Summary {
+    /// Adds a value.
     #[inline]
-    fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64) {
         if value.is_finite() {
             self.low = self.low.min(value);
             self.high = self.high.max(value);

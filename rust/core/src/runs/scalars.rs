@@ -42,6 +42,18 @@ impl Scalars {
         &self.points.wall_times
     }
 
+    /// The earliest and the latest time; `None` if a time is not finite.
+    #[must_use]
+    pub fn time_range(&self) -> Option<(f64, f64)> {
+        let times = self.wall_times();
+        let (mut first, mut last) = (*times.first()?, *times.last()?);
+        if !self.points.has_ascending_times() {
+            first = times.iter().copied().fold(first, f64::min);
+            last = times.iter().copied().fold(last, f64::max);
+        }
+        (first.is_finite() && last.is_finite()).then_some((first, last))
+    }
+
     /// The value of each point.
     #[must_use]
     pub fn values(&self) -> &Values {
@@ -80,6 +92,11 @@ impl Scalars {
             first(whole.low, |node| node.low)?,
             first(whole.high, |node| node.high)?,
         ))
+    }
+
+    /// Whether positions on the axis of times ascend.
+    pub(super) fn has_ascending_times(&self) -> bool {
+        self.points.has_ascending_times()
     }
 
     /// The summary of the values from `start` to `stop` (exclusive).
