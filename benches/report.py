@@ -169,7 +169,7 @@ def into(text, runs):
             return place[0]
         return f"<!-- bench: {place[1]} -->\n{found}\n<!-- end -->"
 
-    return re.sub(r"<!-- bench: ([\w ]+) -->\n.*?<!-- end -->", filled, text, flags=re.DOTALL)
+    return re.sub(r"<!-- bench: (\w+) -->\n.*?<!-- end -->", filled, text, flags=re.DOTALL)
 
 
 def pages():

@@ -11,6 +11,7 @@ million.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -165,6 +166,7 @@ def test_growth(tmp_path, power):
         pytest.skip("FITWATCH_BENCH_POINTS")
     write(tmp_path, points, ["batch_loss"])
     _, memory, seconds, picture, zoom = measured(VIEW, tmp_path, points)
+    shutil.rmtree(tmp_path)  # pytest would keep gigabytes
     note("read growth", f"{points:,} points: reading", [seconds])
     note("read growth", f"{points:,} points: memory of a point", [memory / points], unit="B")
     note("read growth", f"{points:,} points: the envelope of a picture, 1,000 columns", [picture])

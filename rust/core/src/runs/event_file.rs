@@ -73,13 +73,13 @@ impl EventFile {
     }
 
     /// Reads the records that have been added.
-    pub fn read(&mut self) -> Result<Content, Error> {
+    pub fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Content, Error> {
         let mut content = Content::default();
         if self.lost {
             return Ok(content);
         }
         let file = File::open(&self.path).at(&self.path)?;
-        let mut payloads = Payloads::at(file, self.offset).at(&self.path)?;
+        let mut payloads = Payloads::at(file, self.offset, buffer).at(&self.path)?;
         let (mut damaged, mut first) = (0_u64, 0);
         loop {
             let at = payloads.offset();

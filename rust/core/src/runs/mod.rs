@@ -208,11 +208,12 @@ fn read_all<'a>(
         .min(due.len());
     let queue = Mutex::new(due.into_iter());
     let work = || {
+        let mut buffer = payloads::buffer();
         while let Some(task) = {
             let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.next()
         } {
-            task.result = Some(task.source.read());
+            task.result = Some(task.source.read(&mut buffer));
         }
     };
     if threads <= 1 {

@@ -11,6 +11,11 @@ use crate::files::event_file::record::{self, First};
 /// The size of a block, in bytes.
 const BLOCK: usize = 1 << 20;
 
+/// A buffer for a block, to be used for one file after the other.
+pub fn buffer() -> Vec<u8> {
+    vec![0; BLOCK]
+}
+
 /// What follows in a file.
 #[derive(Debug, PartialEq)]
 pub enum Next<'a> {
@@ -25,9 +30,9 @@ pub enum Next<'a> {
 }
 
 /// A reader of a file's records.
-pub struct Payloads<R> {
+pub struct Payloads<'b, R> {
     file: R,
-    buffer: Vec<u8>,
+    buffer: &'b mut Vec<u8>,
     /// The part of the buffer that is not read yet.
     start: usize,
     end: usize,
@@ -35,23 +40,19 @@ pub struct Payloads<R> {
     offset: u64,
 }
 
-impl Payloads<File> {
+impl<'b> Payloads<'b, File> {
     /// Reads from an offset on, at which a record begins.
-    pub fn at(mut file: File, offset: u64) -> io::Result<Self> {
+    pub fn at(mut file: File, offset: u64, buffer: &'b mut Vec<u8>) -> io::Result<Self> {
         file.seek(SeekFrom::Start(offset))?;
-        let length = file.metadata()?.len().saturating_sub(offset);
-        let block = usize::try_from(length)
-            .unwrap_or(BLOCK)
-            .clamp(1 << 12, BLOCK);
-        Ok(Self::of(file, offset, block))
+        Ok(Self::of(file, offset, buffer))
     }
 }
 
-impl<R: Read> Payloads<R> {
-    fn of(file: R, offset: u64, block: usize) -> Self {
+impl<'b, R: Read> Payloads<'b, R> {
+    fn of(file: R, offset: u64, buffer: &'b mut Vec<u8>) -> Self {
         Self {
             file,
-            buffer: vec![0; block],
+            buffer,
             start: 0,
             end: 0,
             offset,
@@ -113,7 +114,8 @@ mod tests {
     use super::*;
 
     fn all(bytes: &[u8], block: usize) -> Vec<String> {
-        let mut payloads = Payloads::of(bytes, 0, block);
+        let mut buffer = vec![0; block];
+        let mut payloads = Payloads::of(bytes, 0, &mut buffer);
         let mut found = Vec::new();
         loop {
             let next = payloads.next().expect("readable");
@@ -167,7 +169,8 @@ mod tests {
         let length = (1_u64 << 31).to_le_bytes();
         bytes.extend_from_slice(&length);
         bytes.extend_from_slice(&record::masked(crc32c::crc32c(&length)).to_le_bytes());
-        let mut payloads = Payloads::of(bytes.as_slice(), 0, 64);
+        let mut buffer = vec![0; 64];
+        let mut payloads = Payloads::of(bytes.as_slice(), 0, &mut buffer);
         payloads.next().expect("readable");
         assert_eq!(payloads.next().expect("readable"), Next::End);
         assert!(payloads.buffer.len() <= 128);

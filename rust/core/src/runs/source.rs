@@ -14,7 +14,7 @@ use super::npz_file::NpzFile;
 use crate::error::Error;
 
 /// How many bytes before the end of what was read tell a file from another one in its place.
-const TAIL: u64 = 1 << 12;
+const TAIL: usize = 1 << 12;
 
 /// A file of a run.
 #[derive(Debug)]
@@ -111,11 +111,11 @@ impl Source {
     }
 
     /// Reads what was added.
-    pub fn read(&mut self) -> Result<Content, Error> {
+    pub fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Content, Error> {
         // Before reading: what is added meanwhile is read the next time.
         self.stamp = fs::metadata(&self.path).ok().map(|facts| Stamp::of(&facts));
         let content = match &mut self.reader {
-            Reader::Event(file) => file.read(),
+            Reader::Event(file) => file.read(buffer),
             Reader::Csv(file) => file.read(),
             Reader::Npz(file) => file.read(),
         };
@@ -129,11 +129,12 @@ impl Source {
 /// The checksum of the bytes before an offset.
 fn tail(path: &Path, offset: u64) -> io::Result<u32> {
     let mut file = File::open(path)?;
-    let length = offset.min(TAIL);
-    file.seek(SeekFrom::Start(offset - length))?;
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    Ok(crc32c(&bytes))
+    let length = usize::try_from(offset).map_or(TAIL, |offset| offset.min(TAIL));
+    file.seek(SeekFrom::Start(offset - length as u64))?;
+    let mut bytes = [0; TAIL];
+    let bytes = &mut bytes[..length];
+    file.read_exact(bytes)?;
+    Ok(crc32c(bytes))
 }
 
 impl Stamp {
