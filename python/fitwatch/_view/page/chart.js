@@ -20,7 +20,8 @@ export function draw(context, { width, height, lines, from, to, axis, scale, smo
   const x = linear(from, to, left + INSET, plot.right - INSET);
   const y = (log ? logarithmic : linear)(range.low, range.high, bottom - INSET, top + INSET);
 
-  const across = xTicks(axis, from, to, Math.max(2, (plot.right - left) / (axis === "step" ? 64 : 90)));
+  const room = axis === "step" ? 64 : 90; // pixels for a label
+  const across = xTicks(axis, from, to, Math.max(2, (plot.right - left) / room));
   drawAxes(context, plot, x, y, across, ticks);
   context.save();
   context.beginPath();
