@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tensorboard_server import tensorboard
 
 from fitwatch.callbacks import TensorBoard
 
@@ -51,18 +52,8 @@ def logs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(logs):
     """The address of a TensorBoard that shows the logs."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--host", "localhost"], stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            for line in process.stderr:
-                address = re.search(r"at (http://\S+/)", line)
-                if address:
-                    break
-            yield address[1]
-        finally:
-            process.terminate()
+    with tensorboard(logs) as address:
+        yield address
 
 
 def ask(server, path):

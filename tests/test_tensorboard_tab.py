@@ -3,9 +3,6 @@
 import argparse
 import json
 import os
-import re
-import subprocess
-import sys
 import time
 import urllib.request
 from importlib.metadata import entry_points
@@ -16,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from tensorboard_server import tensorboard
 
 import fitwatch
 from fitwatch._view.tensorboard_tab import Loader
@@ -141,18 +139,8 @@ def server(logs, tmp_path_factory):
         (info / "entry_points.txt").write_text(f"[tensorboard_plugins]\nfitwatch = {plugin}\n")
         package = Path(fitwatch.__file__).parents[1]
         environ["PYTHONPATH"] = f"{package}{os.pathsep}{info.parent}"
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--host", "localhost"], stderr=subprocess.PIPE, text=True, env=environ
-    ) as process:
-        try:
-            for line in process.stderr:
-                address = re.search(r"at (http://\S+/)", line)
-                if address:
-                    break
-            yield address[1]
-        finally:
-            process.terminate()
+    with tensorboard(logs, environ) as address:
+        yield address
 
 
 def test_tensorboard_lists_it(server):

@@ -23,7 +23,7 @@ from fitwatch._view.server.run_source import RunSource
 
 pytestmark = pytest.mark.skipif(keras.config.backend() != "jax", reason="once is enough")
 
-SECRET = "nobody may read this"
+SECRET = "not for readers of the page"
 
 
 @contextmanager
