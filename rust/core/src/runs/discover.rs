@@ -66,11 +66,11 @@ impl Kind {
 pub fn find(root: &Path, options: Options, known: &HashSet<&Path>) -> Found {
     let mut found = Found::new();
     if root.is_file() {
-        let name = match Kind::by_name(root) {
+        let (name, kind) = match Kind::by_name(root) {
             Some(kind @ (Kind::Csv | Kind::Npz)) => (stem(root), kind),
             _ => (".".to_owned(), Kind::Event),
         };
-        found.insert(name.0, BTreeMap::from([(root.to_owned(), name.1)]));
+        found.insert(name, BTreeMap::from([(root.to_owned(), kind)]));
         return found;
     }
     let boundary = if options.links_outside {

@@ -107,29 +107,27 @@ impl Scalars {
         }
         let start = self.first_index(window.axis, 0, ends_before);
         let stop = self.first_index(window.axis, start, within);
-        if stop - start <= window.columns {
-            return (start..stop)
-                .map(|index| self.column(window.axis, index, index + 1, 0.0))
-                .collect();
+        if start == stop {
+            return Vec::new();
         }
         // Bounds beyond the series would waste columns.
         let from = from.max(self.x(window.axis, start));
-        let width = (window.to.min(self.x(window.axis, stop - 1)) - from) / as_f64(window.columns);
-        let mut columns = Vec::with_capacity(window.columns);
-        let mut at = start;
-        for column in 1..=window.columns {
-            let edge = from + width * as_f64(column);
-            let end = if column == window.columns {
-                stop
-            } else {
-                self.first_index(window.axis, at, |x| x < edge).min(stop)
-            };
-            if at < end {
-                columns.push(self.column(window.axis, at, end, edge - width / 2.0));
-            }
-            at = end;
-        }
-        columns
+        let to = window.to.min(self.x(window.axis, stop - 1));
+        cut(
+            (start, stop),
+            (from, to),
+            window.columns,
+            |at, edge| self.first_index(window.axis, at, |x| x < edge).min(stop),
+            |start, stop, middle| {
+                let one = stop - start == 1;
+                let x = if one {
+                    self.x(window.axis, start)
+                } else {
+                    middle
+                };
+                Column::of(x, &self.summary(start, stop), stop - start)
+            },
+        )
     }
 
     /// The columns of times that do not ascend, because the clock was set back: looks at each point.
@@ -143,40 +141,21 @@ impl Scalars {
         let (Some(&(first, _)), Some(&(last, _))) = (inside.first(), inside.last()) else {
             return Vec::new();
         };
-        let width = (last - first) / as_f64(columns);
-        let mut found = Vec::new();
-        let mut rest = inside.as_slice();
-        for column in 1..=columns.min(inside.len()) {
-            let edge = first + width * as_f64(column);
-            let end = if inside.len() <= columns {
-                1
-            } else if column == columns {
-                rest.len()
-            } else {
-                rest.partition_point(|&(time, _)| time < edge)
-            };
-            let (own, later) = rest.split_at(end);
-            rest = later;
-            if let Some(&(x, _)) = own.first() {
+        cut(
+            (0, inside.len()),
+            (first, last),
+            columns,
+            |at, edge| at + inside[at..].partition_point(|&(time, _)| time < edge),
+            |start, stop, middle| {
+                let own = &inside[start..stop];
                 let mut summary = Summary::default();
                 for &(_, index) in own {
                     summary.add(self.value(index));
                 }
-                let x = if own.len() == 1 {
-                    x
-                } else {
-                    edge - width / 2.0
-                };
-                found.push(Column::of(x, &summary, own.len()));
-            }
-        }
-        found
-    }
-
-    fn column(&self, axis: Axis, start: usize, stop: usize, middle: f64) -> Column {
-        let one = stop - start == 1;
-        let x = if one { self.x(axis, start) } else { middle };
-        Column::of(x, &self.summary(start, stop), stop - start)
+                let x = if own.len() == 1 { own[0].0 } else { middle };
+                Column::of(x, &summary, own.len())
+            },
+        )
     }
 
     /// The first index from `start` on whose position does not satisfy a condition.
@@ -194,6 +173,40 @@ impl Scalars {
             Axis::Wall => self.wall_times()[index],
         }
     }
+}
+
+/// Cuts points, numbered by position, into pixel columns: one for each point if there are no more.
+///
+/// `first_from(at, edge)` is the first point from `at` on that is not before an edge, and
+/// `column(start, stop, middle)` makes the column of some points.
+fn cut<T>(
+    (start, stop): (usize, usize),
+    (from, to): (f64, f64),
+    columns: usize,
+    first_from: impl Fn(usize, f64) -> usize,
+    column: impl Fn(usize, usize, f64) -> T,
+) -> Vec<T> {
+    if stop - start <= columns {
+        return (start..stop)
+            .map(|point| column(point, point + 1, 0.0))
+            .collect();
+    }
+    let width = (to - from) / as_f64(columns);
+    let mut found = Vec::with_capacity(columns);
+    let mut at = start;
+    for number in 1..=columns {
+        let edge = from + width * as_f64(number);
+        let end = if number == columns {
+            stop
+        } else {
+            first_from(at, edge)
+        };
+        if at < end {
+            found.push(column(at, end, edge - width / 2.0));
+        }
+        at = end;
+    }
+    found
 }
 
 /// The exponentially weighted mean of columns, from left to right.

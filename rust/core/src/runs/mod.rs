@@ -170,11 +170,11 @@ impl Runs {
                 changed = true;
                 Run::default()
             });
-            let is_replaced = |(path, source): (&PathBuf, &Source)| {
+            let is_replaced = |(path, source): (&PathBuf, &mut Source)| {
                 // A file that is there, but not found, now belongs to another run or to none.
-                source.change() == Change::Replaced || !files.contains_key(path) && path.exists()
+                source.look() == Change::Replaced || !files.contains_key(path) && path.exists()
             };
-            if run.sources.iter().any(is_replaced) {
+            if run.sources.iter_mut().any(is_replaced) {
                 run.clear(self.version);
                 run.sources.clear();
                 changed = true;
@@ -201,7 +201,7 @@ fn read_all<'a>(
         .collect();
     let due: Vec<_> = tasks
         .iter_mut()
-        .filter(|task| task.source.change() != Change::None)
+        .filter(|task| task.source.is_due())
         .collect();
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)

@@ -25,6 +25,8 @@ pub struct Source {
     stamp: Option<Stamp>,
     /// The checksum of the last bytes that were read.
     tail: Option<u32>,
+    /// Whether there was something to read at the last look.
+    is_due: bool,
 }
 
 /// The reader of a file's kind.
@@ -65,11 +67,23 @@ impl Source {
             reader,
             stamp: None,
             tail: None,
+            is_due: true,
         }
     }
 
-    /// What has happened to the file since it was read.
-    pub fn change(&self) -> Change {
+    /// Whether there was something to read at the last look.
+    pub fn is_due(&self) -> bool {
+        self.is_due
+    }
+
+    /// Looks what has happened to the file since it was read.
+    pub fn look(&mut self) -> Change {
+        let change = self.change();
+        self.is_due = change != Change::None;
+        change
+    }
+
+    fn change(&self) -> Change {
         let Some(now) = fs::metadata(&self.path).ok().map(|facts| Stamp::of(&facts)) else {
             return if self.stamp.is_none() {
                 Change::Grown
@@ -112,6 +126,7 @@ impl Source {
 
     /// Reads what was added.
     pub fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Content, Error> {
+        self.is_due = false;
         // Before reading: what is added meanwhile is read the next time.
         self.stamp = fs::metadata(&self.path).ok().map(|facts| Stamp::of(&facts));
         let content = match &mut self.reader {
