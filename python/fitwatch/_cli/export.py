@@ -1,9 +1,9 @@
 """`python -m fitwatch export`: recorded runs as one table."""
 
 import os
-import sys
 
 import fitwatch
+from fitwatch._cli.failure import fail
 
 # The method that writes a file, by its suffix.
 WRITERS = {".parquet": "to_parquet", ".csv": "to_csv"}
@@ -21,18 +21,13 @@ def export(path: str, to: str) -> int:
     """
     writer = WRITERS.get(os.path.splitext(to)[1].lower())
     if writer is None:
-        return _fail(f"--to must end in {' or '.join(WRITERS)}; got {to!r}")
+        return fail("export", f"--to must end in {' or '.join(WRITERS)}; got {to!r}")
     try:
         runs = fitwatch.read(path)
         getattr(runs, writer)(to)
     except (OSError, ValueError, ImportError) as error:
-        return _fail(str(error))
+        return fail("export", str(error))
     points = sum(len(scalars) for run in runs.values() for scalars in run.scalars.values())
     some = "run" if len(runs) == 1 else "runs"
     print(f"{to}: {points:,} points of {len(runs):,} {some}")
     return 0
-
-
-def _fail(problem: str) -> int:
-    print(f"python -m fitwatch export: {problem}", file=sys.stderr)
-    return 2

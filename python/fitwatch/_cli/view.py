@@ -1,8 +1,8 @@
 """`python -m fitwatch view`: the page of the runs, by itself."""
 
 import errno
-import sys
 
+from fitwatch._cli.failure import fail
 from fitwatch._view.server.local_server import LOOPBACK, LocalServer
 from fitwatch._view.server.run_source import RunSource
 
@@ -25,12 +25,14 @@ def run(path: str, host: str, port: int | None) -> int:
     try:
         source.wait(1)  # so that a wrong path is an error before there is an address
     except (OSError, ValueError) as error:
-        return _fail(_reason(error))
+        return fail("view", _reason(error))
     try:
         server = _server(source, host, port)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # then Python repeats the address
-        return _fail(f"cannot listen at {host}, port {PORT if port is None else port}: {reason}")
+        return fail(
+            "view", f"cannot listen at {host}, port {PORT if port is None else port}: {reason}"
+        )
     server.start()
     try:
         print(f"fitwatch: {path} at {server.url} (Ctrl-C ends it)", flush=True)
@@ -41,7 +43,7 @@ def run(path: str, host: str, port: int | None) -> int:
     except KeyboardInterrupt:
         return 0
     except (OSError, ValueError) as error:
-        return _fail(_reason(error))
+        return fail("view", _reason(error))
     finally:
         server.close()
     return 0
@@ -60,8 +62,3 @@ def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def _fail(message: str) -> int:
-    print(f"python -m fitwatch view: {message}", file=sys.stderr)
-    return 2

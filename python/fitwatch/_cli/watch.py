@@ -6,6 +6,7 @@ import signal
 import sys
 
 from fitwatch import _core
+from fitwatch._cli.failure import fail
 
 
 def run(
@@ -41,22 +42,17 @@ def run(
             sys.stdout.flush()
             return 0
         if not is_terminal:
-            return _fail("the output is not a terminal; --once prints one frame")
+            return fail("watch", "the output is not a terminal; --once prints one frame")
         outcome = _core.watch(path, tags=tags, log=log)
     except BrokenPipeError:
         # The reader of the pipe has gone. Python must not flush into it when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, ValueError) as error:
-        return _fail(str(error))
+        return fail("watch", str(error))
     except KeyboardInterrupt:
         return 130
     if outcome == "terminated":
         # The process ends as the signal ends others.
         signal.raise_signal(signal.SIGTERM)
     return 130 if outcome == "interrupted" else 0
-
-
-def _fail(problem: str) -> int:
-    print(f"python -m fitwatch watch: {problem}", file=sys.stderr)
-    return 2

@@ -17,9 +17,8 @@ class Curve:
 
     losses: NDArray[np.floating]  # one for each batch
     first: int = 0  # number of the first batch; older ones may have been dropped
-    steps: NDArray[np.int64] | None = (
-        None  # the batch of each loss, if they do not follow each other
-    )
+    # The batch of each loss, if they do not follow each other.
+    steps: NDArray[np.int64] | None = None
     epochs: Sequence[tuple[int, int]] = ()  # each epoch and its first batch, ascending
     validation: Sequence[tuple[int, float]] = ()  # the batch at which it ran, and the value
     rate_drops: Sequence[tuple[int, float, float]] = ()  # batch, learning rate before and after

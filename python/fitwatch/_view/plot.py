@@ -35,7 +35,11 @@ class Picture(Figure):
 
 def save_curve(path: str, curve: Curve, *, title: str, xlabel: str, ylabel: str) -> None:
     """Saves a picture of a run; adds `.png` to a path without a suffix that matplotlib knows."""
-    figure = draw(curve, title=title, xlabel=xlabel, ylabel=ylabel)
+    save(path, draw(curve, title=title, xlabel=xlabel, ylabel=ylabel))
+
+
+def save(path: str, figure: Figure) -> None:
+    """Saves a figure, likewise."""
     known = os.path.splitext(path)[1][1:].lower() in FigureCanvasAgg.get_supported_filetypes()
     figure.savefig(path if known else f"{path}.png")
 

@@ -22,7 +22,8 @@ def draw(run: "Run", tag: str, path: Any, title: str | None) -> Any:
         if validation is None
         else list(zip(validation.steps.tolist(), validation.values.tolist(), strict=True)),
     )
-    texts = {"title": run.name if title is None else title, "xlabel": "Step", "ylabel": tag}
+    title = run.name if title is None else title
+    figure = plot.draw(curve, title=title, xlabel="Step", ylabel=tag)
     if path is not None:
-        plot.save_curve(_check.path("path", path), curve, **texts)
-    return plot.draw(curve, **texts)
+        plot.save(_check.path("path", path), figure)
+    return figure
