@@ -128,7 +128,7 @@ class Resume:
             own.core.batches_since = backup.state["batches_since"]
             if (joined := after_batches(own.callback_list)) is not None:
                 # Backups of earlier versions do not have it.
-                joined.go_on(backup.state.get("seen", 0), trained)
+                joined.go_on(max(backup.state.get("seen", 0), trained), trained)
             if order is not None and exact is not None:
                 order.go_on(exact, epoch, trained)
                 if trained:
