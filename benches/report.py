@@ -26,6 +26,7 @@ TITLES = {
     "hook": "A hook, called directly",
     "losses": "The per-batch loss, in `fit()`",
     "health": "Health monitors",
+    "validation": "A validation inside an epoch, from the second one on",
     "files": "Event files: the time per scalar, until it is in the file",
     "read": "Reading recorded runs: processor time and memory",
     "read growth": "Recorded runs: how time and memory grow with the number of points",

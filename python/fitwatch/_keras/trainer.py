@@ -1,8 +1,13 @@
 """Private state of Keras's trainers: the model, the first epoch, the training state on JAX."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import keras
+
+from fitwatch._keras.train_step import replaced
 
 
 def model_of(callback: Any) -> Any:
@@ -61,3 +66,24 @@ def hand_over(model: Any) -> None:
         )
     }
     model._jax_state_synced = True
+
+
+@contextmanager
+def lean_state(model: Any) -> Iterator[None]:
+    """A block in which JAX's trainer stores its state without looking at every variable.
+
+    Keras stores the state of each batch as an attribute of the model, and looks for layers in it:
+    some microseconds for each variable.
+    """
+    if keras.config.backend() != "jax":
+        yield
+        return
+    original = model._setattr_hook
+
+    def hook(name: str, value: Any) -> Any:
+        # It does not look into mappings other than dicts.
+        is_state = name == "_jax_state" and isinstance(value, dict)
+        return original(name, MappingProxyType(value) if is_state else value)
+
+    with replaced(model, _setattr_hook=hook):
+        yield
