@@ -7,8 +7,6 @@ from typing import Any
 
 import keras
 
-from fitwatch._keras.train_step import replaced
-
 
 def model_of(callback: Any) -> Any:
     """The callback's model, without the side effect of `callback.model`.
@@ -68,22 +66,36 @@ def hand_over(model: Any) -> None:
     model._jax_state_synced = True
 
 
-@contextmanager
-def lean_state(model: Any) -> Iterator[None]:
-    """A block in which JAX's trainer stores its state without looking at every variable.
+def begin_lean_state(model: Any) -> bool:
+    """Makes JAX's trainer store its state without looking at every variable; False if it does so.
 
-    Keras stores the state of each batch as an attribute of the model, and looks for layers in it:
-    some microseconds for each variable.
+    Keras stores the state after each batch as an attribute of the model, and looks for layers in
+    it: some microseconds for each variable. It does not look into mappings other than dicts.
     """
-    if keras.config.backend() != "jax":
-        yield
-        return
+    if keras.config.backend() != "jax" or model is None or "_setattr_hook" in vars(model):
+        return False
     original = model._setattr_hook
 
     def hook(name: str, value: Any) -> Any:
-        # It does not look into mappings other than dicts.
         is_state = name == "_jax_state" and isinstance(value, dict)
         return original(name, MappingProxyType(value) if is_state else value)
 
-    with replaced(model, _setattr_hook=hook):
+    vars(model)["_setattr_hook"] = hook
+    return True
+
+
+def end_lean_state(model: Any) -> None:
+    """Undoes `begin_lean_state`."""
+    if model is not None:
+        vars(model).pop("_setattr_hook", None)
+
+
+@contextmanager
+def lean_state(model: Any) -> Iterator[None]:
+    """A block between both."""
+    has_begun = begin_lean_state(model)
+    try:
         yield
+    finally:
+        if has_begun:
+            end_lean_state(model)

@@ -185,12 +185,14 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self._reported = []
         self._recorder.start_over()
         self._fitwatch_after_batches.begin(self)
+        trainer.begin_lean_state(getattr(self, "_model", None))
         self._begin("on_train_begin", logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called when training has ended."""
         self._end("on_train_end", logs)
         self._fitwatch_after_batches.end()
+        trainer.end_lean_state(getattr(self, "_model", None))
         for callback, attachment in self._attachments():
             attachment.fit_ended(callback)
 
@@ -311,6 +313,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         """Called when a run ends without its `on_*_end`. Never raises."""
         self._failed()
         self._in_begin_end_block_count = 0
+        if fit:
+            trainer.end_lean_state(getattr(self, "_model", None))
         for callback, attachment in self._attachments():
             _try(partial(attachment.abandon, callback, fit=fit, interrupted=interrupted))
 
