@@ -8,6 +8,7 @@ from fitwatch._checkpoint.resumed_stop import Stopper
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import (
     integer,
+    optional_each,
     optional_number,
     optional_whole,
     progress,
@@ -36,6 +37,7 @@ class StopState(RunState):
         "_fitwatch_seen": Field(whole, "_fitwatch.batches.seen"),
         "_fitwatch_elapsed": Field(time, "_fitwatch.batches.elapsed"),
         "_fitwatch_progress": Field(progress, "_fitwatch.core.progress"),
+        "_fitwatch_reached": Field(optional_each, "_fitwatch.core.reached_at", is_new=True),
     }
     # The best weights of a backup, until the first epoch begins.
     weights: list[Any] | None = None
@@ -115,12 +117,18 @@ class Stopping(BatchMonitor, Stopper):
         """
         upwards = zip(directions(callback, self.watched, find), self.watched, strict=True)
         rules = [
-            (up, abs(of.min_delta) * (1 if up else -1), of.baseline, of.divergence_threshold)
+            (
+                up,
+                abs(of.min_delta) * (1 if up else -1),
+                of.baseline,
+                of.divergence_threshold,
+                of.stopping_threshold,
+            )
             for up, of in upwards
         ]
         # The attributes of the first metric may have been assigned to since.
-        larger, _, _, threshold = rules[0]
-        rules[0] = (larger, callback.min_delta, callback.baseline, threshold)
+        larger, _, _, *thresholds = rules[0]
+        rules[0] = (larger, callback.min_delta, callback.baseline, *thresholds)
         self.core.judge(rules, self.relative)
 
     def values(self, callback: Any, logs: dict[str, Any]) -> list[float | None]:
@@ -182,6 +190,12 @@ class Stopping(BatchMonitor, Stopper):
         diverged = self.core.diverged()
         if diverged:
             return f"{metrics[diverged[0]]} has diverged"
+        reached = [self.watched[number] for number in self.core.reached()]
+        if reached:
+            bounds = [
+                f"{metric.name} has reached {metric.stopping_threshold:g}" for metric in reached
+            ]
+            return ", ".join(bounds)
         # The core lists no stalled metric where a subclass has overridden the rule.
         stalled = self.core.stalled() or [0]
         names = [metrics[number] for number in stalled]
@@ -226,7 +240,7 @@ class Stopping(BatchMonitor, Stopper):
         time = self.batches.max_time
         if time is not None and self.batches.elapsed >= time:
             return f"{time:g} seconds have passed"
-        if any(metric.divergence_threshold is not None for metric in self.watched):
+        if any(metric.has_threshold for metric in self.watched):
             with suppress(ValueError):  # a metric that is not known before the first batch
                 callback._set_monitor_op()
         if any(stock.is_overridden(callback, method) for method in self.rule):
@@ -239,12 +253,18 @@ class Stopping(BatchMonitor, Stopper):
         """Whether this callback had stopped the training whose state was loaded."""
         stalled = bool(self.core.stalled())
         diverged = any(one[5] is not None for one in self.core.progress)
+        reached = any(value is not None for value in self.core.reached_at)
         stopped = callback.stopped_epoch > 0 or callback.stopped_batch is not None
-        return stalled or diverged or stopped
+        return stalled or diverged or reached or stopped
 
     def forget_stop(self, callback: Any) -> None:
         """Called when a training that the callback had stopped goes on."""
         progress = [(*one[:5], None) for one in self.core.progress]
-        gone = {"stopped_epoch": 0, "stopped_batch": None, "_fitwatch_progress": progress}
+        gone = {
+            "stopped_epoch": 0,
+            "stopped_batch": None,
+            "_fitwatch_progress": progress,
+            "_fitwatch_reached": [],
+        }
         self.state.loaded = {**(self.state.loaded or {}), **gone}
         self.state.put(callback, self.state.loaded)

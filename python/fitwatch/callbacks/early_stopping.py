@@ -51,12 +51,17 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             None (default) for no smoothing.
         min_delta_mode: `"abs"` (default), or `"rel"`: `min_delta` is a fraction of the best value's
             size.
-        combine: With several metrics, whether `"all"` (default) have to stop improving or `"any"`.
+        combine: With several metrics, whether `"all"` (default) have to stop improving or `"any"`;
+            the same for `stopping_threshold`. One that has diverged suffices.
         max_time: Time after which training stops, in seconds (more than 0) or as a `timedelta`. It
             is checked after every batch, to within a hundredth of a second or 64 batches. None
             (default) for no limit.
         divergence_threshold: Stops at once when the (smoothed) value is worse than this number, or
             a value is not finite. For several metrics a list, with None for none. Default None.
+        stopping_threshold: Stops at once when the (smoothed) value is as good as this number or
+            better: good enough. For several metrics a list, with None for none: with
+            `combine="all"` training stops when the newest values of all metrics that have a
+            threshold have reached it, with `"any"` when one has. Default None.
 
     Attributes:
         best: The best value so far, smoothed if values are; None before there is one.
@@ -126,9 +131,12 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         combine: str = "all",
         max_time: Any = None,
         divergence_threshold: Any = None,
+        stopping_threshold: Any = None,
     ) -> None:
         own = self._fitwatch
-        metrics = own.watched = watched(monitor, mode, min_delta, baseline, divergence_threshold)
+        metrics = own.watched = watched(
+            monitor, mode, min_delta, baseline, divergence_threshold, stopping_threshold
+        )
         own.batches.unit = _check.unit(unit, [metric.name for metric in metrics])
         own.batches.max_time = _check.seconds("max_time", max_time)
         own.relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
@@ -138,7 +146,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             or unit == "batch"
             or halflife is not None
             or own.relative
-            or metrics[0].divergence_threshold is not None
+            or metrics[0].has_threshold
         )
         either = _check.choice("combine", combine, "all", "any") == "any"
         own.core.watch(len(metrics), either, halflife)

@@ -16,9 +16,9 @@ pub struct EarlyStopping(pub core::EarlyStopping);
 /// smoothing, and the value that passed the divergence threshold.
 type Progress = (Option<f64>, i64, bool, f64, f64, Option<f64>);
 
-/// A metric's direction (whether larger is better), signed minimum change, baseline and divergence
-/// threshold.
-type Rule = (bool, f64, Option<f64>, Option<f64>);
+/// A metric's direction (whether larger is better), signed minimum change, baseline, divergence
+/// threshold and stopping threshold.
+type Rule = (bool, f64, Option<f64>, Option<f64>, Option<f64>);
 
 best_methods!(EarlyStopping, first.best);
 copying_methods!(EarlyStopping);
@@ -123,6 +123,7 @@ impl EarlyStopping {
         let limit = self.0.first.patience.limit;
         let others = metrics.saturating_sub(1);
         self.0.others.resize(others, core::Metric::default());
+        self.0.goals.resize(metrics, core::Goal::default());
         for metric in self.0.metrics_mut() {
             metric.patience.limit = limit;
             metric.smoothing = halflife.map(core::Smoothing::new);
@@ -131,8 +132,12 @@ impl EarlyStopping {
 
     /// Sets the rules of all metrics, and compares in double precision.
     fn judge(&mut self, rules: Vec<Rule>, relative: bool) {
+        self.0.goals.resize(rules.len(), core::Goal::default());
+        for (goal, rule) in self.0.goals.iter_mut().zip(&rules) {
+            goal.threshold = rule.4;
+        }
         for (metric, rule) in self.0.metrics_mut().zip(rules) {
-            let (larger_is_better, signed_delta, baseline, threshold) = rule;
+            let (larger_is_better, signed_delta, baseline, threshold, _) = rule;
             metric.best.rule = core::Improvement {
                 direction: if larger_is_better {
                     core::Direction::Max
@@ -155,6 +160,9 @@ impl EarlyStopping {
         self.0.stopped_batch = None;
         self.0.diverged = None;
         self.0.ended = false;
+        for goal in &mut self.0.goals {
+            goal.reached_at = None;
+        }
         for metric in self.0.metrics_mut() {
             metric.best.value = None;
             metric.patience.waited = 0;
@@ -199,6 +207,29 @@ impl EarlyStopping {
                 (smoothing.mean, smoothing.weight) = (mean, weight);
             }
         }
+    }
+
+    /// The values that have reached the stopping thresholds of the metrics; in a list that is set,
+    /// missing ones stand for none.
+    #[getter]
+    fn reached_at(&self) -> Vec<Option<f64>> {
+        self.0.goals.iter().map(|goal| goal.reached_at).collect()
+    }
+
+    #[setter]
+    #[allow(clippy::needless_pass_by_value)] // the argument type of a setter
+    fn set_reached_at(&mut self, values: Vec<Option<f64>>) {
+        let metrics = self.0.metrics().count();
+        self.0.goals.resize(metrics, core::Goal::default());
+        for (number, goal) in self.0.goals.iter_mut().enumerate() {
+            goal.reached_at = values.get(number).copied().flatten();
+        }
+    }
+
+    /// The indices of the metrics that have reached their current stopping thresholds; none while
+    /// these do not suffice to stop.
+    fn reached(&self) -> Vec<usize> {
+        self.0.reached().collect()
     }
 
     /// The indices of the metrics that have stopped improving.
