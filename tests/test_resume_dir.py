@@ -231,7 +231,9 @@ def test_an_order_that_cannot_be_restored(tmp_path):
 
 def test_a_list_with_a_backup_of_its_own_is_left_alone(tmp_path):
     own = callbacks.BackupAndRestore(tmp_path / "own", delete_checkpoint=False)
-    work = killed_after(simple(callbacks=[own]))
+    model = make_model()
+    model.build((None, 3))
+    work = killed_after(simple(model, callbacks=[own]))
     with pytest.raises(InterruptedError):
         script(tmp_path / "resume", work)
     assert (tmp_path / "own").exists()
@@ -272,6 +274,24 @@ def test_a_loop_of_fits(tmp_path):
     with pytest.raises(InterruptedError):
         script(tmp_path, lambda: work(2))
     assert script(tmp_path, lambda: work(3)) == [0, 0, 48]
+
+
+def test_the_same_model_in_two_fits(tmp_path):
+    """The rate that the first one has reduced is the one of the second, also when it is resumed."""
+
+    def work(at=None):
+        model = make_model()
+        plateau = keras.callbacks.ReduceLROnPlateau("loss", patience=1, min_delta=9, min_lr=1e-9)
+        simple(model, callbacks=[plateau])()
+        history = simple(model, initial_epoch=2, epochs=4, callbacks=[Dies(at)])()
+        return history.epoch, history.history, float(model.optimizer.learning_rate)
+
+    whole = script(tmp_path / "whole", work)
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            script(tmp_path / "resume", lambda: work(80))
+    assert script(tmp_path / "resume", work) == whole
+    assert whole[2] < 0.01
 
 
 @pytest.mark.parametrize(
