@@ -102,12 +102,11 @@ class ResumeDir:
     def _identify(self, folder: str, identity: dict[str, Any], writes: bool) -> None:
         """Checks that the folder is the one of this `fit()`, or notes it."""
         path = os.path.join(folder, _IDENTITY)
-        identity = json.loads(json.dumps(identity))
         with suppress(FileNotFoundError):
             with open(path, encoding="utf-8") as file:
                 before = json.load(file)
             for name, value in identity.items():
-                if before.get(name) != value:
+                if json.dumps(before.get(name)) != json.dumps(value):  # a NaN equals itself
                     raise ValueError(
                         f"{folder} is the backup of another fit(): its {name} was "
                         f"{before.get(name)!r}, and is {value!r}. Run the same script with the "
