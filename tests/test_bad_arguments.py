@@ -111,6 +111,12 @@ BAD = {
         "capacity": [0, 10**30, *(bad for bad in NOT_COUNTS if bad is not None)],
     },
     callbacks.MemoryMonitor: {"every": [0, *NOT_COUNTS, math.inf]},
+    callbacks.Validation: {
+        "every": [0, *NOT_COUNTS, math.inf],
+        "batch_size": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
+        "steps": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
+        "name": ["", None, 3, "test"],
+    },
     callbacks.ThroughputMonitor: {
         "window": [0, *NOT_COUNTS, math.inf],
         "report": NOT_FLAGS,

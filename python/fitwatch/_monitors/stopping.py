@@ -22,6 +22,7 @@ from fitwatch._distributed.world import print_message
 from fitwatch._keras import stock
 from fitwatch._monitors.batch_unit import BatchMonitor
 from fitwatch._monitors.specs import Watched, directions
+from fitwatch._monitors.validation_unit import count_validation
 
 
 class StopState(RunState):
@@ -140,9 +141,17 @@ class Stopping(BatchMonitor, Stopper):
         return list(numbers.values())
 
     def carry_out(
-        self, callback: Any, decision: Decision, epoch: int, batch: int | None = None
+        self,
+        callback: Any,
+        decision: Decision,
+        epoch: int,
+        batch: int | None = None,
+        where: str = "",
     ) -> None:
-        """Keeps the weights, or stops the training."""
+        """Keeps the weights, or stops the training.
+
+        `batch` and `where`, as text, are given unless the unit is the epoch.
+        """
         if decision == Decision.IGNORE:
             return
         improved = decision in (Decision.IMPROVED, Decision.STOP_ON_BEST)
@@ -151,14 +160,21 @@ class Stopping(BatchMonitor, Stopper):
         if callback.restore_best_weights and (improved or first):
             callback.best_weights = callback.model.get_weights()
             callback.best_epoch = epoch
-            if batch is not None:
-                self._best_at = self.batches.where(batch)
+            self._best_at = where
         if decision in (Decision.STOP, Decision.STOP_ON_BEST):
-            where = f"Epoch {epoch + 1}" if batch is None else self.batches.where(batch)
-            self._stop(callback, where, self._why(callback))
+            self._stop(callback, where or f"Epoch {epoch + 1}", self._why(callback))
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
-        self.carry_out(callback, decision, self.batches.epoch, batch)
+        where = self.batches.where(batch)
+        self.carry_out(callback, decision, self.batches.epoch, batch, where)
+
+    def see_validation(self, callback: Any, batch: int, logs: dict[str, Any]) -> None:
+        """Decides on the values of a validation, and carries the decision out."""
+        counted = None if self.is_timed_out() else count_validation(callback, logs)
+        if counted is not None:
+            values = self.values(callback, logs)
+            found = self.core.update_validation(counted.number, counted.epoch, batch, values)
+            self.carry_out(callback, found, counted.epoch, batch, counted.where)
 
     def time_is_over(self, callback: Any, batch: int) -> None:
         """Stops the training after a batch, counted from 0 in its epoch."""
@@ -200,7 +216,7 @@ class Stopping(BatchMonitor, Stopper):
         stalled = self.core.stalled() or [0]
         names = [metrics[number] for number in stalled]
         have = "has" if len(names) == 1 else "have"
-        units = "batches" if self.batches.unit == "batch" else "epochs"
+        units = {"batch": "batches"}.get(self.batches.unit, f"{self.batches.unit}s")
         return f"{', '.join(names)} {have} not improved for {callback.patience:g} {units}"
 
     # The end of a fit.
@@ -225,8 +241,8 @@ class Stopping(BatchMonitor, Stopper):
             return
         if callback.verbose > 0:
             best = f"the end of the best epoch: {callback.best_epoch + 1}."
-            if self.batches.unit == "batch":
-                best = f"the best batch: {self._best_at}."
+            if self.batches.unit != "epoch":
+                best = f"the best {self.batches.unit}: {self._best_at}."
             print_message(f"Restoring model weights from {best}")
         callback.model.set_weights(callback.best_weights)
 

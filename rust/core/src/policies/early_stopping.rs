@@ -77,12 +77,16 @@ impl BatchPolicy for EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Takes the values of one unit, in the order of the metrics.
+    /// Takes the values of one epoch or batch, in the order of the metrics.
     pub fn update(&mut self, at: Moment, values: &[Option<Value>]) -> Decision {
+        self.update_unit(at.batch.unwrap_or(at.epoch), at, values)
+    }
+
+    /// Takes the values of the unit with this number (from 0), such as a validation after a batch.
+    pub fn update_unit(&mut self, unit: i64, at: Moment, values: &[Option<Value>]) -> Decision {
         if self.ended {
             return Decision::Ignore;
         }
-        let unit = at.batch.unwrap_or(at.epoch);
         let counts = unit >= self.start;
         let mut improved = false;
         let mut seen_any = false;

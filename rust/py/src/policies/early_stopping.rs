@@ -250,15 +250,39 @@ impl EarlyStopping {
     /// Takes the values of one epoch, one per metric.
     fn update(&mut self, epoch: i64, values: Vec<Option<f64>>) -> Decision {
         let at = core::Moment { epoch, batch: None };
-        let values: Vec<_> = values
-            .into_iter()
-            .map(|value| value.map(|value| core::Value { value, units: 1 }))
-            .collect();
-        self.0.update(at, &values).into()
+        self.0.update(at, &of_one_unit(values)).into()
+    }
+
+    /// Takes the values of a validation, one per metric.
+    ///
+    /// Args:
+    ///     number: The number of the validation, from 0.
+    ///     epoch: The epoch.
+    ///     batch: The last batch before it, from 0 and across epochs.
+    ///     values: The values.
+    fn update_validation(
+        &mut self,
+        number: i64,
+        epoch: i64,
+        batch: i64,
+        values: Vec<Option<f64>>,
+    ) -> Decision {
+        let at = core::Moment {
+            epoch,
+            batch: Some(batch),
+        };
+        self.0.update_unit(number, at, &of_one_unit(values)).into()
     }
 
     /// Records that training was stopped for another reason.
     fn stop(&mut self, epoch: i64, batch: Option<i64>) {
         self.0.stop(core::Moment { epoch, batch });
     }
+}
+
+fn of_one_unit(values: Vec<Option<f64>>) -> Vec<Option<core::Value>> {
+    values
+        .into_iter()
+        .map(|value| value.map(|value| core::Value { value, units: 1 }))
+        .collect()
 }
