@@ -18,11 +18,12 @@ assert __main__.helper is helper
 """
 
 
-def run(tmp_path, body, *arguments, plainly=False):
+def run(tmp_path, body, *arguments, plainly=False, options=()):
     script = tmp_path / "train.py"
     script.write_text(BEGIN.format(backend=keras.config.backend()) + body)
     (tmp_path / "helper.py").write_text("")
-    command = [sys.executable, *([] if plainly else ["-m", "fitwatch", "run"]), str(script)]
+    by = [] if plainly else ["-m", "fitwatch", "run", *options]
+    command = [sys.executable, *by, str(script)]
     environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
     return subprocess.run(
         [*command, *arguments],
@@ -117,3 +118,44 @@ board =""",
     from event_reader import read
 
     assert len(read(tmp_path / "logs" / "train")["batch_loss"][2]) == 4
+
+
+TWO_FITS = """
+import keras
+import numpy as np
+keras.utils.set_random_seed(1)
+killed = sys.argv[1]
+class Dies(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.params["epochs"] == 3 and self.epoch == 1 and batch == 5:
+            if not os.path.exists(killed):
+                open(killed, "x").close()
+                os.kill(os.getpid(), 9)
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        print("epoch", epoch, "of", self.params["epochs"], file=sys.stderr)
+x = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+for epochs in (2, 3):
+    model = keras.Sequential([keras.layers.Dropout(0.1), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    history = model.fit(x, x[:, :1], batch_size=8, epochs=epochs, verbose=0, callbacks=[Dies()])
+    print(history.history, model.get_weights(), int(model.optimizer.iterations))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_script_that_is_killed_and_run_again(tmp_path):
+    """In its second fit; it prints what it prints when it is not killed."""
+    (tmp_path / "never").write_text("")
+    whole = run(tmp_path, TWO_FITS, str(tmp_path / "never"))
+    killed, folder = str(tmp_path / "killed"), tmp_path / "resume"
+    options = ["--resume-dir", str(folder), "--save-interval", "0"]
+    dead = run(tmp_path, TWO_FITS, killed, options=options)
+    assert dead.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+    again = run(tmp_path, TWO_FITS, killed, options=options)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[1:] == whole.stdout.splitlines()[1:]
+    assert "epoch 0 of 2" not in again.stderr
+    assert "epoch 2 of 3" in again.stderr
+    assert not folder.exists()

@@ -14,17 +14,34 @@ NEEDED = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tensorboard": 
 def main(given: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     given = sys.argv[1:] if given is None else given
-    if given[:1] == ["run"] and len(given) > 1 and not given[1].startswith("-"):
-        # Without argparse, which would interpret options of the script.
-        from fitwatch._cli.run_script import run
-
-        return run(given[1], given[2:])
+    of_script: list[str] = []
+    if given[:1] == ["run"]:
+        given, of_script = arguments.split(given)
     parser = arguments.parser()
     options = parser.parse_args(given)
     if options.command == "run":
-        parser.error(f"run needs a script first; got {options.script!r}")
+        return _run(parser, options, of_script)
     commands = {"demo": _demo, "view": _view, "watch": _watch, "export": _export}
     return commands[options.command](parser, options)
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, of_script: list[str]) -> int:
+    from fitwatch._cli.run_script import run
+
+    if options.resume_dir is None:
+        if options.save_interval is not None:
+            parser.error("--save-interval is for --resume-dir")
+        return run(options.script, of_script)
+    from fitwatch._cli.resume_dir import INTERVAL, ResumeDir
+
+    try:
+        resume_dir = ResumeDir(
+            options.resume_dir,
+            INTERVAL if options.save_interval is None else options.save_interval,
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    return run(options.script, of_script, resume_dir)
 
 
 def _demo(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -43,6 +43,8 @@ class Backups(Attachment, Voter):
 
     folder: BackupFolder
     trained = 0
+    # Whether backups have the epochs of `History`, also without `exact=True`.
+    _has_history = False
     # Whether a backup is due once all callbacks have run: after this batch, or after this epoch.
     _is_due = False
     _is_due_at_end = False
@@ -66,6 +68,10 @@ class Backups(Attachment, Voter):
         """Called when training begins."""
         self.core = _core.Checkpoint()
         self._is_due = self._is_due_at_end = False
+
+    def has_history(self, callback: Any) -> bool:
+        """Whether backups have the epochs of `History`."""
+        return callback.exact or self._has_history
 
     def is_needed(self, callback: Any) -> bool:
         return True
@@ -107,7 +113,7 @@ class Backups(Attachment, Voter):
             return False
         siblings = self.siblings()
         behind = siblings[next(n for n, c in enumerate(siblings) if c is callback) + 1 :]
-        return any(has_state(other, history=callback.exact) for other in behind)
+        return any(has_state(other, history=self.has_history(callback)) for other in behind)
 
     # The hooks.
 
@@ -219,7 +225,7 @@ class Backups(Attachment, Voter):
         """The content of a backup besides the weights."""
         arrays: list[Any] = []
         model = callback.model  # on JAX, this copies the training state into the model
-        states = CallbackStates(self.siblings(), history=callback.exact).take(arrays)
+        states = CallbackStates(self.siblings(), history=self.has_history(callback)).take(arrays)
         order = self.resume.order
         state = {
             "id": os.urandom(8).hex(),

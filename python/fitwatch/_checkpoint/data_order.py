@@ -67,20 +67,23 @@ class DataOrder:
         self._begun_at: dict[str, Any] = {}
         if self._keeps_iterator:
             self._try_to_keep()
-        data.reroute(iterator, self._read)
+
+    def follow(self) -> None:
+        """Reads the data for `fit()` from now on."""
+        data.reroute(self._epoch_iterator, self._read)
 
     def begin_epoch(self, epoch: int) -> None:
         """Called before every epoch."""
         if self._data is not None:
             self._data.set_epoch(epoch)
-        self._begun_at = _random_state()
+        self._begun_at = random_state()
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
         """The position in the data, as JSON; arrays are added to `arrays`."""
         state: dict[str, Any] = {
             "data": self._fingerprint,
             "epoch": self._begun_at,
-            "now": _random_state(),
+            "now": random_state(),
             "iterator": None,
         }
         if self._keeps_iterator and self._reading is not None:
@@ -128,7 +131,7 @@ class DataOrder:
             # An exhausted iterator, whose state counts how often the data were shuffled.
             _load_iterator(iter(data.dataset(self._epoch_iterator)), self._kept)
         self._skip, self._then = trained, state["now"]
-        _set_random_state(state["epoch"] if trained else state["now"])
+        set_random_state(state["epoch"] if trained else state["now"])
         self.begin_epoch(epoch)
 
     def build_metrics(self, model: Any) -> None:
@@ -151,7 +154,7 @@ class DataOrder:
             if skip and self._then is not None:
                 if self._keeps_iterator:
                     _load_iterator(iterator, self._kept)
-                _set_random_state(self._then)
+                set_random_state(self._then)
                 self._then = None
             yield first, last, iterator
 
@@ -175,7 +178,7 @@ def _refused(why: str) -> ValueError:
     )
 
 
-def _random_state() -> dict[str, Any]:
+def random_state() -> dict[str, Any]:
     name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
         "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, gauss],
@@ -185,7 +188,7 @@ def _random_state() -> dict[str, Any]:
     return state if of_torch is None else {**state, "torch": of_torch}
 
 
-def _set_random_state(state: dict[str, Any]) -> None:
+def set_random_state(state: dict[str, Any]) -> None:
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, np.array(keys, np.uint32), *rest))
     version, words, gauss = state["python"]

@@ -58,6 +58,7 @@ class Resume:
                     f"which of {len(others)} backups to resume from."
                 )
             self.order = DataOrder(callback._model)
+            self.order.follow()
         if _files.is_remote(callback.backup_dir):
             callback._load_model()
             return
@@ -182,4 +183,5 @@ def _exact(callback: Any, backup: Backup | None) -> Any:
 
 
 def _callback_states(callback: Any) -> CallbackStates:
-    return CallbackStates(callback._fitwatch.siblings(), history=callback.exact)
+    own = callback._fitwatch
+    return CallbackStates(own.siblings(), history=own.has_history(callback))

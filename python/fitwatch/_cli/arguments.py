@@ -1,6 +1,7 @@
 """The arguments of `python -m fitwatch`."""
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 
@@ -29,7 +30,25 @@ def parser() -> argparse.ArgumentParser:
         help="of weights and shuffling (default: 1)",
     )
 
-    script = commands.add_parser("run", help="run an unchanged script with fitwatch enabled")
+    script = commands.add_parser(
+        "run",
+        help="run an unchanged script with fitwatch enabled",
+        usage="%(prog)s [-h] [--resume-dir DIR] [--save-interval SECONDS] script ...",
+        epilog="Options of fitwatch come before the script; what follows it is passed to it.",
+        allow_abbrev=False,
+    )
+    script.add_argument(
+        "--resume-dir",
+        metavar="DIR",
+        help="back up every fit() in this folder, and go on from there when the same command is "
+        "run again",
+    )
+    script.add_argument(
+        "--save-interval",
+        type=_seconds,
+        metavar="SECONDS",
+        help="the least time between two backups of --resume-dir (default: 300)",
+    )
     script.add_argument("script", help="path of a Python script")
     script.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
 
@@ -56,6 +75,24 @@ def parser() -> argparse.ArgumentParser:
         "--to", required=True, metavar="FILE", help="the file to write, .parquet or .csv"
     )
     return parser
+
+
+def split(given: list[str]) -> tuple[list[str], list[str]]:
+    """The arguments up to the script, and the script's own, which argparse must not see."""
+    place = 1
+    while place < len(given) and given[place].startswith("-"):
+        place += 2 if given[place] in ("--resume-dir", "--save-interval") else 1
+    return given[: place + 1], given[place + 1 :]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more; got {text!r}")
+    return seconds
 
 
 def _whole(low: int, high: int | None = None, shown: str | None = None) -> Callable[[str], int]:

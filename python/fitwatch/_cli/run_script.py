@@ -3,14 +3,16 @@
 import builtins
 import os
 import sys
+from contextlib import nullcontext
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
 from typing import Any
 
 import fitwatch
+from fitwatch._cli.resume_dir import ResumeDir
 
 
-def run(path: str, arguments: list[str]) -> int:
+def run(path: str, arguments: list[str], resume_dir: ResumeDir | None = None) -> int:
     """Runs a script as `python script.py` does, after `fitwatch.enable()`.
 
     `sys.argv`, `sys.path`, `__main__`, the exit status and tracebacks are as without fitwatch.
@@ -18,6 +20,7 @@ def run(path: str, arguments: list[str]) -> int:
     Args:
         path: The script.
         arguments: The script's `sys.argv[1:]`.
+        resume_dir: Where every `fit()` is backed up; None (default) for no backups.
 
     Returns:
         The exit status: 0, or 2 if the script cannot be read. `sys.exit()` passes through.
@@ -40,11 +43,12 @@ def run(path: str, arguments: list[str]) -> int:
         # `python -m` puts the working directory there; a script expects its own folder.
         sys.path[0] = os.path.dirname(os.path.realpath(path))
     fitwatch.enable()
-    try:
-        exec(compile(source, main.__file__, "exec"), main.__dict__)
-    except (Exception, KeyboardInterrupt):
-        _show_only_the_script(main.__file__)
-        raise
+    with nullcontext() if resume_dir is None else resume_dir.used():
+        try:
+            exec(compile(source, main.__file__, "exec"), main.__dict__)
+        except (Exception, KeyboardInterrupt):
+            _show_only_the_script(main.__file__)
+            raise
     return 0
 
 

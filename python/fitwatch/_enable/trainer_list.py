@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fitwatch._enable import settings
 from fitwatch._keras import stock
 from fitwatch.callbacks.callback_list import CallbackList
 
@@ -13,10 +14,12 @@ class _Lookup(type):
     Keras's class, made by the user, must be accepted too.
     """
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls is TrainerList:
-            return CallbackList(*args, **kwargs)
-        return super().__call__(*args, **kwargs)
+    def __call__(cls, callbacks: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if cls is not TrainerList:
+            return super().__call__(callbacks, *args, **kwargs)
+        if settings.add_callbacks is not None:
+            callbacks = settings.add_callbacks(callbacks, **kwargs)
+        return CallbackList(callbacks, *args, **kwargs)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, stock.STOCK["CallbackList"])

@@ -110,6 +110,16 @@ def samples_in(batch: Any) -> int | None:
     return int(shape[0]) if len(shape) else None
 
 
+def build_model(model: Any, iterator: Any) -> None:
+    """Builds a model without an Input by the shapes of its data, as JAX's and torch's `fit()` do.
+
+    Raises:
+        Exception: Keras cannot build it.
+    """
+    if keras.config.backend() == "tensorflow" and not model.built:
+        model._symbolic_build(data_batch=dataset(iterator).element_spec)
+
+
 def build_metrics(model: Any, iterator: Any) -> None:
     """Creates the variables of the metrics, as TensorFlow's trainer does in its first step."""
     if keras.config.backend() != "tensorflow":

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
 
+import keras
+
 from fitwatch._keras.stock import OURS, STOCK
 
 
@@ -46,6 +48,16 @@ def fit_of(model: Any) -> Fit | None:
             owners = [owner for owner in (local.get("callbacks"), iterator) if owner is not None]
             return Fit(id(frame), owners, iterator, _validation_data(local))
     return None
+
+
+def running_methods() -> list[str]:
+    """The methods of models' trainers that run in this thread, the innermost first."""
+    return [
+        method
+        for frame in _outwards(sys._getframe(1))
+        if (method := _trainer_method(frame)) is not None
+        and issubclass(type(frame.f_locals.get("self")), keras.Model)
+    ]
 
 
 def _validation_data(local: Mapping[str, Any]) -> ValidationData | None:

@@ -250,7 +250,7 @@ _TRAINERS = [
     ),
     *_of(
         "keras:Model",
-        ("method", "_symbolic_build", "metrics do not resume inside an epoch"),
+        ("method", "_symbolic_build", "runs of models without Input do not resume, nor metrics"),
         backends=("tensorflow",),
         keywords=("data_batch",),
     ),
