@@ -11,6 +11,7 @@ from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.resumed_stop import NO_EPOCHS_LEFT, is_over
 from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._checkpoint.trained_weights import mark_unswapped
+from fitwatch._checkpoint.trained_epoch import idle_step
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
 from fitwatch._keras import stock, trainer
@@ -81,7 +82,8 @@ class Resume:
         elif found.backup is not None:
             states = found.backup.state["callbacks"]
             _callback_states(callback).begin(states, found.backup.arrays)
-            if found.was_stopped and is_over(own.siblings(), found.has_ended):
+            ends = found.backup.state.get("trained_epoch") is not None
+            if found.was_stopped and not ends and is_over(own.siblings(), found.has_ended):
                 trainer.set_initial_epoch(callback.model, NO_EPOCHS_LEFT)
 
     def _check(self, callback: Any, found: FoundBackup) -> None:
@@ -126,7 +128,10 @@ class Resume:
             own.announce("resume", f"epoch {epoch}, after {trained} batches of it")
             own.core.batches_since = backup.state["batches_since"]
             if order is not None and exact is not None:
-                order.go_on(exact, epoch, trained)
+                ended = backup.state.get("trained_epoch")
+                model, callback_list = trainer.model_of(callback), own.callback_list
+                idle = None if ended is None else idle_step(callback_list, model, ended)
+                order.go_on(exact, epoch, trained, idle)
                 if trained:
                     TrainingState(callback.model).load_metrics(backup)
                     per_rank.load_metrics(

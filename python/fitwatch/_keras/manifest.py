@@ -268,6 +268,7 @@ _TRAINERS = [
     *_of(
         "keras:Model.fit",
         ("local", "self callbacks epoch_iterator", "there are no per-batch losses"),
+        ("local", "end_step epoch_logs", "runs that a signal has ended do not resume exactly"),
         ("local", "validation_data", "saves that wait for a validation come with the wrong name"),
     ),
     *_of(
