@@ -16,8 +16,8 @@ EPOCHS = 3
 class Noise(keras.layers.Layer):
     """Draws random numbers also in evaluations."""
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self):
+        super().__init__()
         self.seed = keras.random.SeedGenerator(3)
 
     def call(self, x):
@@ -83,7 +83,10 @@ class Training:
             callbacks.CSVLogger(os.path.join(folder, "log.csv"), update_freq="batch"),
             self.losses,
             callbacks.ModelCheckpoint(
-                os.path.join(folder, "best.keras"), save_best_only=True, save_on_background=True
+                os.path.join(folder, "best.weights.h5"),
+                save_best_only=True,
+                save_weights_only=True,
+                save_on_background=True,
             ),
             callbacks.ReduceLROnPlateau("val_loss", patience=0, min_delta=10),
             self.stopping,
@@ -95,14 +98,13 @@ class Training:
         arguments = {"batch_size": 4, "epochs": EPOCHS, "verbose": 0, **options}
         arguments.setdefault("validation_data", (X[:20], Y[:20]))
         history = self.model.fit(X, Y, callbacks=self.callbacks, **arguments)
-        best = keras.models.load_model(
-            os.path.join(self.folder, "best.keras"), custom_objects={"Noise": Noise}
-        )
+        weights = [weights.tolist() for weights in self.model.get_weights()]
+        self.model.load_weights(os.path.join(self.folder, "best.weights.h5"))
         with open(os.path.join(self.folder, "log.csv")) as file:
             rows = file.read()
         return {
-            "weights": [weights.tolist() for weights in self.model.get_weights()],
-            "best": [weights.tolist() for weights in best.get_weights()],
+            "weights": weights,
+            "best": [weights.tolist() for weights in self.model.get_weights()],
             "history": history.history,
             "losses": self.losses.losses.tolist(),
             "rows": rows,
