@@ -1,4 +1,4 @@
-"""SIGTERM at random moments of a training that is resumed each time: nothing is lost or repeated."""
+"""SIGTERM at random moments of a training that is resumed: nothing is lost or repeated."""
 
 import os
 import random

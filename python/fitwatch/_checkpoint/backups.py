@@ -59,7 +59,7 @@ class Backups(Attachment, Voter):
     _before: BeforeValidation | None = None
     # In the backup that is being made: an epoch that only has to be validated and ended.
     _epoch: dict[str, Any] | None = None
-    # The epoch and the batch of the last backup.
+    # The epoch and the batches of the last backup, in all processes.
     _last_saved: tuple[int, int] | None = None
 
     def __init__(self) -> None:
@@ -215,7 +215,8 @@ class Backups(Attachment, Voter):
         wanted = callback.delete_checkpoint and not self._is_spoiled(callback, logs)
         is_remote = _files.is_remote(callback.backup_dir)
         if is_remote and wanted:
-            stock.STOCK["BackupAndRestore"].on_train_end(callback)
+            theirs: Any = stock.STOCK["BackupAndRestore"]
+            theirs.on_train_end(callback)
         elif not is_remote and wanted:
             self.folder.delete()
         elif not is_remote:
@@ -314,6 +315,7 @@ class Backups(Attachment, Voter):
     def may_save(self, callback: Any) -> bool:
         """Whether this process saves the current model; called in all processes."""
         coordinator = rank_aware.coordinator_of(callback)
+        self._last_saved = callback._current_epoch, self.trained
         self._ranks = per_rank.gather(coordinator, self.resume.order, callback._model)
         return not self.is_silent and not self._is_spoiled(callback, self._logs)
 
@@ -331,7 +333,6 @@ class Backups(Attachment, Voter):
         backup.state["ranks"] = self._ranks
         backup.state["processes"] = 1 if coordinator is None else coordinator.size
         self.folder.save(callback.model, backup, double=callback.double_checkpoint)
-        self._last_saved = callback._current_epoch, self.trained
 
     def take(self, callback: Any) -> Backup:
         """The content of a backup besides the weights."""

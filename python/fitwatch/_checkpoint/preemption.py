@@ -6,7 +6,6 @@ import weakref
 from typing import Any, NoReturn
 
 from fitwatch._distributed.coordinator import coordinator_of_list
-from fitwatch._distributed.world import is_writer
 from fitwatch._enable import fit_scope
 from fitwatch._enable.fit_scope import FitScope
 from fitwatch._enable.signal_handlers import SignalHandlers, can_install
@@ -16,9 +15,7 @@ from fitwatch._warn import warn
 
 # Sent by schedulers before they end a job; Windows has only the first one.
 DEFAULT = tuple(
-    number
-    for name in ("SIGTERM", "SIGUSR1")
-    if (number := getattr(signal, name, None)) is not None
+    number for name in ("SIGTERM", "SIGUSR1") if (number := getattr(signal, name, None)) is not None
 )
 
 # These cannot be handled, or are Ctrl-C.
@@ -55,7 +52,8 @@ class Preemption(Part):
         scope = self._scope = callback._fitwatch.scope
         if scope is None or not scope.is_fitting():
             raise ValueError(
-                "BackupAndRestore(save_before_preemption=...) is for fit(); in a loop, leave it out."
+                "BackupAndRestore(save_before_preemption=True) is for fit(); in a loop, leave it "
+                "out."
             )
         if not can_install():
             warn(
@@ -88,7 +86,7 @@ class Preemption(Part):
         callback_list = callback._fitwatch.callback_list
         coordinator = coordinator_of_list(callback_list)
         name = signal.Signals(number).name
-        if is_writer(callback._fitwatch.scope and callback._model):
+        if not callback._fitwatch.is_silent:
             print(
                 f"\nfitwatch: {name} ends the program, with exit code {128 + number}.",
                 file=sys.stderr,

@@ -10,8 +10,8 @@ from fitwatch._checkpoint.callback_states import CallbackStates
 from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.resumed_stop import NO_EPOCHS_LEFT, is_over
 from fitwatch._checkpoint.sharded import refuse_sharded
-from fitwatch._checkpoint.trained_weights import mark_unswapped
 from fitwatch._checkpoint.trained_epoch import idle_step
+from fitwatch._checkpoint.trained_weights import mark_unswapped
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
 from fitwatch._keras import stock, trainer

@@ -82,6 +82,7 @@ _CALLBACKS = [
         ("overridden", "_configure_async_dispatch", "hooks run on a pool of threads, unordered"),
         ("overridden", "_add_default_callbacks", "fit() has Keras's own History and progress bar"),
         ("overridden", _BATCH_ENDS, "a tool that replaces a hook of Keras's list runs all twice"),
+        ("method", "_flush_futures", "a backup before preemption misses hooks in a stock list"),
         ("attribute", "_history _progbar", "fit() adds a second History and progress bar"),
         ("setting", "_in_begin_end_block_count", "a list that has failed cannot be used again"),
         ("setting", "async_safe", "in a stock list every batch waits for the device"),

@@ -51,9 +51,7 @@ def instances(callbacks: Iterable[Any], name: str) -> list[Any]:
 
 def finish_hooks(callback_list: Any) -> None:
     """Waits for the hooks that Keras's list runs on other threads."""
-    finish = getattr(callback_list, "_flush_futures", None)
-    if finish is not None:
-        finish()
+    callback_list._flush_futures()
 
 
 def is_unmodified(cls: type) -> bool:
