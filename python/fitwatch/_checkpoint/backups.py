@@ -367,7 +367,7 @@ class Backups(Attachment, Voter):
         return _core.Due(self.core, callback, first=False), partial(self.note, callback)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__({"preemption": Preemption(), **state})
         self.resume = Resume()
 
 

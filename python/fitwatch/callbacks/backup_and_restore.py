@@ -93,6 +93,9 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
     _fitwatch_type = Backups
     _fitwatch: Backups
 
+    # Pickles of earlier versions do not have it.
+    save_before_preemption: tuple[int, ...] = ()
+
     # Keras's names.
     save_freq: Any
     backup_dir: str
