@@ -2,9 +2,9 @@
 
     python benches/preemption.py [ROUNDS]
 
-Prints the seconds from SIGTERM until `fit()` raises SystemExit, and until the process has ended, for
-`BackupAndRestore(exact=True, save_before_preemption=True)`. The rest is what Python and the backend
-take to leave.
+Prints the seconds from SIGTERM until `fit()` raises SystemExit, and until the process has ended,
+for `BackupAndRestore(exact=True, save_before_preemption=True)`. The rest is what Python and the
+backend take to leave.
 """
 
 import os
