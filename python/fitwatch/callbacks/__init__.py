@@ -2,8 +2,8 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor and ThroughputMonitor are new.
-LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
+GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, ThroughputMonitor and Validation
+are new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -28,6 +28,7 @@ from fitwatch.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from fitwatch.callbacks.tensorboard import TensorBoard
 from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 from fitwatch.callbacks.throughput_monitor import ThroughputMonitor
+from fitwatch.callbacks.validation import Validation
 
 __all__ = [
     "BackupAndRestore",
@@ -50,6 +51,7 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
     "ThroughputMonitor",
+    "Validation",
 ]
 
 with _suppress(ImportError):  # new in Keras 3.14
