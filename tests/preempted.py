@@ -33,7 +33,9 @@ class Moments(keras.callbacks.Callback):
         self.number = number
         self.seen = []
         self.trained = []
-        self.epoch = 0
+        self.epoch = self.validations = 0
+        # The number of a validation in which it sends the signal too.
+        self.stop_in = None
 
     def _reached(self, *moment):
         self.seen.append(moment)
@@ -51,8 +53,13 @@ class Moments(keras.callbacks.Callback):
         self.trained.append((self.epoch, batch))
         self._reached("batch", self.epoch, batch)
 
+    def on_test_begin(self, logs=None):
+        self.validations += 1
+
     def on_test_batch_begin(self, batch, logs=None):
         self._reached("validation", self.epoch, batch)
+        if self.validations == self.stop_in and batch == 1:
+            signal.raise_signal(self.number)
 
     def on_epoch_end(self, epoch, logs=None):
         self._reached("epoch end", epoch)

@@ -288,3 +288,27 @@ def test_a_loop_is_refused(tmp_path, make_model):
     loop = callbacks.CallbackList([backup], model=make_model())
     with pytest.raises(ValueError, match="is for fit"):
         loop.on_train_begin()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_in_a_validation_inside_an_epoch(tmp_path, enabled):
+    """The resumed run validates where the run was ended, before it trains on."""
+
+    def fit(folder, moments):
+        validations = callbacks.Validation(every=3)
+        training = Training(str(folder), validations, moments)
+        on = fitwatch.enabled if enabled else contextlib.nullcontext
+        with on():
+            result = training.fit(epochs=2, validation_batch_size=4)
+        return {**result, "files": None, "validations": validations.history}
+
+    whole, ended, resumed = Moments(), Moments(), Moments()
+    expected = fit(tmp_path, whole)
+    assert expected["validations"]["batch"] == [2, 5, 8, 9, 11, 14, 17, 19]
+    # The fourth one, and the second of epoch 1.
+    ended.stop_in = 6
+    with pytest.raises(SystemExit):
+        fit(tmp_path / "ended", ended)
+    assert ended.trained[-1] == (1, 4)
+    assert fit(tmp_path / "ended", resumed) == expected
+    assert ended.trained + resumed.trained == whole.trained

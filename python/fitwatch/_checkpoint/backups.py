@@ -58,7 +58,7 @@ class Backups(Attachment, Voter):
     # In a validation: what it changes, as it was before.
     _is_validating = False
     _before: BeforeValidation | None = None
-    # In the backup that is being made: an epoch that only has to be validated and ended.
+    # In the backup that is being made: where the epoch is, if it is being validated.
     _epoch: dict[str, Any] | None = None
     # The epoch and the batches of the last backup, in all processes.
     _last_saved: tuple[int, int] | None = None
@@ -297,8 +297,9 @@ class Backups(Attachment, Voter):
         model, order = callback.model, self.resume.order
         if self._before is not None:
             self._before.restore()
-        if order is not None and (not order.is_inside or model.stop_training):
-            self._epoch = trained_epoch.take(model)
+        if order is not None:
+            inside = order.is_inside and not model.stop_training
+            self._epoch = trained_epoch.take(model, is_inside=inside)
         try:
             self._end_after_batch(callback, number)
         finally:
@@ -351,7 +352,7 @@ class Backups(Attachment, Voter):
             "stopped": bool(model.stop_training),
             "callbacks": states,
             "exact": None if order is None else order.take(arrays),
-            "trained_epoch": self._epoch,
+            "validating": self._epoch,
             **TrainingState(model).take(arrays),
         }
         return Backup(state, arrays)

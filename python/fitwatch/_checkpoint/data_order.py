@@ -68,8 +68,9 @@ class DataOrder:
         # Batches at the beginning of this epoch to skip, and the random state to set after them.
         self._skip = 0
         self._then: dict[str, Any] | None = None
-        # Ends the epoch without training, where all its batches were trained before.
+        # A step without training, after those that are skipped; whether the epoch ends with it.
         self._idle: AbstractContextManager[None] | None = None
+        self._idle_is_last = False
         self._kept: list[Any] = []
         self._begun_at: dict[str, Any] = {}
         if self._keeps_iterator:
@@ -135,12 +136,15 @@ class DataOrder:
         epoch: int,
         trained: int,
         idle: AbstractContextManager[None] | None,
+        *,
+        is_last: bool,
     ) -> None:
         """Resumes at the position of another fit; replaces `begin_epoch` for the first epoch.
 
-        If no batch of the epoch is left to train, `idle` is a block in which a step trains nothing.
+        If the fit was ended in a validation, `idle` is a block in which a step trains nothing: the
+        last one of the epoch, if `is_last`.
         """
-        self._idle = idle
+        self._idle, self._idle_is_last = idle, is_last
         if self._kept and not trained:
             # An exhausted iterator, whose state counts how often the data were shuffled.
             _load_iterator(iter(data.dataset(self._epoch_iterator)), self._kept)
@@ -172,9 +176,13 @@ class DataOrder:
                                 f"the data have {number} batches, but {trained} were trained."
                             )
                 continue
-            if idle is not None:
+            if idle is not None and self._idle_is_last:
                 break
             self._find_place(iterator)
+            if idle is not None:
+                with idle:
+                    yield trained - 1, trained - 1, itertools.repeat(None)
+                idle = None
             yield first, last, iterator
         if idle is not None:
             self._find_place(self._reading)

@@ -83,7 +83,7 @@ class Resume:
         elif found.backup is not None:
             states = found.backup.state["callbacks"]
             _callback_states(callback).begin(states, found.backup.arrays)
-            ends = found.backup.state.get("trained_epoch") is not None
+            ends = found.backup.state.get("validating") is not None
             if found.was_stopped and not ends and is_over(own.siblings(), found.has_ended):
                 trainer.set_initial_epoch(callback.model, NO_EPOCHS_LEFT)
 
@@ -132,10 +132,11 @@ class Resume:
                 # Backups of earlier versions do not have it.
                 joined.go_on(max(backup.state.get("seen", 0), trained), trained)
             if order is not None and exact is not None:
-                ended = backup.state.get("trained_epoch")
+                where = backup.state.get("validating")
                 model, callback_list = trainer.model_of(callback), own.callback_list
-                idle = None if ended is None else idle_step(callback_list, model, ended)
-                order.go_on(exact, epoch, trained, idle)
+                idle = None if where is None else idle_step(callback_list, model, where)
+                is_last = where is not None and not where["is_inside"]
+                order.go_on(exact, epoch, trained, idle, is_last=is_last)
                 if trained:
                     TrainingState(callback.model).load_metrics(backup)
                     per_rank.load_metrics(

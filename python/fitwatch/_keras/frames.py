@@ -54,10 +54,11 @@ def last_batch_of_fit(model: Any) -> int:
     return 0 if frame is None else int(frame.f_locals.get("end_step", 0))
 
 
-def epoch_logs_of_fit(model: Any) -> dict[str, Any]:
-    """The logs of the epoch that the running `fit()` is validating."""
+def last_logs_of_fit(model: Any, *, of_epoch: bool) -> dict[str, Any]:
+    """The logs of the epoch that the running `fit()` is validating, or of its last batch."""
     frame = _frame_of_fit(model)
-    return {} if frame is None else dict(frame.f_locals.get("epoch_logs") or {})
+    name = "epoch_logs" if of_epoch else "logs"
+    return {} if frame is None else dict(frame.f_locals.get(name) or {})
 
 
 def _validation_data(local: Mapping[str, Any]) -> ValidationData | None:

@@ -272,7 +272,7 @@ _TRAINERS = [
     *_of(
         "keras:Model.fit",
         ("local", "self callbacks epoch_iterator", "there are no per-batch losses"),
-        ("local", "end_step epoch_logs", "runs that a signal has ended do not resume exactly"),
+        ("local", "end_step epoch_logs logs", "runs that a signal has ended do not resume exactly"),
         ("local", "validation_data", "saves that wait for a validation come with the wrong name"),
         ("local", "val_x val_y val_sample_weight", "there is no validation inside an epoch"),
         ("local", "batch_size validation_batch_size", "there is no validation inside an epoch"),
