@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any
 
 from fitwatch import _core, _files
-from fitwatch._checkpoint import per_rank
+from fitwatch._checkpoint import per_rank, trained_epoch
 from fitwatch._checkpoint.backup_dir import BackupFolder
 from fitwatch._checkpoint.backup_file import Backup
+from fitwatch._checkpoint.before_validation import BeforeValidation
 from fitwatch._checkpoint.callback_states import CallbackStates, has_state
 from fitwatch._checkpoint.nan_guard import NanGuard
+from fitwatch._checkpoint.preemption import Preemption
 from fitwatch._checkpoint.resume import Resume
 from fitwatch._checkpoint.trained_weights import (
     VariableValues,
@@ -25,7 +27,8 @@ from fitwatch._distributed.voter import Voter
 from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.hooks_around import Action, has_wrapped_hooks, wrap_hooks
-from fitwatch._keras import stock, trainer
+from fitwatch._engine.plan import recorder_of
+from fitwatch._keras import frames, stock, trainer
 
 
 class Backups(Attachment, Voter):
@@ -35,10 +38,11 @@ class Backups(Attachment, Voter):
         core: Counts batches.
         folder: The folder of the backups.
         resume: Resumes this fit from a backup.
+        preemption: The signal that ends the run after a backup.
         trained: Trained batches of the epoch, when a backup was due.
     """
 
-    left_out = Attachment.left_out | {"resume", "_kept", "_logs", "_ranks"}
+    left_out = Attachment.left_out | {"resume", "_kept", "_logs", "_ranks", "_before", "_epoch"}
     copied = frozenset({"core"})
 
     folder: BackupFolder
@@ -53,12 +57,20 @@ class Backups(Attachment, Voter):
     _kept: VariableValues = ()
     # The per-process parts of the backup that is being made.
     _ranks: list[Any] | None = None
+    # In a validation: what it changes, as it was before.
+    _is_validating = False
+    _before: BeforeValidation | None = None
+    # In the backup that is being made: where the epoch is, if it is being validated.
+    _epoch: dict[str, Any] | None = None
+    # The epoch and the batches of the last backup, in all processes.
+    _last_saved: tuple[int, int] | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.core = _core.Checkpoint()
         self.guard = NanGuard()
         self.resume = Resume()
+        self.preemption = Preemption()
 
     def new_folder(self, callback: Any) -> None:
         """Begins with the folder that the callback names now."""
@@ -67,7 +79,8 @@ class Backups(Attachment, Voter):
     def start_over(self) -> None:
         """Called when training begins."""
         self.core = _core.Checkpoint()
-        self._is_due = self._is_due_at_end = False
+        self._is_due = self._is_due_at_end = self._is_validating = False
+        self._last_saved = None
 
     def has_history(self, callback: Any) -> bool:
         """Whether backups have the epochs of `History`."""
@@ -75,6 +88,9 @@ class Backups(Attachment, Voter):
 
     def is_needed(self, callback: Any) -> bool:
         return True
+
+    def decides_within_epoch(self, callback: Any) -> bool:
+        return bool(callback.save_before_preemption)
 
     # Before the first callback of the list, and after the last one.
 
@@ -89,12 +105,40 @@ class Backups(Attachment, Voter):
             "on_epoch_end": lambda epoch, logs=None: self._before_epoch_end(callback, epoch),
         }
         after: dict[str, Action] = {
-            "on_epoch_end": lambda epoch, logs=None: self._after_epoch(callback)
+            "on_epoch_end": lambda epoch, logs=None: self._after_epoch_of_all(callback)
         }
         if _counts_batches(callback):
             after["on_train_batch_end"] = lambda batch, logs=None: self._after_batch(callback)
-        failed = partial(self.resume.failed, callback)
+        if callback.save_before_preemption:
+            before["on_test_begin"] = lambda logs=None: self._before_validation(callback)
+            after["on_test_end"] = lambda logs=None: self._after_validation()
+            after["on_train_begin"] = lambda logs=None: self._watch_batches(callback)
+            after["on_train_end"] = lambda logs=None: self._after_training(callback, logs)
+        failed = partial(self._failed, callback)
         wrap_hooks(callback_list, callback, before=before, after=after, failed=failed)
+
+    def _watch_batches(self, callback: Any) -> None:
+        """Sees a signal after each batch; a compiled list tells it by itself."""
+        callback_list = self._own_list(callback)
+        if callback_list is None or recorder_of(callback_list) is not None:
+            return
+
+        def after_batch(batch: int, logs: Any = None) -> None:
+            if self.preemption.ends(callback) is not None:
+                stock.finish_hooks(callback_list)
+                self.interrupted(callback)
+
+        # Wrapped last, so that it comes after all other actions.
+        after: dict[str, Action] = {
+            "on_train_batch_end": after_batch,
+            "on_test_batch_end": after_batch,
+        }
+        failed = partial(self._failed, callback)
+        wrap_hooks(callback_list, self.preemption, after=after, failed=failed)
+
+    def _failed(self, callback: Any, error: BaseException) -> None:
+        self.preemption.restore_handlers()
+        self.resume.failed(callback, error)
 
     def wraps_list_hooks(self, callback: Any) -> bool:
         """Whether the hooks of the callback's list are wrapped."""
@@ -124,18 +168,23 @@ class Backups(Attachment, Voter):
         self.resume.has_searched = False
         self.guard.train_begin(callback)
         begin_fit(callback)
+        self.preemption.begin(callback)
 
     def note(self, callback: Any, batch: int, logs: Any) -> None:
         """Called when a backup is due after this batch."""
+        self._trained_to(callback, batch)
+        self._is_due = True
+        self._logs = logs
+        if not self._waits(callback):
+            self._after_batch(callback)
+
+    def _trained_to(self, callback: Any, batch: int) -> None:
+        """Notes the last batch of the epoch that is trained."""
         callback._last_batch_seen = batch
         order = self.resume.order
         most = None if order is None else order.batches
         # The last call may train fewer batches than the others.
         self.trained = batch + 1 if most is None else min(batch + 1, most)
-        self._is_due = True
-        self._logs = logs
-        if not self._waits(callback):
-            self._after_batch(callback)
 
     def end_epoch(self, callback: Any, epoch: int, logs: Any) -> None:
         """Makes a backup at the end of an epoch, if one is due."""
@@ -146,24 +195,39 @@ class Backups(Attachment, Voter):
         if not self._waits(callback):
             self._after_epoch(callback)
 
-    def end_training(self, callback: Any, logs: Any) -> bool:
+    def end_training(self, callback: Any, logs: Any) -> None:
         """Deletes the backup, if `delete_checkpoint` asks for it and no metric or weight is NaN.
 
-        Returns:
-            Whether Keras's hook has to delete it, since it is remote.
+        Where a signal may end the program, the backup stays until all callbacks have ended.
         """
         self.resume.end(callback)
         end_fit(callback)
+        self.resume.found = None
+        waits = callback.save_before_preemption and self.wraps_list_hooks(callback)
+        if not waits:
+            self._end_backup(callback, logs)
+
+    def _after_training(self, callback: Any, logs: Any) -> None:
+        """Does this after the last `on_train_end`, and ends the program after a signal."""
+        # A signal that comes later acts as it would without this callback.
+        self.preemption.restore_handlers()
+        number = self.preemption.ends(callback)
+        if number is not None:
+            self.preemption.end(callback, number)
+        self._end_backup(callback, logs)
+
+    def _end_backup(self, callback: Any, logs: Any) -> None:
         if self.is_silent:
-            return False
+            return
         wanted = callback.delete_checkpoint and not self._is_spoiled(callback, logs)
         is_remote = _files.is_remote(callback.backup_dir)
-        if not is_remote and wanted:
+        if is_remote and wanted:
+            theirs: Any = stock.STOCK["BackupAndRestore"]
+            theirs.on_train_end(callback)
+        elif not is_remote and wanted:
             self.folder.delete()
         elif not is_remote:
             self.folder.end()
-        self.resume.found = None
-        return wanted and is_remote
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
         self.resume.end(callback)
@@ -198,11 +262,68 @@ class Backups(Attachment, Voter):
             callback._save_model()
         self._logs, self._kept = None, ()
 
+    def _after_epoch_of_all(self, callback: Any) -> None:
+        """Does the same after all hooks, and ends the run after a signal."""
+        number = self.preemption.ends(callback)
+        if number is None:
+            self._after_epoch(callback)
+            return
+        self._is_due_at_end = self._last_saved != (callback._current_epoch, 0)
+        self._after_epoch(callback)
+        self.preemption.end(callback, number)
+
+    # The end of the run after a signal.
+
+    def interrupted(self, callback: Any) -> None:
+        number = self.preemption.ends(callback)
+        if number is None:
+            return
+        self._trained_to(callback, frames.last_batch_of_fit(trainer.model_of(callback)))
+        if self._is_validating:
+            # Several processes end a validation, in which they do not agree on anything.
+            if rank_aware.coordinator_of(callback) is None:
+                self._end_in_validation(callback, number)
+        elif not self._is_last_batch(callback):
+            self._end_after_batch(callback, number)
+
+    def _is_last_batch(self, callback: Any) -> bool:
+        """Whether the epoch ends after the last trained batch."""
+        order = self.resume.order
+        batches = callback.params.get("steps") if order is None else order.batches
+        last = batches is not None and self.trained >= batches
+        return last or bool(trainer.model_of(callback).stop_training)
+
+    def _end_after_batch(self, callback: Any, number: int) -> None:
+        if self._last_saved != (callback._current_epoch, self.trained):
+            callback._save_model()
+        self.preemption.end(callback, number)
+
+    def _end_in_validation(self, callback: Any, number: int) -> None:
+        """Ends the run as it was after the last trained batch."""
+        model, order = callback.model, self.resume.order
+        if self._before is not None:
+            self._before.restore()
+        if order is not None:
+            inside = order.is_inside and not model.stop_training
+            self._epoch = trained_epoch.take(model, is_inside=inside)
+        try:
+            self._end_after_batch(callback, number)
+        finally:
+            self._epoch = self._before = None
+
+    def _before_validation(self, callback: Any) -> None:
+        self._is_validating = True
+        self._before = BeforeValidation(callback.model) if callback.exact else None
+
+    def _after_validation(self) -> None:
+        self._is_validating, self._before = False, None
+
     # The backup.
 
     def may_save(self, callback: Any) -> bool:
         """Whether this process saves the current model; called in all processes."""
         coordinator = rank_aware.coordinator_of(callback)
+        self._last_saved = callback._current_epoch, self.trained
         self._ranks = per_rank.gather(coordinator, self.resume.order, callback._model)
         return not self.is_silent and not self._is_spoiled(callback, self._logs)
 
@@ -237,6 +358,7 @@ class Backups(Attachment, Voter):
             "stopped": bool(model.stop_training),
             "callbacks": states,
             "exact": None if order is None else order.take(arrays),
+            "validating": self._epoch,
             **TrainingState(model).take(arrays),
         }
         return Backup(state, arrays)
@@ -254,7 +376,7 @@ class Backups(Attachment, Voter):
         return _core.Due(self.core, callback, first=False), partial(self.note, callback)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__({"preemption": Preemption(), **state})
         self.resume = Resume()
 
 

@@ -1,9 +1,11 @@
 """The order in which a `fit()` reads its data, saved and restored."""
 
+import itertools
 import os
 import random
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -29,6 +31,9 @@ class DataOrder:
     Raises:
         ValueError: The order cannot be restored.
     """
+
+    # Whether batches of an epoch are being read; False once all are trained.
+    is_inside = False
 
     def __init__(self, model: Any) -> None:
         fit = fit_of(model)
@@ -63,6 +68,9 @@ class DataOrder:
         # Batches at the beginning of this epoch to skip, and the random state to set after them.
         self._skip = 0
         self._then: dict[str, Any] | None = None
+        # A step without training, after those that are skipped; whether the epoch ends with it.
+        self._idle: AbstractContextManager[None] | None = None
+        self._idle_is_last = False
         self._kept: list[Any] = []
         self._begun_at: dict[str, Any] = {}
         if self._keeps_iterator:
@@ -106,7 +114,7 @@ class DataOrder:
                 )
         if state["iterator"] is not None:
             self._kept = self._tried(state, arrays)
-        if trained % at_a_time:
+        if trained % at_a_time and trained != self.batches:
             raise ValueError(
                 f"BackupAndRestore(exact=True): the backup was made after {trained} batches of an "
                 f"epoch, which is not a multiple of steps_per_execution={at_a_time}."
@@ -125,12 +133,25 @@ class DataOrder:
             ) from error
         return kept
 
-    def go_on(self, state: dict[str, Any], epoch: int, trained: int) -> None:
-        """Resumes at the position of another fit; replaces `begin_epoch` for the first epoch."""
+    def go_on(
+        self,
+        state: dict[str, Any],
+        epoch: int,
+        trained: int,
+        idle: AbstractContextManager[None] | None,
+        *,
+        is_last: bool,
+    ) -> None:
+        """Resumes at the position of another fit; replaces `begin_epoch` for the first epoch.
+
+        If the fit was ended in a validation, `idle` is a block in which a step trains nothing: the
+        last one of the epoch, if `is_last`.
+        """
+        self._idle, self._idle_is_last = idle, is_last
         if self._kept and not trained:
             # An exhausted iterator, whose state counts how often the data were shuffled.
             _load_iterator(iter(data.dataset(self._epoch_iterator)), self._kept)
-        self._skip, self._then = trained, state["now"]
+        self._skip, self._then = trained, state["now"] if trained else None
         set_random_state(state["epoch"] if trained else state["now"])
         self.begin_epoch(epoch)
 
@@ -139,24 +160,46 @@ class DataOrder:
         data.build_metrics(model, self._epoch_iterator)
 
     def _read(self, steps: Any) -> Iterator[tuple[int, int, Any]]:
+        self.is_inside = True
+        try:
+            yield from self._unskipped(steps)
+        finally:
+            self.is_inside = False
+
+    def _unskipped(self, steps: Any) -> Iterator[tuple[int, int, Any]]:
         trained = skip = self._skip
-        self._skip = 0
+        idle, self._skip, self._idle = self._idle, 0, None
         for first, last, iterator in steps:
             self._reading = iterator
-            if last < skip:
+            if first < skip:
                 if not self._keeps_iterator:
-                    for number in range(first, last + 1):
+                    for number in range(first, min(last + 1, skip)):
                         if next(iterator, None) is None:
                             raise ValueError(
                                 f"the data have {number} batches, but {trained} were trained."
                             )
                 continue
-            if skip and self._then is not None:
-                if self._keeps_iterator:
-                    _load_iterator(iterator, self._kept)
-                set_random_state(self._then)
-                self._then = None
+            if idle is not None and self._idle_is_last:
+                break
+            self._find_place(iterator)
+            if idle is not None:
+                with idle:
+                    yield trained - 1, trained - 1, itertools.repeat(None)
+                idle = None
             yield first, last, iterator
+        if idle is not None:
+            self._find_place(self._reading)
+            self.is_inside = False
+            with idle:
+                yield trained - 1, trained - 1, itertools.repeat(None)
+
+    def _find_place(self, iterator: Any) -> None:
+        """Sets the position and the random states, after the trained batches were skipped."""
+        if self._then is not None:
+            if self._keeps_iterator and self._kept:
+                _load_iterator(iterator, self._kept)
+            set_random_state(self._then)
+            self._then = None
 
     def _try_to_keep(self) -> None:
         try:
@@ -179,6 +222,7 @@ def _refused(why: str) -> ValueError:
 
 
 def random_state() -> dict[str, Any]:
+    """The random states of NumPy, Python and torch, as JSON."""
     name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
         "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, gauss],
@@ -189,6 +233,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
+    """Sets the result of `random_state`."""
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, np.array(keys, np.uint32), *rest))
     version, words, gauss = state["python"]

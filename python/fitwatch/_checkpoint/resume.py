@@ -10,6 +10,7 @@ from fitwatch._checkpoint.callback_states import CallbackStates
 from fitwatch._checkpoint.data_order import DataOrder
 from fitwatch._checkpoint.resumed_stop import NO_EPOCHS_LEFT, is_over
 from fitwatch._checkpoint.sharded import refuse_sharded
+from fitwatch._checkpoint.trained_epoch import idle_step
 from fitwatch._checkpoint.trained_weights import mark_unswapped
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
@@ -83,7 +84,8 @@ class Resume:
         elif found.backup is not None:
             states = found.backup.state["callbacks"]
             _callback_states(callback).begin(states, found.backup.arrays)
-            if found.was_stopped and is_over(own.siblings(), found.has_ended):
+            ends = found.backup.state.get("validating") is not None
+            if found.was_stopped and not ends and is_over(own.siblings(), found.has_ended):
                 trainer.set_initial_epoch(callback.model, NO_EPOCHS_LEFT)
 
     def _check(self, callback: Any, found: FoundBackup) -> None:
@@ -131,7 +133,11 @@ class Resume:
                 # Backups of earlier versions do not have it.
                 joined.go_on(max(backup.state.get("seen", 0), trained), trained)
             if order is not None and exact is not None:
-                order.go_on(exact, epoch, trained)
+                where = backup.state.get("validating")
+                model, callback_list = trainer.model_of(callback), own.callback_list
+                idle = None if where is None else idle_step(callback_list, model, where)
+                is_last = where is not None and not where["is_inside"]
+                order.go_on(exact, epoch, trained, idle, is_last=is_last)
                 if trained:
                     TrainingState(callback.model).load_metrics(backup)
                     per_rank.load_metrics(

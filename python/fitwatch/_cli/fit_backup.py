@@ -85,7 +85,11 @@ class FitBackup(BackupAndRestore):
 
     def __init__(self, folder: str, *, exact: bool, interval: float) -> None:
         super().__init__(
-            folder, save_freq=_BATCHES if exact else False, delete_checkpoint=False, exact=exact
+            folder,
+            save_freq=_BATCHES if exact else False,
+            delete_checkpoint=False,
+            exact=exact,
+            save_before_preemption=True,
         )
         self._fitwatch.interval = interval
 

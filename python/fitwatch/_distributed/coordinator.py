@@ -61,6 +61,9 @@ class Coordinator:
         self._has_begun = self._is_inside = False
         # Whether this process wants to stop, and whether all have agreed to.
         self._wants_to_stop = self._stops = False
+        # A signal that this process has got, and the one by which all have agreed to end the run.
+        self.signal: int | None = None
+        self.agreed_signal: int | None = None
         self._values = AveragedValues(self)
         # Takes the per-batch losses here where another process needs them.
         self._steps = _Steps()
@@ -101,6 +104,7 @@ class Coordinator:
         self._begin_busy()
         self._due, self._shared = _core.Checkpoint(), {}
         self._is_inside = self._wants_to_stop = self._stops = False
+        self.signal = self.agreed_signal = None
         try:
             self._agree_on_callbacks()
         except BaseException:
@@ -148,6 +152,11 @@ class Coordinator:
         if self._exchange is not None:
             self._exchange.leave(f"{type(error).__name__}: {error}")
             self._end()
+
+    def end_together(self, topic: str) -> None:
+        """Ends the run once all processes have come here: none dies while another one saves."""
+        self.gather(topic, None)
+        self._before_train_end()
 
     def averaged_epoch_logs(self, callback: Any, logs: dict[str, Any]) -> dict[str, Any]:
         """The logs of an epoch, with values that are local to a process averaged."""
@@ -225,7 +234,7 @@ class Coordinator:
             recorder.drain()
         inside = self._voters()
         proposals = {self._shared[id(one)]: v.propose(one, self.averages) for one, v in inside}
-        message = {"stop": self._wants_to_stop, "proposals": proposals}
+        message = {"stop": self._wants_to_stop, "proposals": proposals, "signal": self.signal}
         answers = self.gather(where, message)
         self._is_inside = False
         try:
@@ -236,6 +245,7 @@ class Coordinator:
         finally:
             self._is_inside = True
         self._apply_stops([answer["stop"] for answer in answers], where)
+        self._apply_signals(answers)
         self._stops = self._stops or self._model.stop_training
 
     def averaged_validation_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
@@ -268,8 +278,9 @@ class Coordinator:
         stop = bool(model.stop_training) or self._wants_to_stop
         rates = self._rates() if self.averages else []
         where = f"the end of epoch {epoch}"
-        answers = self.gather(where, {"stop": stop, "rates": rates})
+        answers = self.gather(where, {"stop": stop, "rates": rates, "signal": self.signal})
         self._apply_stops([answer["stop"] for answer in answers], where)
+        self._apply_signals(answers)
         model.stop_training = self._stops
         self._end_busy()
         # On JAX all processes share one array for the rate.
@@ -309,6 +320,14 @@ class Coordinator:
             if not stops[0] and params.get("verbose"):
                 rank = stops.index(True)
                 print_message(f"\nRank {rank} has stopped the training at {where}.")
+
+    def _apply_signals(self, answers: list[dict[str, Any]]) -> None:
+        signals = [answer["signal"] for answer in answers if answer["signal"] is not None]
+        if signals and self.agreed_signal is None:
+            self.agreed_signal = signals[0]
+            recorder = recorder_of(self._callback_list)
+            if recorder is not None:
+                recorder.interrupted = True
 
     def _rates(self) -> list[float]:
         optimizer = getattr(self._model, "optimizer", None)

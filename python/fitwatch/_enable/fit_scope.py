@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from fitwatch._enable.signal_handlers import SignalHandlers, can_install
 from fitwatch._keras.frames import is_fitting
 
 _local = threading.local()
@@ -35,7 +36,7 @@ class FitScope:
         self._joined: weakref.ref[Any] | None = None
         self._begun: list[Any] = []
         self._has_ended = False
-        self._previous: Any = None
+        self._handlers = SignalHandlers()
 
     @property
     def callback_list(self) -> Any:
@@ -70,11 +71,10 @@ class FitScope:
     def begin(self, callback_list: Any) -> None:
         """Begins the run of a list; from now on Ctrl-C ends it after the current batch."""
         self._begun.append(callback_list)
-        if any(scope.interrupted for scope in _scopes()):
+        if is_interrupted():
             callback_list._recorder.interrupted = True
-        on_main_thread = threading.current_thread() is threading.main_thread()
-        if on_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        if can_install() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._handlers.install(signal.SIGINT, self._on_interrupt)
 
     def abandon(self, *, interrupted: bool) -> None:
         """Ends the run of all lists after an exception. Never raises."""
@@ -86,18 +86,12 @@ class FitScope:
         self._has_ended = True
         self._begun.clear()
         self._model = None
-        self._restore_handler()
-
-    def _restore_handler(self) -> None:
-        # Unless other code has replaced the handler.
-        if self._previous is not None and signal.getsignal(signal.SIGINT) == self._on_interrupt:
-            signal.signal(signal.SIGINT, self._previous)
-        self._previous = None
+        self._handlers.restore()
 
     def _on_interrupt(self, number: int, frame: Any) -> None:
         # The second Ctrl-C; or the run is over, and other code has kept the handler.
-        if self.interrupted or self._previous is None:
-            self._restore_handler()
+        if self.interrupted or self._handlers.previous(number) is None:
+            self._handlers.restore()
             signal.default_int_handler(number, frame)
         self.interrupted = True
         for scope in _scopes():
@@ -150,6 +144,18 @@ def join(method: str | None, callback_list: Any) -> FitScope:
         scope = FitScope(method)
     scope.join(callback_list)
     return scope
+
+
+def is_interrupted() -> bool:
+    """Whether Ctrl-C was pressed in a run of this thread that has not ended."""
+    return any(scope.interrupted for scope in _scopes())
+
+
+def forget(callback_list: Any) -> None:
+    """Leaves the run of a list to the caller, who has ended it."""
+    for scope in _scopes():
+        if callback_list in scope._begun:
+            scope._begun.remove(callback_list)
 
 
 def _scopes() -> list[FitScope]:

@@ -41,6 +41,12 @@ class AfterBatch:
         """
         raise NotImplementedError
 
+    def act_again(self, callback: Any, batch: int, calls: int, logs: Any) -> None:
+        """Called where a run goes on that was ended in the actions after this batch.
+
+        `calls` is the number of batches that the last call of the train function has trained.
+        """
+
 
 class AfterBatches:
     """What a list does after its batches: counts them, and runs the actions of its callbacks.

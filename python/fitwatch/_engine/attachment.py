@@ -119,6 +119,12 @@ class Attachment(Part):
     def flush(self) -> None:
         """Called when an exception passes through a callback list: writes buffered values."""
 
+    def interrupted(self, callback: Any) -> None:
+        """Called when a batch has ended during which a signal came that is not Ctrl-C.
+
+        It raises the exception that ends the run, or leaves that to the next batch.
+        """
+
     def abandon(self, callback: Any, *, fit: bool, interrupted: bool) -> None:
         """Called when a run ends without its `on_*_end`.
 

@@ -41,13 +41,26 @@ class Fit(NamedTuple):
 
 def fit_of(model: Any) -> Fit | None:
     """The running `fit()` of this model; None in a custom loop."""
-    for frame in _outwards(sys._getframe(1)):
-        if _trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
-            local = frame.f_locals
-            iterator = local.get("epoch_iterator")
-            owners = [owner for owner in (local.get("callbacks"), iterator) if owner is not None]
-            return Fit(id(frame), owners, iterator, _validation_data(local))
-    return None
+    frame = _frame_of_fit(model)
+    if frame is None:
+        return None
+    local = frame.f_locals
+    iterator = local.get("epoch_iterator")
+    owners = [owner for owner in (local.get("callbacks"), iterator) if owner is not None]
+    return Fit(id(frame), owners, iterator, _validation_data(local))
+
+
+def last_batch_of_fit(model: Any) -> int:
+    """The last batch of the epoch that the running `fit()` has trained, or is training."""
+    frame = _frame_of_fit(model)
+    return 0 if frame is None else int(frame.f_locals.get("end_step", 0))
+
+
+def last_logs_of_fit(model: Any, *, of_epoch: bool) -> dict[str, Any]:
+    """The logs of the epoch that the running `fit()` is validating, or of its last batch."""
+    frame = _frame_of_fit(model)
+    name = "epoch_logs" if of_epoch else "logs"
+    return {} if frame is None else dict(frame.f_locals.get(name) or {})
 
 
 def running_methods() -> list[str]:
@@ -100,6 +113,13 @@ def is_fitting(thread: int, callback_list: Any) -> bool:
         and any(local is callback_list for local in frame.f_locals.values())
         for frame in _outwards(sys._current_frames().get(thread))
     )
+
+
+def _frame_of_fit(model: Any) -> FrameType | None:
+    for frame in _outwards(sys._getframe(1)):
+        if _trainer_method(frame) == "fit" and frame.f_locals.get("self") is model:
+            return frame
+    return None
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:

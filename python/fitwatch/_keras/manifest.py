@@ -83,6 +83,7 @@ _CALLBACKS = [
         ("overridden", "_configure_async_dispatch", "hooks run on a pool of threads, unordered"),
         ("overridden", "_add_default_callbacks", "fit() has Keras's own History and progress bar"),
         ("overridden", _BATCH_ENDS, "a tool that replaces a hook of Keras's list runs all twice"),
+        ("method", "_flush_futures", "a backup before preemption misses hooks in a stock list"),
         ("attribute", "_history _progbar", "fit() adds a second History and progress bar"),
         ("setting", "_in_begin_end_block_count", "a list that has failed cannot be used again"),
         ("setting", "async_safe", "in a stock list every batch waits for the device"),
@@ -272,6 +273,7 @@ _TRAINERS = [
     *_of(
         "keras:Model.fit",
         ("local", "self callbacks epoch_iterator", "there are no per-batch losses"),
+        ("local", "end_step epoch_logs logs", "runs that a signal has ended do not resume exactly"),
         ("local", "validation_data", "saves that wait for a validation come with the wrong name"),
         ("local", "val_x val_y val_sample_weight", "there is no validation inside an epoch"),
         ("local", "batch_size validation_batch_size", "there is no validation inside an epoch"),

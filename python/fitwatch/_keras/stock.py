@@ -49,6 +49,11 @@ def instances(callbacks: Iterable[Any], name: str) -> list[Any]:
     return [callback for callback in callbacks if issubclass(type(callback), STOCK[name])]
 
 
+def finish_hooks(callback_list: Any) -> None:
+    """Waits for the hooks that Keras's list runs on other threads."""
+    callback_list._flush_futures()
+
+
 def is_unmodified(cls: type) -> bool:
     """Whether all methods of a Keras class are still Keras's."""
     methods = (

@@ -74,6 +74,14 @@ class Validating(Attachment, AfterBatch, Voter):
             return None
         return _core.Every(count, callback.every), partial(self._validate, callback)
 
+    def act_again(self, callback: Any, batch: int, calls: int, logs: Any) -> None:
+        count = None if self._joined is None else self._joined.count
+        if count is None or self._evaluation is None:
+            return
+        every, done = callback.every, callback.history["batch"][-1:] == [count.seen - 1]
+        if not done and count.seen // every > (count.seen - calls) // every:
+            self._validate(callback, batch, logs)
+
     def _validate(self, callback: Any, batch: int, logs: Any) -> None:
         callback_list, evaluation, joined = self.callback_list, self._evaluation, self._joined
         if evaluation is None or joined is None:

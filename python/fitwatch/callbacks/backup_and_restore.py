@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from fitwatch import _check, _files
+from fitwatch._checkpoint import preemption
 from fitwatch._checkpoint.backups import Backups
 from fitwatch._distributed.callback import FitwatchCallback
 from fitwatch._engine.plan import compiled
@@ -37,13 +38,25 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
             the weights from its middle, as in Keras. The order of the data must be restorable:
             arrays; data of `fitwatch.resumable()`; on TensorFlow a `tf.data` pipeline without
             Python code. Other data are refused when `fit()` begins. Default False.
+        save_before_preemption: Whether a signal ends the program after a backup: True for SIGTERM
+            and SIGUSR1, or a list of signals. The batch that is being trained ends, the backup is
+            made (with `exact=True` and in the middle of an epoch, no batch is trained twice), files
+            and background saves are completed, and `fit()` raises `SystemExit` with the code 128
+            plus the number of the signal. A validation is left after its current batch; the resumed
+            run validates again. With several processes, the signal may reach any of them; all end
+            after the same batch, at the latest `agree_every` batches later, or after the
+            validation. A Python handler that was there before is called first. A second signal ends
+            the program at once. Only in the main thread. Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins: the
             backup is of another model, other data or another version of fitwatch, the model is not
             built or its weights are sharded over processes, the order of the data cannot be
-            restored, or the callback is in its list twice. Nothing has been changed.
-        TypeError: `backup_dir` is not a path; or the state of a user's callback is not
+            restored, `save_before_preemption` is used in a custom loop, or the callback is in its
+            list twice. Nothing has been changed.
+        SystemExit: A signal of `save_before_preemption` has ended the run.
+        TypeError: `backup_dir` is not a path, or `save_before_preemption` neither a bool nor a
+            list; or the state of a user's callback is not
             JSON-serializable.
         OSError: The backup is damaged, and there is no previous one; or it cannot be written.
         RuntimeError: Another running `fit()` uses this callback.
@@ -80,6 +93,9 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
     _fitwatch_type = Backups
     _fitwatch: Backups
 
+    # Pickles of earlier versions do not have it.
+    save_before_preemption: tuple[int, ...] = ()
+
     # Keras's names.
     save_freq: Any
     backup_dir: str
@@ -94,6 +110,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
         delete_checkpoint: bool = True,
         *,
         exact: bool = False,
+        save_before_preemption: Any = False,
     ) -> None:
         if not backup_dir:
             raise ValueError("Empty `backup_dir` argument passed: it must be the path of a folder.")
@@ -113,6 +130,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
             delete_checkpoint=_check.flag("delete_checkpoint", delete_checkpoint),
         )
         self.exact = _check.flag("exact", exact)
+        self.save_before_preemption = preemption.signals(save_before_preemption)
         if self.exact and _files.is_remote(self.backup_dir):
             raise ValueError(f"exact=True needs a backup_dir on this machine; got {backup_dir!r}.")
         self._fitwatch.new_folder(self)
@@ -144,8 +162,7 @@ class BackupAndRestore(FitwatchCallback, keras.callbacks.BackupAndRestore):  # t
 
     def on_train_end(self, logs: Any = None) -> None:
         """Deletes the backup, if `delete_checkpoint` asks for it."""
-        if self._fitwatch.end_training(self, logs):
-            super().on_train_end()
+        self._fitwatch.end_training(self, logs)
 
     # Called by Keras's hooks; a subclass may override them.
 

@@ -230,7 +230,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             self._fitwatch_after_batches.validations.epoch_end(self, epoch, logs)
             self._call("on_epoch_end", epoch, logs)
         self._report()
-        if self._recorder.interrupted:
+        if fit_scope.is_interrupted():
             self._interrupted()
 
     def _begin(self, hook: str, logs: Any) -> None:
@@ -300,10 +300,16 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             coordinator.leave(error)
 
     def _interrupted(self) -> None:
-        """Called when the batch during which Ctrl-C was pressed has ended."""
+        """Called when the batch has ended during which Ctrl-C was pressed, or a signal came."""
         self._recorder.interrupted = False
-        self._failed()
-        raise KeyboardInterrupt
+        if fit_scope.is_interrupted():
+            self._failed()
+            raise KeyboardInterrupt
+        with self._flushing():
+            self._recorder.drain()
+            for callback, attachment in self._attachments():
+                attachment.interrupted(callback)
+        self._recorder.interrupted = True  # none of them has ended it yet
 
     def _report(self) -> None:
         """Warns about callbacks that slow the training down, once for each."""
