@@ -262,6 +262,7 @@ _TRAINERS = [
         "keras:Model",
         ("overridden", "_make_function", "there are no per-batch losses"),
         ("attribute", "_jax_state_synced", "a schedule by batch copies all variables each time"),
+        ("attribute", "_jax_state", "a snapshot for a rollback slows the next step down"),
         ("method", "jax_state_sync", "a model has old weights after an exception"),
         backends=("jax",),
     ),

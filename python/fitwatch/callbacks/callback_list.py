@@ -12,7 +12,7 @@ from fitwatch import _check, _core
 from fitwatch._distributed.callback import refuse_twice
 from fitwatch._distributed.coordinator import coordinator_of_list, join
 from fitwatch._enable import fit_scope, settings
-from fitwatch._engine import plan, readers, slow_hooks
+from fitwatch._engine import after_batch, plan, readers, slow_hooks
 from fitwatch._engine.attachment import Attachment, attachment_of
 from fitwatch._engine.hooks_around import unwrapped
 from fitwatch._engine.list_items import require_callback
@@ -267,6 +267,8 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         planned = plan.plan(self.callbacks, hook, self._recorder)
         coordinator = coordinator_of_list(self)
         behind = [] if coordinator is None else coordinator.planned(hook)
+        if hook == "on_train_batch_end":
+            behind = [*behind, *after_batch.planned(self.callbacks)]
         return [*planned, *((len(self.callbacks), *entry) for entry in behind)]
 
     def _flatten(self, logs: Any) -> dict[Any, Any]:
