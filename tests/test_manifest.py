@@ -85,8 +85,13 @@ def parameters(function):
     return list(inspect.signature(function).parameters)
 
 
+def is_keyword(entry, owner):
+    return entry.name in inspect.unwrap(owner).__code__.co_consts
+
+
 LOOKS = {
     "attribute": is_attribute,
+    "keyword": is_keyword,
     "local": is_local,
     "method": is_method,
     "name": is_name,
@@ -129,6 +134,7 @@ def test_is_there(entry):
     [
         ("keras.callbacks:Callback", "attribute", "_no_such_name"),
         ("keras:Model.fit", "local", "no_such_local"),
+        ("keras:Model.evaluate", "keyword", "_no_such_keyword"),
         ("keras.callbacks:TensorBoard", "method", "_no_such_method"),
         ("keras.src.saving.saving_lib", "name", "_no_such_function"),
         ("keras.src.no_such_module", "name", "anything"),

@@ -337,11 +337,32 @@ class Counter:
     def __reduce__(self) -> tuple[type[Counter], tuple[int]]: ...
 
 @final
+class BatchCount:
+    """Counts batches across epochs."""
+
+    def __new__(cls) -> BatchCount: ...
+    @property
+    def seen(self) -> int: ...
+    @seen.setter
+    def seen(self, batches: int) -> None: ...
+    @property
+    def inside(self) -> int: ...
+    @property
+    def length(self) -> int | None: ...
+    def begin_epoch(self, length: int | None, trained: int = ...) -> None: ...
+
+@final
 class Due:
     """Calls the action when a checkpoint policy says that a save is due."""
 
-    asked: bool
     def __new__(cls, policy: Checkpoint, callback: Any, first: bool) -> Due: ...
+
+@final
+class Every:
+    """Calls the action when a multiple of `every` batches is reached, or when it is asked for."""
+
+    def __new__(cls, count: BatchCount, every: int | None = ...) -> Every: ...
+    asked: bool
 
 @final
 class Finite:

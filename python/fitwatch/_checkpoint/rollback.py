@@ -24,22 +24,21 @@ class Rollback(Part):
 
     Attributes:
         asked: The first batch whose values are to be undone; None for none.
-        due: The core's part, which calls the action.
     """
 
-    left_out = frozenset({"asked", "due", "_snapshots"})
+    left_out = frozenset({"asked", "_due", "_snapshots"})
 
     # How many batches spikes may go on until the training goes back all the same.
     LONGEST = 32
 
     asked: int | None = None
-    due: _core.Due
+    _due: tuple[_core.BatchCount, _core.Every] | None = None
     _snapshots: Snapshots | None = None
     # How many batches a snapshot is older than a spike, at least.
     _margin = 0
 
     def __init__(self, every: int, keep: int, lr_factor: float) -> None:
-        self.save_freq = every
+        self.every = every
         self.keep = keep
         self.lr_factor = lr_factor
 
@@ -68,22 +67,33 @@ class Rollback(Part):
         steps = int(getattr(model, "steps_per_execution", 1))
         self._margin = max(lag, steps - 1)
         needed = late + self._margin + steps
-        if self.save_freq * (self.keep - 1) < needed:
+        if self.every * (self.keep - 1) < needed:
             raise ValueError(
                 f"snapshot_every * (max_to_keep - 1) must be {needed} or more, so that a snapshot "
                 f"is kept that is {self._margin} batches older than a spike which is seen {late} "
-                f"batches late; got snapshot_every={self.save_freq}, max_to_keep={self.keep}."
+                f"batches late; got snapshot_every={self.every}, max_to_keep={self.keep}."
             )
         self.asked = None
         self._snapshots = Snapshots(self.keep)
-        self.due = _core.Due(_core.Checkpoint(), self, False)
-        self.due.asked = True  # the first snapshot, after the first batch
+        self._due = None
 
     def ask(self, batch: int) -> None:
         """Makes the training go back, after a spike at a batch."""
         if self.asked is None:
             self.asked = batch
-        self.due.asked = True
+        self.ask_again()
+
+    def ask_again(self, *, asked: bool = True) -> None:
+        """Makes the action be called after the next batch, or only after `every` batches."""
+        if self._due is not None:
+            self._due[1].asked = asked
+
+    def due_after(self, count: _core.BatchCount) -> _core.Every:
+        """The sink that tells when the action is due, given a count of the batches."""
+        if self._due is None or self._due[0] is not count:
+            self._due = count, _core.Every(count, self.every)
+            self._due[1].asked = True  # the first snapshot
+        return self._due[1]
 
     def take(self, callback: Any, trained: int, rollbacks: int, epoch: int) -> None:
         """Takes a snapshot, after this many batches and rollbacks, in an epoch."""
@@ -132,7 +142,7 @@ class Rollback(Part):
 
     def end(self) -> None:
         """Frees the memory of the snapshots."""
-        self._snapshots = None
+        self._snapshots = self._due = None
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
         self.end()

@@ -8,7 +8,7 @@ import keras
 from fitwatch._distributed.coordinator import join
 from fitwatch._distributed.world import is_writer
 from fitwatch._enable import fit_scope
-from fitwatch._engine import old_pickles
+from fitwatch._engine import after_batch, old_pickles
 from fitwatch._engine.attachment import Attachment, attachment_of, set_state
 from fitwatch._keras.frames import calling_list
 
@@ -113,6 +113,7 @@ def enter(callback: Any, model: Any) -> None:
     attachment.scope = fit_scope.join(method, callback_list)
     if model is not None:
         join(callback_list, model)
+        after_batch.join(callback_list)
 
 
 def begin_fit(callback: Any) -> None:

@@ -14,6 +14,7 @@ from fitwatch._distributed.voter import Voter
 from fitwatch._distributed.world import World, print_message
 from fitwatch._distributed.world import world as find_world
 from fitwatch._enable import settings
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.hooks_around import wrap_hooks
 from fitwatch._engine.naming import named
 from fitwatch._engine.plan import Form, recorder_of
@@ -94,6 +95,8 @@ class Coordinator:
         self._end()
         self._has_begun = False
         self._exchange = Exchange(self.rank, self.size, self._store)
+        if (joined := after_batches(self._callback_list)) is not None:
+            joined.validations.together = self
         weakref.finalize(self._callback_list, self._exchange.close).atexit = False
         self._begin_busy()
         self._due, self._shared = _core.Checkpoint(), {}
@@ -234,6 +237,17 @@ class Coordinator:
             self._is_inside = True
         self._apply_stops([answer["stop"] for answer in answers], where)
         self._stops = self._stops or self._model.stop_training
+
+    def averaged_validation_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """The logs of a validation, which all processes run after the same batch, likewise."""
+        if not self.averages:
+            return logs
+        return self._values.of_batch(f"a validation in epoch {self._epoch}", sorted(logs), logs)
+
+    def decide_after_validation(self, batch: int) -> None:
+        """Decides after a validation inside an epoch, which all processes run at once."""
+        if self.save_freq:
+            self._decide_within_epoch(batch)
 
     def decide_before_backup(self, batch: int) -> None:
         """Decides before a backup inside an epoch, which is due in all processes at once."""

@@ -111,6 +111,10 @@ class Attachment(Part):
     def add_to_logs(self, logs: Any) -> None:
         """Adds the callback's columns to the logs of an epoch, before any callback gets them."""
 
+    def wants_validations(self, callback: Any) -> bool:
+        """Whether the callback's `on_validation_end` must be called, also for its own sake."""
+        return False
+
     def fit_ended(self, callback: Any) -> None:
         """Called after the last callback's `on_train_end`; not in a list of Keras's."""
 

@@ -5,11 +5,23 @@ call stack do, and the local variables of `fit()`.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
 
 from fitwatch._keras.stock import OURS, STOCK
+
+
+class ValidationData(NamedTuple):
+    """The data that a model is evaluated on."""
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+    batch_size: int | None = None
+    steps: int | None = None
+    freq: Any = None
+    """After which epochs `fit()` evaluates the model: its `validation_freq`."""
 
 
 class Fit(NamedTuple):
@@ -19,10 +31,10 @@ class Fit(NamedTuple):
     """The identity of its frame."""
     owners: list[Any]
     """Objects that die with the `fit()`, the first one usually as soon as it ends."""
-    validates: bool
-    """Whether it has validation data, also those of `validation_split`."""
     epoch_iterator: Any
     """The iterator of its batches."""
+    validation: ValidationData | None
+    """Its validation data, also those of `validation_split`."""
 
 
 def fit_of(model: Any) -> Fit | None:
@@ -32,8 +44,21 @@ def fit_of(model: Any) -> Fit | None:
             local = frame.f_locals
             iterator = local.get("epoch_iterator")
             owners = [owner for owner in (local.get("callbacks"), iterator) if owner is not None]
-            return Fit(id(frame), owners, local.get("validation_data") is not None, iterator)
+            return Fit(id(frame), owners, iterator, _validation_data(local))
     return None
+
+
+def _validation_data(local: Mapping[str, Any]) -> ValidationData | None:
+    if local.get("validation_data") is None:
+        return None
+    return ValidationData(
+        local["val_x"],
+        local["val_y"],
+        local["val_sample_weight"],
+        local["validation_batch_size"] or local["batch_size"],
+        local["validation_steps"],
+        local["validation_freq"],
+    )
 
 
 def calling_list() -> tuple[Any, str | None]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 Kind = Literal[
     "attribute",  # an object has it, and fitwatch reads it
+    "keyword",  # a function takes it among other keyword arguments, and fitwatch passes it
     "local",  # a function has such a local variable, which fitwatch reads
     "method",  # fitwatch calls it
     "name",  # a module has it: a function, class or constant that fitwatch uses
@@ -237,6 +238,7 @@ _TRAINERS = [
         "keras:Model",
         ("attribute", "_compile_loss _compile_metrics", "metrics do not resume inside an epoch"),
         ("attribute", "_eval_epoch_iterator", "the bar of a validation does not know its length"),
+        ("setting", "_eval_epoch_iterator", "each validation makes its data pipeline again"),
         ("attribute", "_loss_tracker train_function", "there are no per-batch losses"),
         ("setting", "_initial_epoch", "resumed runs begin with the first epoch"),
         ("overridden", "train_step", "there are no per-batch losses"),
@@ -263,6 +265,7 @@ _TRAINERS = [
         ("overridden", "_make_function", "there are no per-batch losses"),
         ("attribute", "_jax_state_synced", "a schedule by batch copies all variables each time"),
         ("attribute", "_jax_state", "a snapshot for a rollback slows the next step down"),
+        ("setting", "_jax_state_synced", "there is no validation inside an epoch"),
         ("method", "jax_state_sync", "a model has old weights after an exception"),
         backends=("jax",),
     ),
@@ -270,6 +273,30 @@ _TRAINERS = [
         "keras:Model.fit",
         ("local", "self callbacks epoch_iterator", "there are no per-batch losses"),
         ("local", "validation_data", "saves that wait for a validation come with the wrong name"),
+        ("local", "val_x val_y val_sample_weight", "there is no validation inside an epoch"),
+        ("local", "batch_size validation_batch_size", "there is no validation inside an epoch"),
+        ("local", "validation_steps validation_freq", "there is no validation inside an epoch"),
+    ),
+    *_of(
+        "keras:Model",
+        ("method", "_should_eval", "a validation inside an epoch is repeated at its end"),
+    ),
+    *_of(
+        "keras:Model.evaluate",
+        ("keyword", "_use_cached_eval_dataset", "each validation makes its data pipeline again"),
+    ),
+    *(
+        entry
+        for backend, name in (
+            ("jax", "JAXEpochIterator"),
+            ("tensorflow", "TFEpochIterator"),
+            ("torch", "TorchEpochIterator"),
+        )
+        for entry in _of(
+            f"keras.src.backend.{backend}.trainer",
+            ("name", name, "there is no validation inside an epoch"),
+            backends=(backend,),
+        )
     ),
     *_of(
         "keras.src.trainers.compile_utils:CompileLoss",

@@ -74,3 +74,9 @@ def validation_steps(model: Any) -> int | None:
     """The number of batches of the validation inside `fit()`; None if it is not known."""
     steps = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)
     return steps if isinstance(steps, int) else None
+
+
+def mark_synced(model: Any) -> None:
+    """Makes JAX's trainer take its state from the model's variables before the next batch."""
+    if keras.config.backend() == "jax":
+        model._jax_state_synced = True

@@ -67,7 +67,7 @@ class Checkpointing(MonitorAttachment):
         """Called first when training begins."""
         self.saver.begin()
         fit = fit_of(model_of(callback))
-        self.decisions.due.begin(validates=None if fit is None else fit.validates)
+        self.decisions.due.begin(validates=None if fit is None else fit.validation is not None)
 
     def begin_run(self, callback: Any) -> None:
         """Called last when training begins."""

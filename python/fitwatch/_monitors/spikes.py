@@ -15,7 +15,7 @@ from fitwatch._checkpoint.state_values import (
 from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.world import print_message
-from fitwatch._engine.after_batch import AfterBatch, Phase, run_in_stock_list
+from fitwatch._engine.after_batch import AfterBatch, Phase
 from fitwatch._engine.hooks_around import wrap_hooks
 from fitwatch._engine.plan import Form, recorder_of
 from fitwatch._engine.step_kinds import LARGER_IS_BETTER, is_health
@@ -118,7 +118,6 @@ class Spiking(BatchMonitor, AfterBatch):
         self.rollback.begin(callback)
         callback_list = self.callback_list
         if callback_list is not None and recorder_of(callback_list) is None:
-            run_in_stock_list(callback)
             before = {"on_epoch_end": lambda epoch, logs=None: self.end_epoch(callback)}
             wrap_hooks(callback_list, callback, before=before, failed=lambda error: None)
 
@@ -171,10 +170,10 @@ class Spiking(BatchMonitor, AfterBatch):
 
     # Going back.
 
-    def after_batch(self, callback: Any) -> Form | None:
+    def after_batch(self, callback: Any, count: _core.BatchCount) -> Form | None:
         if self.rollback is None:
             return None
-        return self.rollback.due, lambda batch, logs: self.end_batch(callback, batch)
+        return self.rollback.due_after(count), lambda batch, logs: self.end_batch(callback, batch)
 
     def end_batch(self, callback: Any, batch: int) -> None:
         """Goes back after a batch if there was a spike, or else takes a snapshot."""
@@ -182,12 +181,12 @@ class Spiking(BatchMonitor, AfterBatch):
         if rollback is None:
             return
         self._drain_all()
-        rollback.due.asked = False
+        rollback.ask_again(asked=False)
         trained = self.batches.trained(batch)
         if rollback.asked is None:
             rollback.take(callback, trained, len(self.rollbacks), self.batches.epoch)
         elif self._waits(trained):
-            rollback.due.asked = True
+            rollback.ask_again()
         else:
             self.go_back(callback, trained)
 

@@ -2,9 +2,9 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, SpikeDetection and
-ThroughputMonitor are new.
-LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
+GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, SpikeDetection, ThroughputMonitor
+and Validation are new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are
+Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -30,6 +30,7 @@ from fitwatch.callbacks.spike_detection import SpikeDetection
 from fitwatch.callbacks.tensorboard import TensorBoard
 from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 from fitwatch.callbacks.throughput_monitor import ThroughputMonitor
+from fitwatch.callbacks.validation import Validation
 
 __all__ = [
     "BackupAndRestore",
@@ -53,6 +54,7 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
     "ThroughputMonitor",
+    "Validation",
 ]
 
 with _suppress(ImportError):  # new in Keras 3.14

@@ -22,6 +22,8 @@ from fitwatch._warn import warn
 from fitwatch.callbacks.history import History
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 
+# Attributes that a copy of a list does not have.
+_OF_A_RUN = ("_recorder", "_reported", "_fitwatch_coordinator", "_fitwatch_after_batches")
 _HOOKS = tuple(
     f"on_{kind}batch_{when}"
     for kind in ("train_", "test_", "predict_", "")
@@ -75,6 +77,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     """
 
     _recorder: _core.Recorder
+    _fitwatch_after_batches: after_batch.AfterBatches
     _reported: list[Any]
     _history: Any
     # What Keras's methods iterate over in place of the callbacks, once.
@@ -100,6 +103,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     def _connect(self, max_lag: int) -> None:
         trees.register_dict(Logs)
         self._recorder = _core.Recorder(self, Logs, max_lag)
+        after_batch.join(self)
         self._reported = []
         self._take_hooks()
 
@@ -180,11 +184,13 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         """Called when training begins."""
         self._reported = []
         self._recorder.start_over()
+        self._fitwatch_after_batches.begin(self)
         self._begin("on_train_begin", logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called when training has ended."""
         self._end("on_train_end", logs)
+        self._fitwatch_after_batches.end()
         for callback, attachment in self._attachments():
             attachment.fit_ended(callback)
 
@@ -209,6 +215,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         with self._flushing():
             self._recorder.drain()
             self._call("on_epoch_begin", epoch, logs)
+            self._fitwatch_after_batches.epoch_begin(epoch)
             self._take_hooks()
             self._recorder.replan()
 
@@ -218,6 +225,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
             self._recorder.drain()
             for _, attachment in self._attachments():
                 attachment.add_to_logs(logs)
+            self._fitwatch_after_batches.validations.epoch_end(self, epoch, logs)
             self._call("on_epoch_end", epoch, logs)
         self._report()
         if self._recorder.interrupted:
@@ -264,12 +272,14 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
     # Called by the core.
 
     def _plan(self, hook: str) -> Any:
-        planned = plan.plan(self.callbacks, hook, self._recorder)
-        coordinator = coordinator_of_list(self)
-        behind = [] if coordinator is None else coordinator.planned(hook)
+        planned: list[Any] = plan.plan(self.callbacks, hook, self._recorder)
+        coordinator, last = coordinator_of_list(self), len(self.callbacks)
+        if coordinator is not None:
+            planned += [(last, *entry) for entry in coordinator.planned(hook)]
         if hook == "on_train_batch_end":
-            behind = [*behind, *after_batch.planned(self.callbacks)]
-        return [*planned, *((len(self.callbacks), *entry) for entry in behind)]
+            forms = self._fitwatch_after_batches.planned(self)
+            planned += [(last, form[1], form) for form in forms]
+        return planned
 
     def _flatten(self, logs: Any) -> dict[Any, Any]:
         return flatten(logs)
@@ -315,7 +325,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         state = {
             name: value
             for name, value in bare.items()
-            if name not in ("_recorder", "_reported", "_fitwatch_coordinator")
+            if name not in _OF_A_RUN
             and not any(getattr(value, "__self__", None) is one for one in (self, self._recorder))
         }
         return {"callbacks": list(self.callbacks), "max_lag": self.max_lag, "state": state}

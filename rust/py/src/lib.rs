@@ -38,7 +38,8 @@ mod _core {
     use super::series::Series;
     #[pymodule_export]
     use super::sinks::{
-        Counter, Due, EpochValues, Feed, Finite, Interval, Losses, Progress, Rows, Scalars, Watch,
+        BatchCount, Counter, Due, EpochValues, Every, Feed, Finite, Interval, Losses, Progress,
+        Rows, Scalars, Watch,
     };
     #[pymodule_export]
     use super::spent::{Mark, Spent};

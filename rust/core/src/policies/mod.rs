@@ -1,6 +1,7 @@
 //! Policies take the values of epochs or batches, and return a [`Decision`] that the caller carries
 //! out.
 
+mod batch_count;
 mod batch_policy;
 mod best;
 mod checkpoint;
@@ -14,6 +15,7 @@ mod smoothing;
 mod spikes;
 pub mod state;
 
+pub use batch_count::BatchCount;
 pub use batch_policy::BatchPolicy;
 pub use best::Best;
 pub use checkpoint::Checkpoint;

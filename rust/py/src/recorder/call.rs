@@ -25,6 +25,8 @@ pub struct Call<'a, 'py> {
     /// Replaced when a Python hook changes the list of callbacks.
     pub plan: Arc<Plan>,
     hook: usize,
+    /// The number of callbacks in the list.
+    callbacks: usize,
     batch: Batch<'a, 'py>,
     /// The logs as passed by the training loop.
     source: Option<&'a Bound<'py, PyAny>>,
@@ -68,6 +70,7 @@ impl<'a, 'py> Call<'a, 'py> {
             recorder,
             plan,
             hook,
+            callbacks: this.planned.len(),
             batch: Batch {
                 number: batch,
                 ordinal: this.ordinal,
@@ -91,6 +94,10 @@ impl<'a, 'py> Call<'a, 'py> {
         let mut plan = self.plan.clone();
         let mut at = 0;
         while let Some(entry) = plan.entries.get(at) {
+            if entry.callback >= self.callbacks {
+                // Every callback has seen the batch: what follows may run hooks of the same list.
+                self.close();
+            }
             match &entry.kind {
                 Kind::Call => self.timed(entry)?,
                 Kind::Feed { feed, action } => {
@@ -119,6 +126,7 @@ impl<'a, 'py> Call<'a, 'py> {
                 // Keras iterates over the live list, so changes take effect within the batch.
                 self.close();
                 self.plan = Recorder::plan(self.recorder, self.hook)?;
+                self.callbacks = self.recorder.borrow().planned.len();
                 at = self
                     .plan
                     .entries

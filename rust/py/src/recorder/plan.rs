@@ -15,7 +15,7 @@ pub struct Entry {
     pub kind: Kind,
     /// The callback's Python hook, bound.
     pub hook: Py<PyAny>,
-    /// The callback's index in the list.
+    /// The callback's index in the list; higher ones belong to hooks of the list itself.
     pub callback: usize,
 }
 

@@ -19,9 +19,6 @@ pub struct Due {
     policy: Py<Checkpoint>,
     callback: Option<Py<PyAny>>,
     first: bool,
-    /// Whether the action is due after this batch, whatever the policy says.
-    #[pyo3(get, set)]
-    asked: bool,
 }
 
 #[pymethods]
@@ -32,7 +29,6 @@ impl Due {
             policy,
             callback: Some(callback),
             first,
-            asked: false,
         }
     }
 
@@ -50,9 +46,6 @@ impl Sink for Py<Due> {
         let py = batch.number.py();
         if std::mem::take(&mut self.borrow_mut(py).first) {
             return Gate::Hook;
-        }
-        if std::mem::take(&mut self.borrow_mut(py).asked) {
-            return Gate::Act;
         }
         let callback = self.borrow(py).callback.as_ref().map(|it| it.clone_ref(py));
         let every = callback.map(|callback| {

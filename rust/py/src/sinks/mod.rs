@@ -1,9 +1,11 @@
 //! The sinks of compiled callbacks.
 
+mod batch_count;
 mod batch_policy;
 mod counter;
 mod due;
 mod epoch_values;
+mod every;
 mod feed;
 mod finite;
 mod interval;
@@ -13,9 +15,11 @@ mod rows;
 mod scalars;
 mod watch;
 
+pub use batch_count::BatchCount;
 pub use counter::Counter;
 pub use due::Due;
 pub use epoch_values::EpochValues;
+pub use every::Every;
 pub use feed::Feed;
 pub use finite::Finite;
 pub use interval::Interval;
@@ -43,9 +47,11 @@ fn sink_of(value: &Bound<'_, PyAny>) -> PyResult<Box<dyn Sink>> {
         };
     }
     one_of!(
+        BatchCount,
         Counter,
         Due,
         EpochValues,
+        Every,
         Finite,
         Interval,
         Losses,

@@ -1,0 +1,146 @@
+"""Evaluates a model in the middle of its training, as `fit()` does after an epoch."""
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+from fitwatch._keras import trainer
+from fitwatch._keras.frames import ValidationData
+from fitwatch._keras.version import unsupported
+
+
+class Evaluation:
+    """Evaluates a model on the same data again and again.
+
+    The iterator of the data is made once, and shared with `fit()` where the data are its own.
+
+    Args:
+        model: A compiled model.
+        data: The data.
+        of_fit: Whether they are the validation data of the `fit()` that is running.
+        shared: Whether its iterator is used, which goes through the same batches.
+    """
+
+    def __init__(self, model: Any, data: ValidationData, *, of_fit: bool, shared: bool) -> None:
+        self._model = model
+        self._data = data
+        self._of_fit = of_fit
+        self._shared = shared
+        self._iterator: Any = None
+
+    def follows(self, epoch: int) -> bool:
+        """Whether `fit()` itself evaluates the model on these data when an epoch ends."""
+        return self._of_fit and bool(self._model._should_eval(epoch, self._data.freq))
+
+    def run(self, callback_list: Any) -> dict[str, Any]:
+        """Evaluates the model; the training goes on afterwards as if nothing had happened.
+
+        Args:
+            callback_list: The list whose `on_test_*` hooks are called.
+
+        Returns:
+            The metrics by name, without a prefix.
+        """
+        model, data = self._model, self._data
+        before = getattr(model, "_eval_epoch_iterator", None)
+        iterator = before if self._shared and before is not None else self._iterator
+        if iterator is None:
+            iterator = self._iterator = _epoch_iterator(model, data)
+        model._eval_epoch_iterator = iterator
+        try:
+            with undisturbed(model):
+                metrics: dict[str, Any] = model.evaluate(
+                    x=data.x,
+                    y=data.y,
+                    sample_weight=data.sample_weight,
+                    batch_size=data.batch_size,
+                    steps=data.steps,
+                    callbacks=callback_list,
+                    return_dict=True,
+                    _use_cached_eval_dataset=True,
+                )
+        finally:
+            if not self._shared:
+                model._eval_epoch_iterator = before
+        return metrics
+
+
+@contextmanager
+def undisturbed(model: Any) -> Iterator[None]:
+    """A block in which an evaluation changes nothing that the training depends on.
+
+    An evaluation resets the metrics, draws from the seeds of layers that sample at inference, and
+    switches torch modules to evaluation. Reading its data may draw from the random states of the
+    program: torch's loaders do.
+    """
+    trainer.sync_state(model)
+    weights = {id(weight) for weight in model.weights}
+    seeds = [variable for variable in model.variables if id(variable) not in weights]
+    variables = [*model.metrics_variables, *seeds]
+    values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    on_torch = keras.config.backend() == "torch"
+    trains = on_torch and model.training
+    states = np.random.get_state(), random.getstate(), _torch_states() if on_torch else None
+    try:
+        yield
+    finally:
+        trainer.sync_state(model)  # an exception may have left the state elsewhere
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        trainer.mark_synced(model)
+        np.random.set_state(states[0])
+        random.setstate(states[1])
+        if on_torch:
+            _set_torch_states(states[2])
+            model.train(trains)
+
+
+def _epoch_iterator(model: Any, data: ValidationData) -> Any:
+    """An iterator as `fit()` makes it for its validation."""
+    arguments: dict[str, Any] = {
+        "x": data.x,
+        "y": data.y,
+        "sample_weight": data.sample_weight,
+        "batch_size": data.batch_size,
+        "steps_per_epoch": data.steps,
+        "steps_per_execution": model.steps_per_execution,
+        "shuffle": False,
+    }
+    if keras.config.backend() == "tensorflow":
+        arguments["distribute_strategy"] = model.distribute_strategy
+    return _iterator_class(model)(**arguments)
+
+
+def _iterator_class(model: Any) -> Any:
+    names = {
+        "jax": "JAXEpochIterator",
+        "tensorflow": "TFEpochIterator",
+        "torch": "TorchEpochIterator",
+    }
+    name = names[keras.config.backend()]
+    modules = (sys.modules.get(cls.__module__) for cls in type(model).__mro__)
+    found = (getattr(module, name, None) for module in modules)
+    made = next((cls for cls in found if cls is not None), None)
+    if made is None:
+        raise unsupported(f"a trainer with {name}")
+    return made
+
+
+def _torch_states() -> Any:
+    import torch
+
+    on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if on_gpu else None
+
+
+def _set_torch_states(states: Any) -> None:
+    import torch
+
+    torch.set_rng_state(states[0])
+    if states[1] is not None:
+        torch.cuda.set_rng_state_all(states[1])
