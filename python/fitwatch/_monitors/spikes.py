@@ -42,13 +42,13 @@ def _batches(value: Any) -> list[int]:
 
 
 def _reference(value: Any) -> tuple[int, float, float]:
-    """The number, mean and variance of the values so far."""
+    """The number, mean and deviation of the values so far."""
     if not isinstance(value, (list, tuple)) or len(value) != 3:
         raise ValueError("three numbers")
-    mean, variance = (optional_number(one) for one in value[1:])
-    if mean is None or variance is None or not math.isfinite(mean + variance) or variance < 0:
+    mean, deviation = (optional_number(one) for one in value[1:])
+    if mean is None or deviation is None or not math.isfinite(mean + deviation) or deviation < 0:
         raise ValueError("three numbers")
-    return whole(value[0]), mean, variance
+    return whole(value[0]), mean, deviation
 
 
 class SpikeState(RunState):

@@ -19,11 +19,12 @@ class SpikeDetection(FitwatchCallback):
     metric has for the batch alone. Where that is not available, a warning says so, and the mean
     over the epoch so far is judged, in which a spike shows less.
 
-    A value `x` is a spike if it is not finite, or if `x > mean + threshold * deviation`: the
-    exponential mean and standard deviation of the values before it over `window` batches. Into
-    these a value enters as at most 5 deviations from the mean, so that spikes hardly move them; a
-    level that lasts is accepted after about `window` batches. With the default arguments, fewer
-    than one batch in a million of a training whose loss is just noisy is taken for a spike.
+    A value `x` is a spike if it is not finite, or if `x > mean + threshold * deviation`. The mean
+    is the exponential one of the values before it, over a tenth of `window` batches; the deviation
+    is the mean distance from it, over `window` batches. A value changes them by at most 5
+    deviations, so that spikes hardly move them; a level that lasts is accepted within about
+    `window` batches. With the default arguments, fewer than one batch in a million of a loss that
+    is just noisy is taken for a spike.
 
     With `action="rollback"`, a copy of the training is taken in host memory every `snapshot_every`
     batches: weights, other variables with the seeds of random layers, the optimizer with its
@@ -43,9 +44,9 @@ class SpikeDetection(FitwatchCallback):
         monitor: Name of the training metric to watch. Default `"loss"`.
         mode: `"min"` looks for values that are too large, `"max"` for those that are too small,
             `"auto"` (default) looks at the model's metrics.
-        threshold: How many standard deviations from the mean a spike is, at least (more than 0).
-            Default 20.
-        window: Batches over which mean and deviation are taken (1 or more). Default 500.
+        threshold: How many deviations from the mean a spike is, at least (more than 0). Of normal
+            noise, 25 deviations are 20 standard deviations. Default 25.
+        window: Batches over which the deviation is taken (1 or more). Default 100.
         warmup: Batches, from the first one, in which only values that are not finite are spikes.
             Default 100.
         action: `"report"` (default), `"stop"`, or `"rollback"`.
@@ -96,8 +97,8 @@ class SpikeDetection(FitwatchCallback):
         monitor: str = "loss",
         *,
         mode: str = "auto",
-        threshold: float = 20.0,
-        window: int = 500,
+        threshold: float = 25.0,
+        window: int = 100,
         warmup: int = 100,
         action: str = "report",
         snapshot_every: int = 1000,

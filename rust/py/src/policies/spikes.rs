@@ -15,7 +15,7 @@ copying_methods!(Spikes);
 #[pymethods]
 impl Spikes {
     #[new]
-    #[pyo3(signature = (threshold=20.0, window=500, warmup=100))]
+    #[pyo3(signature = (threshold=25.0, window=100, warmup=100))]
     fn new(threshold: f64, window: i64, warmup: i64) -> Self {
         Self(core::Spikes {
             threshold,
@@ -42,15 +42,15 @@ impl Spikes {
         self.0.found.map(|spike| (spike.value, spike.expected))
     }
 
-    /// What the values so far have in common: their number, mean and variance.
+    /// What the values so far have in common: their number, mean and deviation.
     #[getter]
     fn reference(&self) -> (i64, f64, f64) {
-        (self.0.seen, self.0.mean, self.0.variance)
+        (self.0.seen, self.0.mean, self.0.deviation)
     }
 
     #[setter]
     fn set_reference(&mut self, reference: (i64, f64, f64)) {
-        (self.0.seen, self.0.mean, self.0.variance) = reference;
+        (self.0.seen, self.0.mean, self.0.deviation) = reference;
     }
 
     /// Forgets all values.
