@@ -25,7 +25,13 @@ def load(name):
 
 
 # Classes that 0.1.0 did not have.
-NEW = {"GradientMonitor", "LearningRateMonitor", "MemoryMonitor", "ThroughputMonitor"}
+NEW = {
+    "GradientMonitor",
+    "LearningRateMonitor",
+    "MemoryMonitor",
+    "SpikeDetection",
+    "ThroughputMonitor",
+}
 
 
 def test_every_class_of_ours_is_here():

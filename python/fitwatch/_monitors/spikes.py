@@ -16,6 +16,7 @@ from fitwatch._core import Decision
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.world import print_message
 from fitwatch._engine.after_batch import AfterBatch, Phase
+from fitwatch._engine.attachment import attachment_of
 from fitwatch._engine.hooks_around import wrap_hooks
 from fitwatch._engine.plan import Form, recorder_of
 from fitwatch._engine.step_kinds import LARGER_IS_BETTER, is_health
@@ -205,8 +206,8 @@ class Spiking(BatchMonitor, AfterBatch):
 
     def add_to_logs(self, logs: Any) -> None:
         if self.rollback is not None and self.rollback.asked is not None:
-            callback = next(one for one in self.siblings() if one._fitwatch is self)
-            self.end_epoch(callback)
+            own = (one for one in self.siblings() if attachment_of(one) is self)
+            self.end_epoch(next(own))
 
     def go_back(self, callback: Any, trained: int, *, inside: bool = True) -> None:
         """Goes back to a snapshot, after this many batches."""
