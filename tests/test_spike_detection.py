@@ -90,7 +90,8 @@ def test_report(kind, capsys, tmp_path):
     assert [spike["batch"] for spike in detection.spikes] == [150, 151, 152]
     assert {spike["action"] for spike in detection.spikes} == {"report"}
     first = detection.spikes[0]
-    assert first["value"] > 5e5 and first["expected"] < 100
+    assert first["value"] > 5e5
+    assert first["expected"] < 100
     assert capsys.readouterr().out.startswith("Epoch 1, batch 151: spike, loss ")
     rows = health.rows(path)
     seen = {int(row["batch"]): row for row in rows if row["spike"] != "NA"}
@@ -99,7 +100,8 @@ def test_report(kind, capsys, tmp_path):
         spike["value"] for spike in detection.spikes
     ]
     assert seen[150]["spike"] == seen[150]["loss"]
-    assert rows[-1]["batch"] == "NA" and len(rows) == BATCHES + 1
+    assert rows[-1]["batch"] == "NA"
+    assert len(rows) == BATCHES + 1
 
 
 def test_a_row_of_a_logger_that_comes_first_is_the_next_one(tmp_path):
@@ -151,7 +153,8 @@ def test_rollback(kind, steps, capsys):
     history = fit(trained, x, y, watching, kind=kind)
     ((after, to),) = went_back(capsys.readouterr().out)
     assert 153 < after <= 153 + 17 + 2 * steps
-    assert to in (112, 120) and to % steps == 0
+    assert to in (112, 120)
+    assert to % steps == 0
     assert [spike["action"] for spike in detection.spikes] == ["rollback"] * 3
     kept = [*range(to), *range(after, BATCHES)]
     reference = model(steps)
@@ -187,7 +190,8 @@ def test_the_best_weights_go_back():
     trained = model(optimizer=keras.optimizers.SGD(1e-4))
     detection = rolling_back()
     fit(trained, x, y, [detection, stops, Keeps()])
-    assert detection.spikes and stops.best_batch not in range(120, 154)
+    assert detection.spikes
+    assert stops.best_batch not in range(120, 154)
     assert_equal(trained.get_weights(), weights[stops.best_batch])
 
 
@@ -319,7 +323,8 @@ def test_terminate_on_nan_has_the_last_word(kind, order, capsys):
     detection, trained = rolling_back(), model()
     fit(trained, *data(by=np.nan), [detection, callbacks.TerminateOnNaN()][::order], kind=kind)
     printed = capsys.readouterr().out
-    assert "Batch 150: Invalid loss" in printed and not went_back(printed)
+    assert "Batch 150: Invalid loss" in printed
+    assert not went_back(printed)
     assert [spike["action"] for spike in detection.spikes] == ["report"]
     assert int(trained.optimizer.iterations) < BATCHES
 
@@ -361,7 +366,8 @@ def test_the_text_in_tensorboard(tmp_path):
     fit(model(), *data(), [rolling_back(), board])
     found = event_reader.read(tmp_path / "train")
     spikes, rollbacks = (found[f"fitwatch/{kind}"][2] for kind in ("spike", "rollback"))
-    assert len(spikes) == 3 and len(rollbacks) == 1
+    assert len(spikes) == 3
+    assert len(rollbacks) == 1
     assert spikes[0][1][0].startswith(b"Epoch 1, batch 151: loss ")
     assert rollbacks[0][1][0].startswith(b"after ")
 
@@ -387,7 +393,8 @@ def test_a_fit_starts_over(capsys):
     fit(trained, *data(), [detection])
     assert went_back(capsys.readouterr().out)
     fit(trained, *data(slice(0, 0)), [detection])
-    assert not detection.spikes and not detection._fitwatch.rollbacks
+    assert not detection.spikes
+    assert not detection._fitwatch.rollbacks
     assert detection._fitwatch.rollback._snapshots is None  # their memory is free
 
 
@@ -398,7 +405,8 @@ def test_the_core_takes_many_values_at_once():
     policy = Spikes()
     assert policy.judge(losses) == [700, 1500]
     value, expected = policy.found
-    assert np.isnan(value) and abs(expected - 1) < 0.2
+    assert np.isnan(value)
+    assert abs(expected - 1) < 0.2
     assert policy.reference[0] == 1999
     with pytest.raises(BufferError):
         policy.judge(losses.astype("float32"))
