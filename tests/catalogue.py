@@ -1,6 +1,7 @@
 """The callbacks that are fitwatch's, for tests of all of them: a new callback joins here."""
 
 import keras
+import numpy as np
 
 from fitwatch import callbacks
 
@@ -22,6 +23,9 @@ MAKERS = {
     "TensorBoard": lambda folder: callbacks.TensorBoard(folder / "logs"),
     "TerminateOnNaN": lambda folder: callbacks.TerminateOnNaN(),
     "ThroughputMonitor": lambda folder: callbacks.ThroughputMonitor(),
+    "Validation": lambda folder: callbacks.Validation(
+        validation_data=(np.ones((2, 4)), np.zeros((2,), "int32")), name="test"
+    ),
 }
 
 # Those that Keras does not have.

@@ -40,6 +40,7 @@ BAD = {
         "combine": ["both", "", None, 1],
         "max_time": [0, -1, datetime.timedelta(0), *NOT_NUMBERS],
         "divergence_threshold": NOT_NUMBERS,
+        "stopping_threshold": NOT_NUMBERS,
         "baseline": NOT_NUMBERS,
         "restore_best_weights": NOT_FLAGS,
         "start_from_epoch": [*NOT_COUNTS, math.inf],
@@ -122,6 +123,12 @@ BAD = {
         "lr_factor": [0, -1, 1.5, math.nan, None, "1"],
         "max_rollbacks": [0, *NOT_COUNTS, math.inf],
     },
+    callbacks.Validation: {
+        "every": [0, *NOT_COUNTS, math.inf],
+        "batch_size": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
+        "steps": [0, *(bad for bad in NOT_COUNTS if bad is not None)],
+        "name": ["", None, 3, "test"],
+    },
     callbacks.ThroughputMonitor: {
         "window": [0, *NOT_COUNTS, math.inf],
         "report": NOT_FLAGS,
@@ -172,6 +179,8 @@ def test_a_misspelled_keyword_is_refused(cls):
         ("baseline", 0.5),
         ("divergence_threshold", 3),
         ("divergence_threshold", [3, math.nan]),
+        ("stopping_threshold", 3),
+        ("stopping_threshold", [3, math.nan]),
     ],
 )
 def test_several_metrics_have_one_value_each(argument, value):

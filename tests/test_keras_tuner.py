@@ -36,6 +36,7 @@ MAKE = {
     "TensorBoard": lambda cls: cls("logs", update_freq=1),
     "TerminateOnNaN": lambda cls: cls(),
     "ThroughputMonitor": lambda cls: cls(),
+    "Validation": lambda cls: cls(),
 }
 enabled_or_not = pytest.mark.parametrize("context", [contextlib.nullcontext, fitwatch.enabled])
 

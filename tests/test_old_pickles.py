@@ -31,6 +31,7 @@ NEW = {
     "MemoryMonitor",
     "SpikeDetection",
     "ThroughputMonitor",
+    "Validation",
 }
 
 
@@ -50,8 +51,9 @@ def test_it_is_what_it_was(name):
     again = pickle.loads(pickle.dumps(copy.deepcopy(loaded)))
     state = PICKLES[name]["state"]
     if state is not None:
-        assert loaded.state_dict() == state
-        assert again.state_dict() == state
+        for callback in (loaded, again):  # later versions have added entries
+            now = callback.state_dict()
+            assert now | state == now
 
 
 @pytest.mark.parametrize("name", PICKLES)

@@ -211,6 +211,7 @@ def test_a_wrong_state_is_refused_and_nothing_is_changed(make, change, error, me
     [
         *(("EarlyStopping", "wait", bad) for bad in (None, "nan", 1.5, 10**30, True, [1])),
         *(("EarlyStopping", "best", bad) for bad in ("low", True, [1.0])),
+        *(("EarlyStopping", "_fitwatch_reached", bad) for bad in (None, 0.5, ["low"], {})),
         ("ModelCheckpoint", "_last_batch_seen", -1),
         *(("ModelCheckpoint", "_fitwatch_due_saves", bad) for bad in (None, {}, DAMAGED_DUE)),
         *(("LossHistory", "first", bad) for bad in (-4, None)),
@@ -293,5 +294,6 @@ def test_a_state_of_an_earlier_version_is_taken():
     stopping = callbacks.EarlyStopping("loss")
     state = stopping.state_dict() | {"wait": 3}
     state["_fitwatch_progress"] = [[0.25, 3, False, 0.0, 0.0]]
+    del state["_fitwatch_reached"]
     stopping.load_state_dict(state)
     assert (stopping.wait, stopping.best) == (3, 0.25)

@@ -98,8 +98,8 @@ def choice(name: str, value: Any, *allowed: str) -> str:
 
 
 def unit(value: Any, metrics: list[str]) -> str:
-    """`"epoch"` or `"batch"`; batches have no validation metrics."""
-    unit = choice("unit", value, "epoch", "batch")
+    """`"epoch"`, `"batch"` or `"validation"`; batches have no validation metrics."""
+    unit = choice("unit", value, "epoch", "batch", "validation")
     validation = [metric for metric in metrics if metric.startswith("val_")]
     if unit == "batch" and validation:
         raise ValueError(

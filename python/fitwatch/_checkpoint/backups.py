@@ -22,6 +22,7 @@ from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import begin_fit, end_fit
 from fitwatch._distributed.voter import Voter
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.hooks_around import Action, has_wrapped_hooks, wrap_hooks
 from fitwatch._keras import stock, trainer
@@ -226,6 +227,7 @@ class Backups(Attachment, Voter):
             "batch": callback._last_batch_seen,
             "trained": self.trained,
             "batches_since": self.core.batches_since,
+            "seen": joined.count.seen if (joined := after_batches(self.callback_list)) else 0,
             "stopped": bool(model.stop_training),
             "callbacks": states,
             "exact": None if order is None else order.take(arrays),

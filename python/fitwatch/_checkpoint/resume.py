@@ -13,6 +13,7 @@ from fitwatch._checkpoint.sharded import refuse_sharded
 from fitwatch._checkpoint.trained_weights import mark_unswapped
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._keras import stock, trainer
 
 
@@ -125,6 +126,9 @@ class Resume:
             own = callback._fitwatch
             own.announce("resume", f"epoch {epoch}, after {trained} batches of it")
             own.core.batches_since = backup.state["batches_since"]
+            if (joined := after_batches(own.callback_list)) is not None:
+                # Backups of earlier versions do not have it.
+                joined.go_on(max(backup.state.get("seen", 0), trained), trained)
             if order is not None and exact is not None:
                 order.go_on(exact, epoch, trained)
                 if trained:

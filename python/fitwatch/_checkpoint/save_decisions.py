@@ -60,7 +60,7 @@ class SaveDecisions(Part):
 
     def counts_batches(self, callback: Any) -> bool:
         """Whether a save may be due after a batch."""
-        return callback.save_freq != "epoch" or self.interval is not None
+        return not isinstance(callback.save_freq, str) or self.interval is not None
 
     def counts_epochs(self, callback: Any) -> bool:
         """Whether a save may be due at the end of an epoch."""
@@ -98,7 +98,7 @@ class SaveDecisions(Part):
     def last_batch(self, callback: Any) -> int | None:
         """The last known batch of this epoch."""
         seen = [self.due.last_batch]
-        if callback.save_freq != "epoch":
+        if not isinstance(callback.save_freq, str):
             seen.append(callback._last_batch_seen)
         return max((batch for batch in seen if batch is not None), default=None)
 

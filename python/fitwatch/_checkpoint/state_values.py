@@ -42,6 +42,13 @@ def optional_number(value: Any) -> float | None:
         raise ValueError("a number or None") from None
 
 
+def optional_each(value: Any) -> list[float | None]:
+    """A list of numbers, with None for none."""
+    if not isinstance(value, list):
+        raise ValueError("a list of numbers and None")
+    return [optional_number(one) for one in value]
+
+
 def time(value: Any) -> float:
     """Seconds, 0 or more."""
     if type(value) not in (int, float) or not 0 <= value < 1e18:

@@ -94,10 +94,11 @@ class AfterBatches:
         """What to do after a batch, in order."""
         if not self.is_wanted(callback_list):
             return []
-        found = [(attachment_of(one), one) for one in callback_list.callbacks]
-        acting: list[tuple[AfterBatch, Any]] = [
-            (own, one) for own, one in found if isinstance(own, AfterBatch)
-        ]
+        acting: list[tuple[AfterBatch, Any]] = []
+        for callback in callback_list.callbacks:
+            own: Any = attachment_of(callback)
+            if isinstance(own, AfterBatch):
+                acting.append((own, callback))
         acting.sort(key=lambda pair: pair[0].phase)
         forms = [own.after_batch(one, self.count) for own, one in acting]
         counts: Form = (self.count, _nothing)

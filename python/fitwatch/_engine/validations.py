@@ -42,6 +42,16 @@ class Validations:
         # For each prefix of names: after how many batches the last validation was.
         self._last: dict[str, int] = {}
 
+    @property
+    def batch(self) -> int:
+        """The last trained batch, from 0 and within its epoch."""
+        return max(self._count.inside - 1, 0)
+
+    @property
+    def where(self) -> str:
+        """Epoch and batch of the last validation, counted from 1, as text for a message."""
+        return f"Epoch {self.epoch + 1}, batch {self._count.inside}"
+
     def begin(self, callback_list: Any) -> None:
         """Called when training begins."""
         self.epoch, self._last = 0, {}

@@ -78,6 +78,7 @@ def undisturbed(model: Any) -> Iterator[None]:
     switches torch modules to evaluation. Reading its data may draw from the random states of the
     program: torch's loaders do.
     """
+    is_training = trainer.is_training(model)
     trainer.sync_state(model)
     weights = {id(weight) for weight in model.weights}
     seeds = [variable for variable in model.variables if id(variable) not in weights]
@@ -92,7 +93,8 @@ def undisturbed(model: Any) -> Iterator[None]:
         trainer.sync_state(model)  # an exception may have left the state elsewhere
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        trainer.mark_synced(model)
+        if is_training:
+            trainer.hand_over(model)
         np.random.set_state(states[0])
         random.setstate(states[1])
         if on_torch:

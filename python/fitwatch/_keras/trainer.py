@@ -76,7 +76,24 @@ def validation_steps(model: Any) -> int | None:
     return steps if isinstance(steps, int) else None
 
 
-def mark_synced(model: Any) -> None:
-    """Makes JAX's trainer take its state from the model's variables before the next batch."""
-    if keras.config.backend() == "jax":
-        model._jax_state_synced = True
+def is_training(model: Any) -> bool:
+    """Whether JAX's trainer holds the state of a training; False on other backends."""
+    return getattr(model, "_jax_state", None) is not None
+
+
+def hand_over(model: Any) -> None:
+    """Makes JAX's trainer continue with the values that the model's variables have.
+
+    It reads them before the next batch, and clears the variables. If there is no batch left, it
+    puts the state back that it was given last: here, the same values.
+    """
+    model._jax_state = {
+        name: [variable.value for variable in variables]
+        for name, variables in (
+            ("trainable_variables", model.trainable_variables),
+            ("non_trainable_variables", model.non_trainable_variables),
+            ("optimizer_variables", model.optimizer.variables),
+            ("metrics_variables", model.metrics_variables),
+        )
+    }
+    model._jax_state_synced = True

@@ -52,7 +52,7 @@ class BatchUnit(Part):
     out. Batches are counted from 0 and across epochs.
 
     Attributes:
-        unit: `"epoch"` or `"batch"`, as the constructor was told.
+        unit: `"epoch"`, `"batch"` or `"validation"`, as the constructor was told.
         max_time: Seconds after which the training ends; None for no end.
         watch: The core's part, in a fit.
         before: Batches and seconds, outside a fit.
@@ -73,7 +73,7 @@ class BatchUnit(Part):
 
     def is_idle(self) -> bool:
         """Whether the monitor ignores batches."""
-        return self.unit == "epoch" and self.max_time is None
+        return self.unit != "batch" and self.max_time is None
 
     def begin(self, callback: Any, *, prompt: bool) -> None:
         """Called when training begins.
@@ -221,7 +221,7 @@ class BatchUnit(Part):
 
     @property
     def seen(self) -> int:
-        """Batches so far."""
+        """Batches so far; validations, if these are the unit."""
         watch = self.watch
         return self.before[0] if watch is None else watch.seen
 
@@ -275,6 +275,9 @@ class BatchMonitor(MonitorAttachment):
         """Carries out a decision that a batch has brought about."""
         raise NotImplementedError
 
+    def wants_validations(self, callback: Any) -> bool:
+        return self.batches.unit == "validation"
+
     def time_is_over(self, callback: Any, batch: int) -> None:
         """Ends the training after a batch, which is counted from 0 in its epoch."""
 
@@ -282,7 +285,7 @@ class BatchMonitor(MonitorAttachment):
         return self.metrics(callback) if self.batches.unit == "epoch" else []
 
     def decides_within_epoch(self, callback: Any) -> bool:
-        return not self.batches.is_idle()
+        return not self.batches.is_idle() or self.batches.unit == "validation"
 
     def propose(self, callback: Any, averages: bool) -> Any:
         return self.batches.propose(averages)

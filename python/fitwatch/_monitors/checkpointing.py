@@ -14,6 +14,7 @@ from fitwatch._checkpoint.saver import Done, Saver, last_path, monitored_value
 from fitwatch._checkpoint.state_values import optional_number, optional_whole, whole
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.world import print_message
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.missing_metric import missing
 from fitwatch._keras import stock
 from fitwatch._keras.frames import fit_of
@@ -91,6 +92,19 @@ class Checkpointing(MonitorAttachment):
             callback._set_monitor_op()
         logs = decisions.averaged_batch_logs(callback, logs)
         callback._save_model(epoch=callback._current_epoch, batch=batch, logs=logs)
+
+    def wants_validations(self, callback: Any) -> bool:
+        return bool(callback.save_freq == "validation")
+
+    def save_on_validation(self, callback: Any, logs: dict[str, Any]) -> None:
+        """Saves after a validation, if that is when saves are due."""
+        joined = after_batches(self.callback_list)
+        if not self.wants_validations(callback) or joined is None:
+            return
+        if callback.monitor_op is None:
+            callback._set_monitor_op()
+        validations = joined.validations
+        callback._save_model(epoch=validations.epoch, batch=validations.batch, logs=logs)
 
     def end_epoch(self, callback: Any, epoch: int, logs: Any) -> None:
         """Saves at the end of an epoch, if a save is due."""
@@ -224,7 +238,7 @@ class Checkpointing(MonitorAttachment):
                 callback
             )
             return decisions.interval, save
-        if callback.save_freq == "epoch":
+        if isinstance(callback.save_freq, str):
             return None
         # The first batch goes through the hook, which checks the fields of the path.
         return _core.Due(self.core, callback, first=not decisions.fields_checked), save

@@ -64,7 +64,7 @@ class MonitorAttachment(Attachment, Voter):
             own = [f"{name}()" for name in self.rule if stock.is_overridden(callback, name)]
             foreign = [f"{name} = {value!r}" for name, value in self.foreign.items()]
             raise ValueError(
-                f"{type(callback).__name__}: unit='batch', halflife and other options that Keras "
+                f"{type(callback).__name__}: unit, halflife and other options that Keras "
                 "does not have cannot be combined with an overridden rule: "
                 f"{', '.join([*own, *foreign]) or 'monitor_op'}."
             )

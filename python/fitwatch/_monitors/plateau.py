@@ -6,8 +6,10 @@ from fitwatch import _core
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import integer, mean, optional_number, whole
 from fitwatch._core import Decision
+from fitwatch._distributed.averages import number
 from fitwatch._keras import learning_rate
 from fitwatch._monitors.batch_unit import BatchMonitor
+from fitwatch._monitors.validation_unit import count_validation
 
 
 class PlateauState(RunState):
@@ -64,11 +66,28 @@ class Reducing(BatchMonitor):
         return any(reduced)
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
-        self.cause = self.batches.where(batch)
+        following = max(self.steps.trained, batch + 1)
+        self._reduce(callback, decision, batch, self.batches.where(batch), following)
+
+    def see_validation(self, callback: Any, batch: int, logs: dict[str, Any]) -> None:
+        """Decides on the value of a validation, and carries the decision out."""
+        counted = count_validation(callback, logs)
+        if counted is None:
+            return
+        value = number(logs.get(callback.monitor))
+        if value is None:
+            self.report_missing(callback, logs)
+        elif self.core.update(value) == Decision.REDUCE_RATE:
+            self._reduce(callback, Decision.REDUCE_RATE, batch, counted.where, batch + 1)
+
+    def _reduce(
+        self, callback: Any, decision: Decision, batch: int, cause: str, following: int
+    ) -> None:
+        """Reduces the rate because of a batch, and for the batches from `following` on."""
+        self.cause = cause
         before = learning_rate.first_rate(callback.model)
-        if self.carry_out(callback, decision, self.batches.epoch):
+        if self.carry_out(callback, decision, 0):
             callback.reductions.append(batch)
-            following = max(self.steps.trained, batch + 1)
             self.announce_rate(following, before, learning_rate.first_rate(callback.model))
         else:
-            self.core.wait = 0  # otherwise every following batch would decide the same
+            self.core.wait = 0  # otherwise every following one would decide the same

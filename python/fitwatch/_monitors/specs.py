@@ -14,10 +14,21 @@ class Watched(NamedTuple):
     min_delta: float
     baseline: float | None
     divergence_threshold: float | None
+    stopping_threshold: float | None = None  # which pickles of earlier versions lack
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether a single value of the metric may stop the training."""
+        return self.divergence_threshold is not None or self.stopping_threshold is not None
 
 
 def watched(
-    monitor: Any, mode: Any, min_delta: Any, baseline: Any, divergence_threshold: Any
+    monitor: Any,
+    mode: Any,
+    min_delta: Any,
+    baseline: Any,
+    divergence_threshold: Any,
+    stopping_threshold: Any,
 ) -> list[Watched]:
     """Converts arguments of `EarlyStopping` to one entry for each metric.
 
@@ -38,6 +49,7 @@ def watched(
                 _check.number_as_given("min_delta", min_delta),
                 None if baseline is None else _check.number_as_given("baseline", baseline),
                 _check.optional_number("divergence_threshold", divergence_threshold),
+                _check.optional_number("stopping_threshold", stopping_threshold),
             )
         ]
     names = _check.names("monitor", list(monitor))
@@ -53,6 +65,7 @@ def watched(
         [_check.number("min_delta", delta) for delta in deltas],
         _bounds("baseline", baseline, names),
         _bounds("divergence_threshold", divergence_threshold, names),
+        _bounds("stopping_threshold", stopping_threshold, names),
         strict=True,
     )
     return [Watched(*one) for one in several]

@@ -8,6 +8,7 @@ from fitwatch._checkpoint.resumed_stop import Stopper
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import (
     integer,
+    optional_each,
     optional_number,
     optional_whole,
     progress,
@@ -21,6 +22,7 @@ from fitwatch._distributed.world import print_message
 from fitwatch._keras import stock
 from fitwatch._monitors.batch_unit import BatchMonitor
 from fitwatch._monitors.specs import Watched, directions
+from fitwatch._monitors.validation_unit import count_validation
 
 
 class StopState(RunState):
@@ -36,6 +38,7 @@ class StopState(RunState):
         "_fitwatch_seen": Field(whole, "_fitwatch.batches.seen"),
         "_fitwatch_elapsed": Field(time, "_fitwatch.batches.elapsed"),
         "_fitwatch_progress": Field(progress, "_fitwatch.core.progress"),
+        "_fitwatch_reached": Field(optional_each, "_fitwatch.core.reached_at", is_new=True),
     }
     rewound = frozenset({"wait", "best", "best_epoch", "best_batch", "_fitwatch_progress"})
     # The best weights of a backup, until the first epoch begins.
@@ -120,12 +123,18 @@ class Stopping(BatchMonitor, Stopper):
         """
         upwards = zip(directions(callback, self.watched, find), self.watched, strict=True)
         rules = [
-            (up, abs(of.min_delta) * (1 if up else -1), of.baseline, of.divergence_threshold)
+            (
+                up,
+                abs(of.min_delta) * (1 if up else -1),
+                of.baseline,
+                of.divergence_threshold,
+                of.stopping_threshold,
+            )
             for up, of in upwards
         ]
         # The attributes of the first metric may have been assigned to since.
-        larger, _, _, threshold = rules[0]
-        rules[0] = (larger, callback.min_delta, callback.baseline, threshold)
+        larger, _, _, *thresholds = rules[0]
+        rules[0] = (larger, callback.min_delta, callback.baseline, *thresholds)
         self.core.judge(rules, self.relative)
 
     def values(self, callback: Any, logs: dict[str, Any]) -> list[float | None]:
@@ -137,9 +146,17 @@ class Stopping(BatchMonitor, Stopper):
         return list(numbers.values())
 
     def carry_out(
-        self, callback: Any, decision: Decision, epoch: int, batch: int | None = None
+        self,
+        callback: Any,
+        decision: Decision,
+        epoch: int,
+        batch: int | None = None,
+        where: str = "",
     ) -> None:
-        """Keeps the weights, or stops the training."""
+        """Keeps the weights, or stops the training.
+
+        `batch` and `where`, as text, are given unless the unit is the epoch.
+        """
         if decision == Decision.IGNORE:
             return
         improved = decision in (Decision.IMPROVED, Decision.STOP_ON_BEST)
@@ -148,14 +165,21 @@ class Stopping(BatchMonitor, Stopper):
         if callback.restore_best_weights and (improved or first):
             callback.best_weights = callback.model.get_weights()
             callback.best_epoch = epoch
-            if batch is not None:
-                self._best_at = self.batches.where(batch)
+            self._best_at = where
         if decision in (Decision.STOP, Decision.STOP_ON_BEST):
-            where = f"Epoch {epoch + 1}" if batch is None else self.batches.where(batch)
-            self._stop(callback, where, self._why(callback))
+            self._stop(callback, where or f"Epoch {epoch + 1}", self._why(callback))
 
     def act(self, callback: Any, decision: Decision, batch: int) -> None:
-        self.carry_out(callback, decision, self.batches.epoch, batch)
+        where = self.batches.where(batch)
+        self.carry_out(callback, decision, self.batches.epoch, batch, where)
+
+    def see_validation(self, callback: Any, batch: int, logs: dict[str, Any]) -> None:
+        """Decides on the values of a validation, and carries the decision out."""
+        counted = None if self.is_timed_out() else count_validation(callback, logs)
+        if counted is not None:
+            values = self.values(callback, logs)
+            found = self.core.update_validation(counted.number, counted.epoch, batch, values)
+            self.carry_out(callback, found, counted.epoch, batch, counted.where)
 
     def time_is_over(self, callback: Any, batch: int) -> None:
         """Stops the training after a batch, counted from 0 in its epoch."""
@@ -187,11 +211,17 @@ class Stopping(BatchMonitor, Stopper):
         diverged = self.core.diverged()
         if diverged:
             return f"{metrics[diverged[0]]} has diverged"
+        reached = [self.watched[number] for number in self.core.reached()]
+        if reached:
+            bounds = [
+                f"{metric.name} has reached {metric.stopping_threshold:g}" for metric in reached
+            ]
+            return ", ".join(bounds)
         # The core lists no stalled metric where a subclass has overridden the rule.
         stalled = self.core.stalled() or [0]
         names = [metrics[number] for number in stalled]
         have = "has" if len(names) == 1 else "have"
-        units = "batches" if self.batches.unit == "batch" else "epochs"
+        units = {"batch": "batches"}.get(self.batches.unit, f"{self.batches.unit}s")
         return f"{', '.join(names)} {have} not improved for {callback.patience:g} {units}"
 
     # The end of a fit.
@@ -216,8 +246,8 @@ class Stopping(BatchMonitor, Stopper):
             return
         if callback.verbose > 0:
             best = f"the end of the best epoch: {callback.best_epoch + 1}."
-            if self.batches.unit == "batch":
-                best = f"the best batch: {self._best_at}."
+            if self.batches.unit != "epoch":
+                best = f"the best {self.batches.unit}: {self._best_at}."
             print_message(f"Restoring model weights from {best}")
         callback.model.set_weights(callback.best_weights)
 
@@ -231,7 +261,7 @@ class Stopping(BatchMonitor, Stopper):
         time = self.batches.max_time
         if time is not None and self.batches.elapsed >= time:
             return f"{time:g} seconds have passed"
-        if any(metric.divergence_threshold is not None for metric in self.watched):
+        if any(metric.has_threshold for metric in self.watched):
             with suppress(ValueError):  # a metric that is not known before the first batch
                 callback._set_monitor_op()
         if any(stock.is_overridden(callback, method) for method in self.rule):
@@ -244,12 +274,18 @@ class Stopping(BatchMonitor, Stopper):
         """Whether this callback had stopped the training whose state was loaded."""
         stalled = bool(self.core.stalled())
         diverged = any(one[5] is not None for one in self.core.progress)
+        reached = any(value is not None for value in self.core.reached_at)
         stopped = callback.stopped_epoch > 0 or callback.stopped_batch is not None
-        return stalled or diverged or stopped
+        return stalled or diverged or reached or stopped
 
     def forget_stop(self, callback: Any) -> None:
         """Called when a training that the callback had stopped goes on."""
         progress = [(*one[:5], None) for one in self.core.progress]
-        gone = {"stopped_epoch": 0, "stopped_batch": None, "_fitwatch_progress": progress}
+        gone = {
+            "stopped_epoch": 0,
+            "stopped_batch": None,
+            "_fitwatch_progress": progress,
+            "_fitwatch_reached": [],
+        }
         self.state.loaded = {**(self.state.loaded or {}), **gone}
         self.state.put(callback, self.state.loaded)

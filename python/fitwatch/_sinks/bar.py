@@ -6,6 +6,7 @@ from fitwatch import _core
 from fitwatch._distributed.world import print_message
 from fitwatch._enable import settings
 from fitwatch._engine import readers
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.step_kinds import Kind
 from fitwatch._engine.step_user import StepUser
@@ -65,6 +66,14 @@ class Bar(Attachment):
         if self.validation is not None:
             self.validation.end_over()
             self.validation = None
+
+    def see_validation(self, callback: Any) -> None:
+        """Takes the metrics of a validation inside an epoch; `fit()` logs those of its own."""
+        joined = after_batches(self.callback_list)
+        if joined is None or joined.validations.is_epochs_own:
+            return
+        if type(callback.progbar) is ProgressBar:
+            callback.progbar.take(joined.validations.values.items())
 
     def form_train(self, callback: Any, recorder: _core.Recorder | None = None) -> Any:
         """The compiled form of `on_train_batch_end`."""

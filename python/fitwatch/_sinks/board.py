@@ -9,6 +9,7 @@ from fitwatch import _core
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import whole
 from fitwatch._engine import readers
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.plan import Form
 from fitwatch._engine.step_user import StepUser
@@ -138,6 +139,17 @@ class Board(Attachment):
         own = file if isinstance(file, _core.EventFile) else None
         every = callback.update_freq
         return self.steps.feed(callback, _core.Scalars, self.train_batches, every, own, "batch_")
+
+    def see_validation(self) -> None:
+        """Writes the metrics of a validation, at the step that a batch of the training has."""
+        joined = after_batches(self.callback_list)
+        if joined is None:
+            return
+        self.drain()
+        for name, value in joined.validations.values.items():
+            tag = f"batch_{name.removeprefix('val_')}"
+            self.files.add_scalar("validation", tag, value, self.train_batches.count)
+        self.files.request_flush()
 
     def write(self, step: int, logs: dict[str, Any]) -> None:
         """Writes values that the core cannot handle."""

@@ -5,6 +5,7 @@ from typing import Any
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import RunState
 from fitwatch._engine import readers
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment, attachment_of
 from fitwatch._engine.step_user import StepUser
 from fitwatch._sinks.csv_table import Table
@@ -115,6 +116,18 @@ class CsvRows(Attachment):
         if self._feed(callback).push(batch, logs, self._write, readers.reader()):
             # In a stock list no hook flushes after an exception.
             self.table.flush(publish=False)
+
+    def see_validation(self, callback: Any, logs: dict[str, Any]) -> None:
+        """Writes the row of a validation inside an epoch; the epoch's own is in the epoch's row."""
+        joined, table = after_batches(self.callback_list), self.table
+        if joined is None or table is None or callback.update_freq == "epoch":
+            return
+        validations = joined.validations
+        if not validations.is_epochs_own:
+            self.drain()
+            row = {"epoch": validations.epoch, "batch": validations.batch}
+            table.write(row, validations.values, logs)
+            table.flush(publish=False)
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Writes the row of an epoch.

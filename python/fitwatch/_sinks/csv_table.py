@@ -56,8 +56,8 @@ class Table:
         """The names of the metrics that have columns."""
         return [name for name in self.file.columns if name not in self._fixed]
 
-    def write(self, row: dict[str, Any], logs: dict[Any, Any]) -> None:
-        """Adds a row of fixed columns and metrics, and missing columns."""
+    def write(self, row: dict[str, Any], logs: dict[Any, Any], others: Iterable[str] = ()) -> None:
+        """Adds a row of fixed columns and metrics, and missing columns; also those of `others`."""
         values = {_text(name): value for name, value in logs.items()}
         for name in self._fixed:
             if values.pop(name, row) is not row:
@@ -71,9 +71,9 @@ class Table:
             metrics = [name for name in self.metrics if name not in self._fixed]
             values = {name: values[name] for name in metrics if name in values}
         elif columns:
-            metrics = sorted(values.keys() - columns)
+            metrics = sorted({*values, *others} - set(columns))
         else:
-            metrics = sorted(values)
+            metrics = sorted({*values, *others})
             if not any(name.startswith("val_") for name in metrics):
                 # As in Keras: there may be a validation later.
                 # Keras writes such a column for the learning rate too, which is in its logs.

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._engine import readers
+from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.probes import Probe
 from fitwatch._engine.step_kinds import Kind, is_health
@@ -122,6 +123,16 @@ class Recording(Attachment):
             for name, value in values.items():
                 series = record.series if name == "loss" else record.columns[name]
                 series.append(math.nan if value is None else value)
+
+    def see_validation(self) -> None:
+        """Notes the loss of a validation inside an epoch; the epoch's logs have its own."""
+        joined = after_batches(self.callback_list)
+        if joined is None or joined.validations.is_epochs_own:
+            return
+        value = backend.to_number(joined.validations.values.get("val_loss"))
+        self.drain()
+        if isinstance(value, float) and len(self.record.series):
+            self.record.validation.append((len(self.record.series) - 1, value))
 
     def end_epoch(self, callback: Any, epoch: int, logs: dict[str, Any]) -> None:
         """Called when an epoch has ended."""

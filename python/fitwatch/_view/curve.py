@@ -50,6 +50,6 @@ def curve_of(record: "LossRecord", epoch: int | None) -> Curve:
         record.losses(start, stop),
         running=record.kind == "running",
         first=max(start, record.series.first) - start,
-        validation=[(at - start, value) for at, value in record.validation if at == stop - 1],
+        validation=[(at - start, value) for at, value in record.validation if start <= at < stop],
         rate_drops=[(at - start, old, new) for at, old, new in record.rate_drops if at in within],
     )

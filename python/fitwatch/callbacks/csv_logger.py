@@ -26,7 +26,8 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
         update_freq: `"epoch"` (default); `"batch"` for a row after every batch; or a number of
             batches (1 or more), counted in each epoch. Rows of batches have a column `batch`,
             counted from 0, which is `NA` in the row of an epoch. They reach the file within a tenth
-            of a second during training, and when the epoch ends.
+            of a second during training, and when the epoch ends. A validation inside an epoch (see
+            `Validation`) has a row too, with its batch and its metrics.
         loss: The `loss` in the rows of batches: `"running"` (default) is Keras's mean over the
             epoch so far, `"batch"` the per-batch loss (see `LossHistory`). With `"batch"`, every
             batch has its row even if `steps_per_execution=N` trains N of them in one call; the
@@ -125,6 +126,10 @@ class CSVLogger(FitwatchCallback, keras.callbacks.CSVLogger):  # type: ignore[mi
         """Writes a row, if one is due."""
         super().on_train_batch_end(batch, logs)
         self._fitwatch.see(self, batch, logs)
+
+    def on_validation_end(self, batch: int, logs: Any) -> None:
+        """Writes a row of a validation inside an epoch, if there are rows of batches."""
+        self._fitwatch.see_validation(self, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the row of the epoch, and hands everything to the operating system."""

@@ -40,7 +40,8 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             copied at every improvement, and JAX waits for every batch. If several processes train
             together, they are those at the batch where all agree on it. Default False.
         start_from_epoch: Units (from 0) before this one do not count. Default 0.
-        unit: The unit of counts: `"epoch"` (default), or `"batch"` for each batch, across epochs.
+        unit: The unit of counts: `"epoch"` (default); `"validation"` for each validation, inside
+            epochs (see `Validation`) and after them; or `"batch"` for each batch, across epochs.
             Batches are judged by the per-batch loss, and by the value that another training metric
             has for the batch alone (see `LossHistory`). Where that is not available, a warning says
             so, and the mean over the epoch so far is judged, as Keras logs it; with
@@ -51,12 +52,17 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
             None (default) for no smoothing.
         min_delta_mode: `"abs"` (default), or `"rel"`: `min_delta` is a fraction of the best value's
             size.
-        combine: With several metrics, whether `"all"` (default) have to stop improving or `"any"`.
+        combine: With several metrics, whether `"all"` (default) have to stop improving or `"any"`;
+            the same for `stopping_threshold`. One that has diverged suffices.
         max_time: Time after which training stops, in seconds (more than 0) or as a `timedelta`. It
             is checked after every batch, to within a hundredth of a second or 64 batches. None
             (default) for no limit.
         divergence_threshold: Stops at once when the (smoothed) value is worse than this number, or
             a value is not finite. For several metrics a list, with None for none. Default None.
+        stopping_threshold: Stops at once when the (smoothed) value is as good as this number or
+            better: good enough. For several metrics a list, with None for none: with
+            `combine="all"` training stops when the newest values of all metrics that have a
+            threshold have reached it, with `"any"` when one has. Default None.
 
     Attributes:
         best: The best value so far, smoothed if values are; None before there is one.
@@ -64,7 +70,8 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         best_epoch: The epoch of the best value, from 0.
         best_weights: Its weights, a list of arrays, with `restore_best_weights`; or else None.
         stopped_epoch: The epoch that stopped the training, from 0; 0 if none has.
-        best_batch: With `unit="batch"`, the batch of the best value, from 0 and across epochs.
+        best_batch: The batch of the best value, from 0 and across epochs, unless the unit is the
+            epoch.
         stopped_batch: The batch that stopped the training, likewise; None if none has.
         stop_reason: Why training was stopped, in words; None if it was not.
 
@@ -126,19 +133,22 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         combine: str = "all",
         max_time: Any = None,
         divergence_threshold: Any = None,
+        stopping_threshold: Any = None,
     ) -> None:
         own = self._fitwatch
-        metrics = own.watched = watched(monitor, mode, min_delta, baseline, divergence_threshold)
+        metrics = own.watched = watched(
+            monitor, mode, min_delta, baseline, divergence_threshold, stopping_threshold
+        )
         own.batches.unit = _check.unit(unit, [metric.name for metric in metrics])
         own.batches.max_time = _check.seconds("max_time", max_time)
         own.relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
         halflife = _check.halflife(halflife)
         own.extended = (
             len(metrics) > 1
-            or unit == "batch"
+            or unit != "epoch"
             or halflife is not None
             or own.relative
-            or metrics[0].divergence_threshold is not None
+            or metrics[0].has_threshold
         )
         either = _check.choice("combine", combine, "all", "any") == "any"
         own.core.watch(len(metrics), either, halflife)
@@ -175,7 +185,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Carries out the core's decision about the values of the epoch."""
         own = self._fitwatch
-        if own.batches.unit == "batch" or own.is_timed_out():
+        if own.batches.unit != "epoch" or own.is_timed_out():
             return
         if self.monitor_op is None:
             self._set_monitor_op()
@@ -195,6 +205,10 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
                 return
             values = [current]
         own.carry_out(self, own.core.update(int(epoch), values), epoch)
+
+    def on_validation_end(self, batch: int, logs: Any) -> None:
+        """Carries out the core's decision about the values of a validation."""
+        self._fitwatch.see_validation(self, batch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Prints why training was stopped, and restores the best weights."""

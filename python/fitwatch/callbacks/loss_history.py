@@ -303,6 +303,10 @@ class LossHistory(FitwatchCallback):
         super().on_train_batch_end(batch, logs)
         self._fitwatch.see(self, batch, logs)
 
+    def on_validation_end(self, batch: int, logs: Any) -> None:
+        """Notes a validation inside an epoch."""
+        self._fitwatch.see_validation()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Notes the end of the epoch, and plots it if `plot` has a field `{epoch}`."""
         self._fitwatch.end_epoch(self, epoch, logs or {})

@@ -23,9 +23,10 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
 
     Args:
         filepath: The path of the files, a string or a path. `{epoch}` (from 1), `{batch}` (from 1,
-            for saves by batches or by time) and `{name}` of any logged metric are filled in, with
-            an optional format: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in `.weights.h5` with
-            `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder is made.
+            for saves by batches, by time or after validations) and `{name}` of any logged metric
+            are filled in, with an optional format: `"{epoch:02d}-{val_loss:.2f}.keras"`. Ends in
+            `.weights.h5` with `save_weights_only=True`, else in `.keras` or `.h5`. A missing folder
+            is made.
         monitor: Name of the metric to watch; None is allowed with `max_to_keep` and without
             `save_best_only`. Default `"val_loss"`.
         verbose: 1 prints a line for every decision and every save. Default 0.
@@ -34,8 +35,9 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
             False.
         mode: `"min"`, `"max"`, or `"auto"` (default), which looks at the model's metrics. Anything
             else warns and counts as `"auto"`.
-        save_freq: `"epoch"` (default), or a number of batches (1 or more) between saves, counted
-            across epochs.
+        save_freq: `"epoch"` (default); a number of batches (1 or more) between saves, counted
+            across epochs; or `"validation"` for each validation, inside epochs (see `Validation`)
+            and after them.
         initial_value_threshold: A number that the first checkpoint must beat; or `"file"` for the
             best value stored in the file at `filepath` when training begins, if there is one. Every
             saved file then stores its value, metric and mode, where Keras ignores them:
@@ -147,8 +149,8 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         save_best_only = _check.flag("save_best_only", save_best_only)
         if not isinstance(save_freq, str):
             save_freq = _check.count("save_freq", save_freq, minimum=1)
-        elif save_freq != "epoch":
-            allowed = "'epoch' or a whole number of 1 or more"
+        elif save_freq not in ("epoch", "validation"):
+            allowed = "'epoch', 'validation' or a whole number of 1 or more"
             raise ValueError(f"Unrecognized save_freq: it must be {allowed}; got {save_freq!r}.")
         if monitor is not None or save_best_only or max_to_keep is None:
             monitor = _check.text("monitor", monitor)
@@ -188,9 +190,10 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
             save_best_only=save_best_only,
             save_weights_only=save_weights_only,
             mode=mode,
-            save_freq=save_freq,
+            save_freq="epoch" if save_freq == "validation" else save_freq,
             initial_value_threshold=threshold,
         )
+        self.save_freq = save_freq
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Makes the folder, so that an unwritable path is known before training."""
@@ -218,6 +221,10 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         """Saves, if a save is due at the end of this epoch."""
         self._fitwatch.end_epoch(self, epoch, logs)
 
+    def on_validation_end(self, batch: int, logs: Any) -> None:
+        """Saves, if a save is due after each validation."""
+        self._fitwatch.save_on_validation(self, logs)
+
     def _save_model(self, epoch: int, batch: int | None, logs: Any) -> None:
         self._fitwatch.save(self, epoch, batch, logs or {})
 
@@ -232,7 +239,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
         own = self._fitwatch
         if own.decisions.interval is not None:
             return own.decisions.interval.due()
-        return self.save_freq != "epoch" and own.core.due(batch, self.save_freq)
+        return not isinstance(self.save_freq, str) and own.core.due(batch, self.save_freq)
 
     def _should_save_model(self, epoch: int, batch: int | None, logs: Any, filepath: str) -> bool:
         own = self._fitwatch

@@ -69,6 +69,10 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
         super().on_test_end(logs)
         self._fitwatch.end_validation()
 
+    def on_validation_end(self, batch: int, logs: Any) -> None:
+        """Shows the metrics of a validation inside an epoch from the next redraw on."""
+        self._fitwatch.see_validation(self)
+
     @compiled(Bar.form_train)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Draws the bar, if a redraw is due."""

@@ -34,7 +34,8 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
             Default 0.0001.
         cooldown: Units after a reduction without another one. Default 0.
         min_lr: The lowest rate that is set, 0 or more. Default 0.0.
-        unit: The unit of counts: `"epoch"` (default), or `"batch"` for each batch, across epochs.
+        unit: The unit of counts: `"epoch"` (default); `"validation"` for each validation, inside
+            epochs (see `Validation`) and after them; or `"batch"` for each batch, across epochs.
             Batches are judged by the per-batch loss, or by the value that another training metric
             has for the batch alone (see `LossHistory`). Where that is not available, a warning says
             so, and the mean over the epoch so far is judged, as Keras logs it; with
@@ -52,8 +53,8 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         best: The best value so far, smoothed if values are; None before there is one.
         wait: Units since the last improvement or reduction.
         cooldown_counter: The remaining units of a cooldown.
-        reductions: With `unit="batch"`, the batches that caused a reduction, from 0 and across
-            epochs.
+        reductions: The batches after which the rate was reduced, from 0 and across epochs, unless
+            the unit is the epoch.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the
@@ -118,9 +119,9 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         own.batches.unit = _check.unit(unit, [_check.text("monitor", monitor)])
         halflife = _check.halflife(halflife)
         relative = _check.choice("min_delta_mode", min_delta_mode, "abs", "rel") == "rel"
-        own.extended = unit == "batch" or halflife is not None or relative
+        own.extended = unit != "epoch" or halflife is not None or relative
         own.core.refine(relative, halflife)
-        if unit == "batch":
+        if unit != "epoch":
             self.reductions: list[int] = []
         super().__init__(
             monitor=monitor,
@@ -136,7 +137,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts a new run; warns if the learning rate cannot be set."""
         own = self._fitwatch
-        if own.batches.unit == "batch":
+        if own.batches.unit != "epoch":
             self.reductions = []
         own.core.reset()
         own.batches.begin(self, prompt=False)
@@ -160,7 +161,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
             self._set_monitor_op()
         logs = logs or {}
         learning_rate.log_rates(logs, self.model.optimizer)
-        if own.batches.unit == "batch":
+        if own.batches.unit != "epoch":
             return
         logs = rank_aware.averaged_logs(self, logs)
         current = logs.get(self.monitor)
@@ -174,6 +175,10 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
         else:
             with rank_aware.quietly(self):
                 super().on_epoch_end(epoch, logs)
+
+    def on_validation_end(self, batch: int, logs: Any) -> None:
+        """Carries out the core's decision about the value of a validation."""
+        self._fitwatch.see_validation(self, batch, logs)
 
     def _reduce_optimizer_lr(self, optimizer: Any, epoch: int, name: str = "") -> bool:
         own = self._fitwatch

@@ -20,7 +20,8 @@ class TensorBoard(FitwatchCallback, KerasBoard):
 
     Same arguments, folders, tags, steps and values as `keras.callbacks.TensorBoard`: `train/` gets
     `epoch_*` for every epoch and, with `update_freq`, `batch_*`; `validation/` gets `epoch_*` and
-    `evaluation_*_vs_iterations`. Each folder has one event file for scalars, the model's graph,
+    `evaluation_*_vs_iterations`, and with `Validation` in the same list also `batch_*` at the
+    batch of the training. Each folder has one event file for scalars, the model's graph,
     histograms and images, and under TensorFlow also for `tf.summary` calls in user code. A thread
     writes it within a tenth of a second, whole records at a time. The format is that of
     `fitwatch.EventFileWriter`.
@@ -56,9 +57,10 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             starts at 0, as in Keras, and the lines in TensorBoard go back and forth. Default False.
         write_events: Whether to write what happens in the training as text summaries in `train/`,
             one tag for each kind: `fitwatch/epoch` (the end of an epoch), `fitwatch/checkpoint`,
-            `fitwatch/rate_reduction`, `fitwatch/stop` and `fitwatch/resume`, of the callbacks
-            of the same list. Their step is the batch, or the epoch where `update_freq` is
-            `"epoch"`. Fitwatch's page marks them in its charts. Default False.
+            `fitwatch/rate_reduction`, `fitwatch/stop`, `fitwatch/resume` and
+            `fitwatch/validation`, of the callbacks of the same list. Their step is the batch, or
+            the epoch where `update_freq` is `"epoch"`. Fitwatch's page marks them in its charts.
+            Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; `log_dir` is on remote storage
@@ -286,6 +288,10 @@ class TensorBoard(FitwatchCallback, KerasBoard):
         own.files.request_flush()
         self._pop_writer()
         own.nested.end_test(self)
+
+    def on_validation_end(self, batch: int, logs: Any) -> None:
+        """Writes the metrics of a validation at the step of the training."""
+        self._fitwatch.see_validation()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the values of the epoch, and histograms and embeddings if due."""

@@ -203,6 +203,7 @@ pub fn policy_state(data: &[u8]) {
         }
         let _ = policy.still_stops();
         assert!(policy.stalled().count() <= policy.metrics().count());
+        assert!(policy.reached().count() <= policy.metrics().count());
     }
     if let Ok(mut policy) = from_bytes::<Plateau>(data) {
         comes_back(&policy);

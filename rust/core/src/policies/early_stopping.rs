@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BatchPolicy, Decision, Metric, Value};
+use super::{BatchPolicy, Decision, Goal, Metric, Value};
 
 /// The policy of `keras.callbacks.EarlyStopping`, for one metric or several, in epochs or batches.
 ///
@@ -46,12 +46,15 @@ pub struct EarlyStopping {
     pub diverged: Option<usize>,
     /// Whether training was stopped after a batch; later rows that are still queued do not count.
     pub ended: bool,
+    /// Values that are good enough to stop, in the order of the metrics; none for the metrics that
+    /// are not in the list. The last field: states of version 2 end before it.
+    pub goals: Vec<Goal>,
 }
 
 /// How several metrics are combined to one decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Combine {
-    /// Stop when all have stopped improving.
+    /// Stop when all have stopped improving, or all with a stopping threshold have reached it.
     #[default]
     All,
     /// Stop when one has.
@@ -74,12 +77,16 @@ impl BatchPolicy for EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Takes the values of one unit, in the order of the metrics.
+    /// Takes the values of one epoch or batch, in the order of the metrics.
     pub fn update(&mut self, at: Moment, values: &[Option<Value>]) -> Decision {
+        self.update_unit(at.batch.unwrap_or(at.epoch), at, values)
+    }
+
+    /// Takes the values of the unit with this number (from 0), such as a validation after a batch.
+    pub fn update_unit(&mut self, unit: i64, at: Moment, values: &[Option<Value>]) -> Decision {
         if self.ended {
             return Decision::Ignore;
         }
-        let unit = at.batch.unwrap_or(at.epoch);
         let counts = unit >= self.start;
         let mut improved = false;
         let mut seen_any = false;
@@ -88,6 +95,9 @@ impl EarlyStopping {
             let Some(value) = value else { continue };
             let seen = metric.observe(*value, counts);
             seen_any = true;
+            if let (true, Some(goal)) = (counts, self.goals.get_mut(number)) {
+                goal.observe(seen.judged, metric.best.rule.direction);
+            }
             improved |= number == 0 && seen.improved;
             if seen.diverged && self.diverged.is_none() {
                 self.diverged = Some(number);
@@ -100,7 +110,9 @@ impl EarlyStopping {
             self.best_epoch = at.epoch;
             self.best_batch = at.batch;
         }
-        let stop = self.diverged.is_some() || (unit > 0 && self.all_or_any_stalled());
+        let stop = self.diverged.is_some()
+            || self.is_good_enough()
+            || (unit > 0 && self.all_or_any_stalled());
         if stop {
             self.stop(at);
         }
@@ -133,6 +145,14 @@ impl EarlyStopping {
             .filter_map(|(number, metric)| metric.still_diverged().then_some(number))
     }
 
+    /// The indices of the metrics that have reached their current stopping thresholds; none while
+    /// these do not suffice to stop.
+    pub fn reached(&self) -> impl Iterator<Item = usize> {
+        let suffices = self.is_good_enough();
+        self.goals()
+            .filter_map(move |(number, reached)| (suffices && reached).then_some(number))
+    }
+
     /// The metrics, in order.
     pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
         std::iter::once(&self.first).chain(&self.others)
@@ -149,7 +169,25 @@ impl EarlyStopping {
     pub fn still_stops(&self) -> bool {
         let unit = self.stopped_batch.unwrap_or(self.stopped_epoch);
         unit >= self.start
-            && (self.diverged().next().is_some() || self.all_or_any(Metric::still_stalled))
+            && (self.diverged().next().is_some()
+                || self.is_good_enough()
+                || self.all_or_any(Metric::still_stalled))
+    }
+
+    /// Whether the last values of all metrics with a stopping threshold, or of any, have reached it.
+    fn is_good_enough(&self) -> bool {
+        let mut goals = self.goals().map(|(_, reached)| reached).peekable();
+        match self.combine {
+            Combine::All => goals.peek().is_some() && goals.all(|reached| reached),
+            Combine::Any => goals.any(|reached| reached),
+        }
+    }
+
+    /// The indices of the metrics with a stopping threshold, and whether they have reached it.
+    fn goals(&self) -> impl Iterator<Item = (usize, bool)> {
+        let each = self.metrics().zip(&self.goals).enumerate();
+        each.filter(|(_, (_, goal))| goal.threshold.is_some())
+            .map(|(number, (metric, goal))| (number, goal.is_reached(metric.best.rule.direction)))
     }
 
     fn all_or_any_stalled(&self) -> bool {

@@ -21,6 +21,15 @@ impl Direction {
             Self::Max => f64::NEG_INFINITY,
         }
     }
+
+    /// Whether `value` is as good as `threshold`, or better.
+    #[must_use]
+    pub fn reaches(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::Min => value <= threshold,
+            Self::Max => value >= threshold,
+        }
+    }
 }
 
 /// The float type in which two values are compared.

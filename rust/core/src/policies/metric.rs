@@ -26,12 +26,14 @@ pub struct Metric {
 }
 
 /// The result of observing a value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
     /// The value is the new best.
     pub improved: bool,
     /// The value is worse than the threshold, or there is a threshold and the value is not finite.
     pub diverged: bool,
+    /// The (smoothed) value; `None` during a warm-up, and if the value is not finite.
+    pub judged: Option<f64>,
 }
 
 /// A value, and how many units it covers: a metric that is read once in eight batches has one value
@@ -68,7 +70,11 @@ impl Metric {
             self.patience.reset();
         }
         self.stalled = !improved && self.patience.exhausted();
-        Seen { improved, diverged }
+        Seen {
+            improved,
+            diverged,
+            judged: value.is_finite().then_some(smoothed),
+        }
     }
 
     /// Whether the metric had stalled, and its current patience is exhausted too.

@@ -16,7 +16,11 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 
 /// Must change when a field changes, because the encoding is not self-describing.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// Version 2 lacks the last field of `EarlyStopping`, an empty list then. The encoding of an empty
+/// list is a zero, and the other policies ignore bytes after their last field.
+const WITHOUT_GOALS: u8 = 2;
 
 /// Serialises a policy.
 ///
@@ -33,6 +37,9 @@ pub fn to_bytes(policy: &impl Serialize) -> Result<Vec<u8>, Error> {
 pub fn from_bytes<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, Error> {
     match postcard::take_from_bytes(bytes).map_err(Error::State)? {
         (VERSION, policy) => postcard::from_bytes(policy).map_err(Error::State),
+        (WITHOUT_GOALS, policy) => {
+            postcard::from_bytes(&[policy, &[0]].concat()).map_err(Error::State)
+        }
         (version, _) => Err(Error::StateVersion(version)),
     }
 }
@@ -40,7 +47,7 @@ pub fn from_bytes<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policies::{Combine, EarlyStopping, Metric, Plateau, Smoothing};
+    use crate::policies::{Combine, EarlyStopping, Goal, Metric, Plateau, Smoothing};
 
     #[test]
     fn a_policy_comes_back_as_it_was() {
@@ -54,6 +61,7 @@ mod tests {
             ],
             combine: Combine::Any,
             best_batch: Some(7),
+            goals: vec![Goal::default(); 3],
             ..EarlyStopping::default()
         };
         let bytes = to_bytes(&policy).expect("encoded");
@@ -64,12 +72,35 @@ mod tests {
     }
 
     #[test]
+    fn states_of_version_2_have_no_goals() {
+        let policy = EarlyStopping {
+            best_batch: Some(7),
+            ..EarlyStopping::default()
+        };
+        let mut bytes = to_bytes(&policy).expect("encoded");
+        bytes[0] = 2;
+        assert_eq!(bytes.pop(), Some(0));
+        assert_eq!(
+            from_bytes::<EarlyStopping>(&bytes).expect("a state"),
+            policy
+        );
+        bytes.pop();
+        assert!(from_bytes::<EarlyStopping>(&bytes[..bytes.len() - 1]).is_err());
+        let mut plateau = to_bytes(&Plateau::default()).expect("encoded");
+        plateau[0] = 2;
+        assert_eq!(
+            from_bytes::<Plateau>(&plateau).expect("a state"),
+            Plateau::default()
+        );
+    }
+
+    #[test]
     fn other_versions_and_other_bytes_are_refused() {
         let mut bytes = to_bytes(&Plateau::default()).expect("encoded");
         let cut = from_bytes::<Plateau>(&bytes[..bytes.len() - 1]);
         assert!(matches!(cut, Err(Error::State(_))));
         bytes[0] += 1;
         let newer = from_bytes::<Plateau>(&bytes);
-        assert!(matches!(newer, Err(Error::StateVersion(3))));
+        assert!(matches!(newer, Err(Error::StateVersion(4))));
     }
 }

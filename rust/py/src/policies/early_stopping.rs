@@ -16,9 +16,9 @@ pub struct EarlyStopping(pub core::EarlyStopping);
 /// smoothing, and the value that passed the divergence threshold.
 type Progress = (Option<f64>, i64, bool, f64, f64, Option<f64>);
 
-/// A metric's direction (whether larger is better), signed minimum change, baseline and divergence
-/// threshold.
-type Rule = (bool, f64, Option<f64>, Option<f64>);
+/// A metric's direction (whether larger is better), signed minimum change, baseline, divergence
+/// threshold and stopping threshold.
+type Rule = (bool, f64, Option<f64>, Option<f64>, Option<f64>);
 
 best_methods!(EarlyStopping, first.best);
 copying_methods!(EarlyStopping);
@@ -123,6 +123,7 @@ impl EarlyStopping {
         let limit = self.0.first.patience.limit;
         let others = metrics.saturating_sub(1);
         self.0.others.resize(others, core::Metric::default());
+        self.0.goals.resize(metrics, core::Goal::default());
         for metric in self.0.metrics_mut() {
             metric.patience.limit = limit;
             metric.smoothing = halflife.map(core::Smoothing::new);
@@ -131,8 +132,12 @@ impl EarlyStopping {
 
     /// Sets the rules of all metrics, and compares in double precision.
     fn judge(&mut self, rules: Vec<Rule>, relative: bool) {
+        self.0.goals.resize(rules.len(), core::Goal::default());
+        for (goal, rule) in self.0.goals.iter_mut().zip(&rules) {
+            goal.threshold = rule.4;
+        }
         for (metric, rule) in self.0.metrics_mut().zip(rules) {
-            let (larger_is_better, signed_delta, baseline, threshold) = rule;
+            let (larger_is_better, signed_delta, baseline, threshold, _) = rule;
             metric.best.rule = core::Improvement {
                 direction: if larger_is_better {
                     core::Direction::Max
@@ -155,6 +160,9 @@ impl EarlyStopping {
         self.0.stopped_batch = None;
         self.0.diverged = None;
         self.0.ended = false;
+        for goal in &mut self.0.goals {
+            goal.reached_at = None;
+        }
         for metric in self.0.metrics_mut() {
             metric.best.value = None;
             metric.patience.waited = 0;
@@ -201,6 +209,29 @@ impl EarlyStopping {
         }
     }
 
+    /// The values that have reached the stopping thresholds of the metrics; in a list that is set,
+    /// missing ones stand for none.
+    #[getter]
+    fn reached_at(&self) -> Vec<Option<f64>> {
+        self.0.goals.iter().map(|goal| goal.reached_at).collect()
+    }
+
+    #[setter]
+    #[allow(clippy::needless_pass_by_value)] // the argument type of a setter
+    fn set_reached_at(&mut self, values: Vec<Option<f64>>) {
+        let metrics = self.0.metrics().count();
+        self.0.goals.resize(metrics, core::Goal::default());
+        for (number, goal) in self.0.goals.iter_mut().enumerate() {
+            goal.reached_at = values.get(number).copied().flatten();
+        }
+    }
+
+    /// The indices of the metrics that have reached their current stopping thresholds; none while
+    /// these do not suffice to stop.
+    fn reached(&self) -> Vec<usize> {
+        self.0.reached().collect()
+    }
+
     /// The indices of the metrics that have stopped improving.
     fn stalled(&self) -> Vec<usize> {
         self.0.stalled().collect()
@@ -219,15 +250,39 @@ impl EarlyStopping {
     /// Takes the values of one epoch, one per metric.
     fn update(&mut self, epoch: i64, values: Vec<Option<f64>>) -> Decision {
         let at = core::Moment { epoch, batch: None };
-        let values: Vec<_> = values
-            .into_iter()
-            .map(|value| value.map(|value| core::Value { value, units: 1 }))
-            .collect();
-        self.0.update(at, &values).into()
+        self.0.update(at, &of_one_unit(values)).into()
+    }
+
+    /// Takes the values of a validation, one per metric.
+    ///
+    /// Args:
+    ///     number: The number of the validation, from 0.
+    ///     epoch: The epoch.
+    ///     batch: The last batch before it, from 0 and across epochs.
+    ///     values: The values.
+    fn update_validation(
+        &mut self,
+        number: i64,
+        epoch: i64,
+        batch: i64,
+        values: Vec<Option<f64>>,
+    ) -> Decision {
+        let at = core::Moment {
+            epoch,
+            batch: Some(batch),
+        };
+        self.0.update_unit(number, at, &of_one_unit(values)).into()
     }
 
     /// Records that training was stopped for another reason.
     fn stop(&mut self, epoch: i64, batch: Option<i64>) {
         self.0.stop(core::Moment { epoch, batch });
     }
+}
+
+fn of_one_unit(values: Vec<Option<f64>>) -> Vec<Option<core::Value>> {
+    values
+        .into_iter()
+        .map(|value| value.map(|value| core::Value { value, units: 1 }))
+        .collect()
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::policies::{Patience, Smoothing};
+use crate::policies::{Direction, Patience, Smoothing};
 use Decision::{Ignore, Improved, Stop, StopOnBest, Wait};
 use proptest::prelude::*;
 
@@ -197,6 +197,106 @@ fn one_spike_is_no_divergence_where_there_is_smoothing() {
     }
     assert_ne!(p.update(epoch(20), &[one(20.0)]), Stop);
     assert_eq!(p.update(epoch(21), &[one(200.0)]), Stop);
+}
+
+fn goal(threshold: f64) -> Goal {
+    Goal {
+        threshold: Some(threshold),
+        reached_at: None,
+    }
+}
+
+#[test]
+fn a_value_that_is_good_enough_stops_at_once() {
+    let mut p = policy(10);
+    p.goals = vec![goal(0.5)];
+    assert_eq!(
+        run(p.clone(), &[0.9, 0.6, 0.5]),
+        [Improved, Improved, StopOnBest]
+    );
+    assert_eq!(run(p.clone(), &[0.1]), [StopOnBest]);
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+    assert_eq!(run(p.clone(), &odd), [Wait, Wait, Improved]);
+    p.start = 2;
+    assert_eq!(
+        run(p.clone(), &[0.1, 0.2, 0.7, 0.2])[2..],
+        [Improved, StopOnBest]
+    );
+    p.first.best.rule.direction = Direction::Max;
+    p.start = 0;
+    assert_eq!(run(p, &[0.1, 0.4, 0.5]), [Improved, Improved, StopOnBest]);
+}
+
+#[test]
+fn one_good_batch_is_not_enough_where_there_is_smoothing() {
+    let mut p = policy(100);
+    p.goals = vec![goal(0.5)];
+    p.first.smoothing = Some(Smoothing::new(5.0));
+    let mut losses = [1.0; 30];
+    losses[3] = 0.0;
+    assert!(!run(p.clone(), &losses).contains(&StopOnBest));
+    losses[10..].fill(0.4);
+    let stop = run(p, &losses).iter().position(|&seen| seen == StopOnBest);
+    assert!(stop.is_some_and(|at| at > 13), "{stop:?}");
+}
+
+#[test]
+fn several_metrics_reach_their_thresholds_together_or_one_by_one() {
+    let rows: [[Option<f64>; 3]; 5] = [
+        [Some(9.0), Some(0.1), Some(9.0)],
+        [Some(9.0), Some(0.9), Some(0.1)], // the second is worse again
+        [Some(9.0), Some(0.1), None],      // the last value of the third counts
+        [None, None, None],
+        [Some(9.0), Some(0.1), Some(0.1)],
+    ];
+    let seen = |combine, goals: &[Goal]| {
+        let mut policy = EarlyStopping {
+            others: vec![metric(100); 2],
+            combine,
+            goals: goals.to_vec(),
+            ..policy(100)
+        };
+        let stop = (0..).zip(&rows).find(|(at, row)| {
+            let decision = policy.update(epoch(*at), &row.map(|value| value.and_then(one)));
+            matches!(decision, Stop | StopOnBest)
+        });
+        (stop.map(|(at, _)| at), policy.reached().collect::<Vec<_>>())
+    };
+    let none = Goal::default();
+    let two = [none, goal(0.5), goal(0.5)];
+    assert_eq!(seen(Combine::All, &two), (Some(2), vec![1, 2]));
+    assert_eq!(seen(Combine::Any, &two), (Some(0), vec![1]));
+    assert_eq!(
+        seen(Combine::Any, &[none, none, goal(0.5)]),
+        (Some(1), vec![2])
+    );
+    assert_eq!(
+        seen(Combine::All, &[goal(0.5), goal(0.5), none]),
+        (None, vec![])
+    );
+    assert_eq!(seen(Combine::All, &[none; 3]), (None, vec![]));
+    assert_eq!(seen(Combine::Any, &[]), (None, vec![]));
+}
+
+#[test]
+fn a_reached_threshold_is_judged_again_by_that_of_now() {
+    for (threshold, start, still) in [
+        (Some(0.5), 0, true),
+        (Some(0.4), 0, true),
+        (Some(0.3), 0, false),
+        (None, 0, false),
+        (Some(0.5), 2, false),
+    ] {
+        let mut stopped = policy(9);
+        stopped.goals = vec![goal(0.5)];
+        stopped.update(epoch(0), &[one(0.8)]);
+        assert!(!stopped.still_stops());
+        assert_eq!(stopped.update(epoch(1), &[one(0.4)]), StopOnBest);
+        stopped.goals[0].threshold = threshold;
+        stopped.start = start;
+        assert_eq!(stopped.still_stops(), still, "{threshold:?} {start}");
+        assert_eq!(stopped.reached().next().is_some(), still || start == 2);
+    }
 }
 
 #[test]
