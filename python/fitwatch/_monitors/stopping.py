@@ -40,7 +40,9 @@ class StopState(RunState):
         "_fitwatch_progress": Field(progress, "_fitwatch.core.progress"),
         "_fitwatch_reached": Field(optional_each, "_fitwatch.core.reached_at", is_new=True),
     }
-    rewound = frozenset({"wait", "best", "best_epoch", "best_batch", "_fitwatch_progress"})
+    rewound = frozenset(
+        {"wait", "best", "best_epoch", "best_batch", "_fitwatch_progress", "_fitwatch_reached"}
+    )
     # The best weights of a backup, until the first epoch begins.
     weights: list[Any] | None = None
 
