@@ -30,10 +30,10 @@ def note(table, what, ours, theirs=(), beside="stock Keras", unit="s"):
     """
     row = {"table": table, "what": what, "unit": unit, "ours": statistics.median(ours)}
     if len(theirs):
+        row |= {"beside": beside, "theirs": statistics.median(theirs)}
+    if len(theirs) and unit in report.HAVE_RATIOS:
         ratios = sorted(mine / other for mine, other in zip(ours, theirs, strict=True))
         row |= {
-            "beside": beside,
-            "theirs": statistics.median(theirs),
             "ratio": statistics.median(ratios),
             "quartiles": [ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]],
         }

@@ -8,6 +8,7 @@ and in the pages of `docs/` between their marks. A backend without new results k
 
 import datetime
 import json
+import math
 import os
 import platform
 import re
@@ -33,9 +34,12 @@ TITLES = {
     "saves": "How long training stands still for a save of 100 MB",
     "plot": "A plot of ten million losses",
     "import": "Import, after Keras",
+    "spikes": "Spikes of the loss: which rule finds them",
     "growth": "How the cost grows: the hooks of a batch",
     "processes": "Two processes: the hooks of a batch on rank 0, and an agreement",
 }
+# Units of which a ratio says something: not counts and shares.
+HAVE_RATIOS = {"s", "B", "MiB"}
 UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
 
 
@@ -95,6 +99,8 @@ def show(value, unit):
         return f"{value:.1f} B"
     if unit == "%":
         return f"{value:.0%}"
+    if not unit:
+        return "never" if value == math.inf else f"{value:.3g}"
     scale, name = next((each for each in UNITS if value >= each[0]), UNITS[-1])
     number = value / scale
     digits = 0 if number >= 99.5 else 1 if number >= 9.95 else 2
@@ -107,13 +113,12 @@ def cells(row):
         return ["", "", ""]
     if "theirs" not in row:
         return [show(row["ours"], row["unit"]), "", ""]
+    ours, theirs = show(row["ours"], row["unit"]), show(row["theirs"], row["unit"])
+    if "ratio" not in row:
+        return [ours, theirs, ""]
     low, high = (f"{each:.3g}" for each in row["quartiles"])
     spread = f" ({low} to {high})" if low != high else ""  # one round has no spread
-    return [
-        show(row["ours"], row["unit"]),
-        show(row["theirs"], row["unit"]),
-        f"{row['ratio']:.3g}{spread}",
-    ]
+    return [ours, theirs, f"{row['ratio']:.3g}{spread}"]
 
 
 def table(name, runs):

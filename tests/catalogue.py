@@ -19,6 +19,7 @@ MAKERS = {
     "ModelCheckpoint": lambda folder: callbacks.ModelCheckpoint(folder / "model.keras"),
     "ProgbarLogger": lambda folder: callbacks.ProgbarLogger(),
     "ReduceLROnPlateau": lambda folder: callbacks.ReduceLROnPlateau("loss"),
+    "SpikeDetection": lambda folder: callbacks.SpikeDetection(),
     "TensorBoard": lambda folder: callbacks.TensorBoard(folder / "logs"),
     "TerminateOnNaN": lambda folder: callbacks.TerminateOnNaN(),
     "ThroughputMonitor": lambda folder: callbacks.ThroughputMonitor(),

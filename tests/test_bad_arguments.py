@@ -111,6 +111,18 @@ BAD = {
         "capacity": [0, 10**30, *(bad for bad in NOT_COUNTS if bad is not None)],
     },
     callbacks.MemoryMonitor: {"every": [0, *NOT_COUNTS, math.inf]},
+    callbacks.SpikeDetection: {
+        "monitor": ["", "val_loss", None, 3, ["loss"]],
+        "mode": ["larger", "", None, 1],
+        "threshold": [0, -1, math.inf, math.nan, None, "20"],
+        "window": [0, *NOT_COUNTS, math.inf],
+        "warmup": [*NOT_COUNTS, math.inf],
+        "action": ["restore", "", None, 1],
+        "snapshot_every": [0, *NOT_COUNTS, math.inf],
+        "max_to_keep": [0, 1, *NOT_COUNTS, math.inf],
+        "lr_factor": [0, -1, 1.5, math.nan, None, "1"],
+        "max_rollbacks": [0, *NOT_COUNTS, math.inf],
+    },
     callbacks.Validation: {
         "every": [0, *NOT_COUNTS, math.inf],
         "batch_size": [0, *(bad for bad in NOT_COUNTS if bad is not None)],

@@ -31,6 +31,7 @@ MAKE = {
     "ProgbarLogger": lambda cls: cls(),
     "ReduceLROnPlateau": lambda cls: cls(patience=0, min_delta=1),
     "RemoteMonitor": lambda cls: cls("http://localhost:9"),
+    "SpikeDetection": lambda cls: cls(action="rollback"),
     "SwapEMAWeights": lambda cls: cls(),
     "TensorBoard": lambda cls: cls("logs", update_freq=1),
     "TerminateOnNaN": lambda cls: cls(),

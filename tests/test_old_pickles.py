@@ -29,6 +29,7 @@ NEW = {
     "GradientMonitor",
     "LearningRateMonitor",
     "MemoryMonitor",
+    "SpikeDetection",
     "ThroughputMonitor",
     "Validation",
 }

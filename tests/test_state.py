@@ -22,6 +22,7 @@ MAKERS = {
     ),
     "History": callbacks.History,
     "LossHistory": callbacks.LossHistory,
+    "SpikeDetection": callbacks.SpikeDetection,
     "TensorBoard": callbacks.TensorBoard,
 }
 

@@ -32,6 +32,7 @@ __all__ = [
     "Scalars",
     "Series",
     "Spent",
+    "Spikes",
     "StepColumns",
     "Tape",
     "Throughput",
@@ -55,6 +56,7 @@ class Decision:
     STOP: ClassVar[Decision]
     STOP_ON_BEST: ClassVar[Decision]
     REDUCE_RATE: ClassVar[Decision]
+    SPIKE: ClassVar[Decision]
 
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
@@ -121,6 +123,20 @@ class Plateau:
     def update(self, value: float) -> Decision: ...
     def reduced(self, rate: float) -> float | None: ...
     def acted(self) -> None: ...
+
+@final
+class Spikes:
+    """Finds values that are far worse than the recent ones."""
+
+    larger_is_better: bool
+    reference: tuple[int, float, float]
+    @property
+    def found(self) -> tuple[float, float | None] | None: ...
+    def __new__(cls, threshold: float = 25.0, window: int = 100, warmup: int = 100) -> Spikes: ...
+    def __reduce__(self) -> tuple[type[Spikes], tuple[()], bytes]: ...
+    def __setstate__(self, state: bytes) -> None: ...
+    def reset(self) -> None: ...
+    def judge(self, values: Any) -> list[int]: ...
 
 @final
 class Checkpoint:
@@ -406,8 +422,15 @@ class Rows:
 
     epoch: int
     def __new__(
-        cls, every: int, file: CsvFile, failed: Callable[[OSError], None], steps: int = 1
+        cls,
+        every: int,
+        file: CsvFile,
+        failed: Callable[[OSError], None],
+        steps: int = 1,
+        spikes: bool = False,
     ) -> Rows: ...
+    def mark(self, batch: int, value: float) -> None: ...
+    def spike(self, batch: int) -> float | None: ...
 
 @final
 class Scalars:

@@ -33,6 +33,8 @@ class RunState(Part):
     """
 
     fields: ClassVar[dict[str, Field]] = {}
+    # The fields that go back with the weights: not those that count batches or describe files.
+    rewound: ClassVar[frozenset[str]] = frozenset()
     loaded: dict[str, Any] | None = None
 
     def take(self, callback: Any) -> dict[str, Any]:
@@ -45,8 +47,7 @@ class RunState(Part):
     def put(self, callback: Any, values: dict[str, Any]) -> None:
         """Sets the result of `check`."""
         for name, value in values.items():
-            owner, _, attribute = (self.fields[name].path or name).rpartition(".")
-            setattr(attrgetter(owner)(callback) if owner else callback, attribute, value)
+            _set(callback, self.fields[name].path or name, value)
 
     def check(self, callback: Any, state: Any) -> dict[str, Any]:
         """Converts the values of a state of this callback's class.
@@ -92,6 +93,18 @@ class RunState(Part):
         self.load_arrays(callback, [])
         self.go_on(callback, None)
 
+    # Going back to a moment of the same fit.
+
+    def moment(self, callback: Any) -> Any:
+        """What `rewind` restores."""
+        names = [self.fields[name].path or name for name in self.rewound]
+        return {name: attrgetter(name)(callback) for name in names}
+
+    def rewind(self, callback: Any, moment: Any) -> None:
+        """Restores what belongs to the weights, which go back to a moment."""
+        for path, value in moment.items():
+            _set(callback, path, value)
+
     # Parts that are not JSON.
 
     def arrays(self, callback: Any) -> list[Any]:
@@ -125,6 +138,11 @@ class RunState(Part):
 
     def close(self, callback: Any, *, interrupted: bool) -> None:
         """Keeps a loaded state for the next `fit()`."""
+
+
+def _set(callback: Any, path: str, value: Any) -> None:
+    owner, _, attribute = path.rpartition(".")
+    setattr(attrgetter(owner)(callback) if owner else callback, attribute, value)
 
 
 def run_state_of(callback: Any) -> RunState | None:

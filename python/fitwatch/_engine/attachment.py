@@ -54,6 +54,8 @@ class Attachment(Part):
     left_out = frozenset({"recorder", "scope", "nested", "is_silent"})
     # Attributes besides parts of which a copy has its own copy.
     copied: ClassVar[frozenset[str]] = frozenset()
+    # Whether it announces spikes.
+    brings_spikes: ClassVar[bool] = False
 
     recorder: _core.Recorder | None = None
     scope: FitScope | None = None
@@ -159,6 +161,16 @@ class Attachment(Part):
 
     def event(self, callback: Any, kind: str, text: str) -> None:
         """Called when a callback of the list announces an event."""
+
+    def announce_spike(self, batch: int, value: float) -> None:
+        """Tells the callbacks of the list about a spike at a batch of the epoch."""
+        for sibling in self.siblings():
+            attachment = attachment_of(sibling)
+            if attachment is not None:
+                attachment.spike_seen(batch, value)
+
+    def spike_seen(self, batch: int, value: float) -> None:
+        """Called when a callback of the list has seen a spike at a batch of the epoch."""
 
     def announce_rate(self, batch: int, before: float | None, after: float | None) -> None:
         """Tells the callbacks of the list that this one changed the learning rate."""

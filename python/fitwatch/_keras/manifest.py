@@ -265,6 +265,7 @@ _TRAINERS = [
         "keras:Model",
         ("overridden", "_make_function", "there are no per-batch losses"),
         ("attribute", "_jax_state_synced", "a schedule by batch copies all variables each time"),
+        ("attribute", "_jax_state", "a snapshot for a rollback slows the next step down"),
         ("setting", "_jax_state _jax_state_synced", "there is no validation inside an epoch"),
         ("overridden", "_setattr_hook", "a batch costs some microseconds for each variable"),
         ("method", "jax_state_sync", "a model has old weights after an exception"),

@@ -6,6 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 import keras
+import numpy as np
+
+# The parts of the training state on JAX.
+_STATE = ("trainable", "non_trainable", "optimizer", "metrics")
 
 
 def model_of(callback: Any) -> Any:
@@ -35,6 +39,38 @@ def sync_state(model: Any) -> None:
     """Copies the training state of JAX's trainer into the model's variables."""
     if keras.config.backend() == "jax" and hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
+
+
+def copied_state(model: Any) -> list[list[Any]]:
+    """Copies, in host memory, of the variables of weights, other state, optimizer and metrics.
+
+    On JAX the training state is read where the trainer holds it, so that the next step takes it
+    from there.
+    """
+    if not is_synced(model) and model._jax_state is not None:
+        held = [model._jax_state[f"{name}_variables"] for name in _STATE]
+    else:
+        held = _variables(model)
+    return [[np.array(keras.ops.convert_to_numpy(one), copy=True) for one in of] for of in held]
+
+
+def restore_state(model: Any, state: list[list[Any]], *, with_metrics: bool) -> None:
+    """Assigns the result of `copied_state`, of metrics only if they are wanted."""
+    sync_state(model)
+    *variables, metrics = zip(_variables(model), state, strict=True)
+    for ours, values in [*variables, metrics] if with_metrics else variables:
+        for variable, value in zip(ours, values, strict=True):
+            variable.assign(value)
+
+
+def _variables(model: Any) -> list[list[Any]]:
+    optimizer = getattr(model, "optimizer", None)
+    return [
+        list(model.trainable_variables),
+        list(model.non_trainable_variables),
+        [] if optimizer is None else list(optimizer.variables),
+        list(model.metrics_variables),
+    ]
 
 
 def validation_steps(model: Any) -> int | None:

@@ -201,6 +201,14 @@ class BatchUnit(Part):
         """A batch as text for a message: batch and epoch are counted from 1."""
         return f"Epoch {self.epoch + 1}, batch {batch - self._first + 1}"
 
+    def within_epoch(self, batch: int) -> int:
+        """The number of a batch in its epoch, from 0."""
+        return batch - self._first
+
+    def trained(self, batch: int) -> int:
+        """How many batches were trained with a batch of the epoch."""
+        return self._first + batch + 1
+
     @property
     def epoch(self) -> int:
         """The epoch that is running."""

@@ -23,6 +23,8 @@ class PlateauState(RunState):
         "_fitwatch_mean": Field(mean, "_fitwatch.core.mean"),
     }
 
+    rewound = frozenset({"wait", "best", "cooldown_counter", "_fitwatch_mean"})
+
     def begin_inside(self, callback: Any, trained: int) -> None:
         callback._fitwatch.batches.begin_inside(trained)
 

@@ -40,6 +40,9 @@ class StopState(RunState):
         "_fitwatch_progress": Field(progress, "_fitwatch.core.progress"),
         "_fitwatch_reached": Field(optional_each, "_fitwatch.core.reached_at", is_new=True),
     }
+    rewound = frozenset(
+        {"wait", "best", "best_epoch", "best_batch", "_fitwatch_progress", "_fitwatch_reached"}
+    )
     # The best weights of a backup, until the first epoch begins.
     weights: list[Any] | None = None
 
@@ -63,6 +66,10 @@ class StopState(RunState):
         super().put(callback, values)
         if self.weights is not None:
             callback.best_weights = self.weights
+
+    def moment(self, callback: Any) -> Any:
+        # A list of weights is replaced, never changed.
+        return {**super().moment(callback), "best_weights": callback.best_weights}
 
     def arrays(self, callback: Any) -> list[Any]:
         return list(callback.best_weights or [])

@@ -6,7 +6,7 @@ from fitwatch import _core, _files
 from fitwatch._checkpoint.run_state import RunState
 from fitwatch._engine import readers
 from fitwatch._engine.after_batch import after_batches
-from fitwatch._engine.attachment import Attachment
+from fitwatch._engine.attachment import Attachment, attachment_of
 from fitwatch._engine.step_user import StepUser
 from fitwatch._sinks.csv_table import Table
 
@@ -76,6 +76,9 @@ class CsvRows(Attachment):
         self.detach()
         self.train_end(callback)
         by_batch = callback.update_freq != "epoch"
+        spikes = by_batch and any(
+            one.brings_spikes for one in map(attachment_of, self.siblings()) if one is not None
+        )
         if by_batch:
             self.steps.begin(callback)
         if self.is_silent:
@@ -86,7 +89,7 @@ class CsvRows(Attachment):
             separator=callback.sep,
             append=callback.append,
             keep=self.keep,
-            fixed=["epoch", "batch"] if by_batch else ["epoch"],
+            fixed=_fixed(by_batch=by_batch, spikes=spikes),
         )
         self.keep = None
         callback.append_header = not self.table.file.columns
@@ -97,6 +100,7 @@ class CsvRows(Attachment):
                 self.table.file,
                 self.table.report,
                 1 if source is None else source.steps,
+                spikes,
             )
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
@@ -143,7 +147,13 @@ class CsvRows(Attachment):
     def _write(self, batch: int, logs: dict[str, Any]) -> None:
         table, rows = self.table, self._rows
         if table is not None and rows is not None:
-            table.write({"epoch": rows.epoch, "batch": batch}, logs)
+            row = {"epoch": rows.epoch, "batch": batch}
+            spike = rows.spike(batch)
+            table.write(row if spike is None else {**row, "spike": spike}, logs)
+
+    def spike_seen(self, batch: int, value: float) -> None:
+        if self._rows is not None:
+            self._rows.mark(batch, value)
 
     def form(self, callback: Any, recorder: _core.Recorder) -> Any:
         """The compiled form of `on_train_batch_end`."""
@@ -166,3 +176,8 @@ class CsvRows(Attachment):
         keys = self.keys if self.table else None
         self.table = self._rows = None
         self.keys = keys
+
+
+def _fixed(*, by_batch: bool, spikes: bool) -> list[str]:
+    """The columns that are no metrics."""
+    return ["epoch"] + ["batch"] * by_batch + ["spike"] * spikes

@@ -2,8 +2,9 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, ThroughputMonitor and Validation
-are new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
+GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, SpikeDetection, ThroughputMonitor
+and Validation are new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are
+Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -25,6 +26,7 @@ from fitwatch.callbacks.memory_monitor import MemoryMonitor
 from fitwatch.callbacks.model_checkpoint import ModelCheckpoint
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 from fitwatch.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from fitwatch.callbacks.spike_detection import SpikeDetection
 from fitwatch.callbacks.tensorboard import TensorBoard
 from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 from fitwatch.callbacks.throughput_monitor import ThroughputMonitor
@@ -47,6 +49,7 @@ __all__ = [
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "RemoteMonitor",
+    "SpikeDetection",
     "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",

@@ -8,7 +8,7 @@ use fitwatch_core::Error;
 use fitwatch_core::files::csv::{CsvFile, Field};
 use fitwatch_core::files::event_file::Relay;
 use fitwatch_core::policies::{
-    Checkpoint, EarlyStopping, Moment, Plateau, Value, state::from_bytes, state::to_bytes,
+    Checkpoint, EarlyStopping, Moment, Plateau, Spikes, Value, state::from_bytes, state::to_bytes,
 };
 use fitwatch_core::runs::{Axis, Options, Runs, Scalars, Window};
 
@@ -212,6 +212,13 @@ pub fn policy_state(data: &[u8]) {
             let _ = policy.reduced(value);
             policy.acted();
         }
+    }
+    if let Ok(mut policy) = from_bytes::<Spikes>(data) {
+        comes_back(&policy);
+        for value in VALUES {
+            policy.update(value, i64::MAX);
+        }
+        policy.reset();
     }
     if let Ok(mut policy) = from_bytes::<Checkpoint>(data) {
         comes_back(&policy);

@@ -27,7 +27,7 @@ mod _core {
     #[pymodule_export]
     use super::files::{CsvFile, EventFile, Replacement, clean, text_event};
     #[pymodule_export]
-    use super::policies::{Checkpoint, Decision, EarlyStopping, Plateau};
+    use super::policies::{Checkpoint, Decision, EarlyStopping, Plateau, Spikes};
     #[pymodule_export]
     use super::recorder::Recorder;
     #[pymodule_export]

@@ -15,4 +15,6 @@ pub enum Decision {
     StopOnBest,
     /// Patience is exhausted: reduce the learning rate.
     ReduceRate,
+    /// The value is far worse than the recent ones.
+    Spike,
 }

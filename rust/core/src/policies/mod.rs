@@ -13,6 +13,7 @@ mod metric;
 mod patience;
 mod plateau;
 mod smoothing;
+mod spikes;
 pub mod state;
 
 pub use batch_count::BatchCount;
@@ -27,3 +28,4 @@ pub use metric::{Metric, Seen, Value};
 pub use patience::{Cooldown, Patience};
 pub use plateau::Plateau;
 pub use smoothing::Smoothing;
+pub use spikes::{Spike, Spikes};

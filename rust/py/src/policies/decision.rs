@@ -19,6 +19,7 @@ pub enum Decision {
     Stop,
     StopOnBest,
     ReduceRate,
+    Spike,
 }
 
 impl From<core::Decision> for Decision {
@@ -30,6 +31,7 @@ impl From<core::Decision> for Decision {
             core::Decision::Stop => Self::Stop,
             core::Decision::StopOnBest => Self::StopOnBest,
             core::Decision::ReduceRate => Self::ReduceRate,
+            core::Decision::Spike => Self::Spike,
         }
     }
 }

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::policies::{EarlyStopping, Plateau};
+use crate::policies::{EarlyStopping, Plateau, Spikes};
 
 trait Take: Send + Sync {
     fn take(
@@ -67,4 +67,4 @@ macro_rules! policies {
     };
 }
 
-policies!(EarlyStopping, Plateau);
+policies!(EarlyStopping, Plateau, Spikes);

@@ -23,11 +23,12 @@ use crate::value::Cell;
 ///     file: The file to write to.
 ///     failed: Called with the `OSError` when the file cannot be written.
 ///     steps: The number of batches that a call trains.
+///     spikes: Whether the file has a column `spike`.
 #[pyclass(module = "fitwatch._core")]
 pub struct Rows {
     every: i64,
     /// The current epoch.
-    #[pyo3(get, set)]
+    #[pyo3(get)]
     epoch: i64,
     file: Py<CsvFile>,
     failed: Option<Py<PyAny>>,
@@ -36,6 +37,8 @@ pub struct Rows {
     last: Option<i64>,
     /// The batches that are due: ordinal and number.
     due: VecDeque<(u64, i64)>,
+    /// Spikes to write, if there is a column for them: the number of the batch, and the value.
+    spikes: Option<VecDeque<(i64, f64)>>,
     /// The source of each column, for rows of this layout.
     sources: Option<((u64, u64), Vec<Source>)>,
 }
@@ -45,6 +48,7 @@ pub struct Rows {
 enum Source {
     Epoch,
     Batch,
+    Spike,
     /// A metric, by its position in the row.
     Metric(usize),
     /// A step column.
@@ -55,8 +59,8 @@ enum Source {
 #[pymethods]
 impl Rows {
     #[new]
-    #[pyo3(signature = (every, file, failed, steps=1))]
-    fn new(every: i64, file: Py<CsvFile>, failed: Py<PyAny>, steps: i64) -> Self {
+    #[pyo3(signature = (every, file, failed, steps=1, spikes=false))]
+    fn new(every: i64, file: Py<CsvFile>, failed: Py<PyAny>, steps: i64, spikes: bool) -> Self {
         Self {
             every: every.max(1),
             epoch: 0,
@@ -65,8 +69,44 @@ impl Rows {
             steps,
             last: None,
             due: VecDeque::new(),
+            spikes: spikes.then(VecDeque::new),
             sources: None,
         }
+    }
+
+    #[setter]
+    fn set_epoch(&mut self, epoch: i64) {
+        if epoch != self.epoch {
+            // What is left of the epoch before belongs into the next row.
+            for (batch, _) in self.spikes.iter_mut().flatten() {
+                *batch = i64::MIN;
+            }
+        }
+        self.epoch = epoch;
+    }
+
+    /// Writes a spike into the row of its batch, or else into the next row.
+    ///
+    /// Args:
+    ///     batch: The number of the batch in its epoch.
+    ///     value: The value.
+    fn mark(&mut self, batch: i64, value: f64) {
+        if let Some(spikes) = &mut self.spikes {
+            spikes.push_back((batch, value));
+        }
+    }
+
+    /// Takes the spikes up to a batch; returns the last one's value.
+    fn spike(&mut self, batch: i64) -> Option<f64> {
+        let spikes = self.spikes.as_mut()?;
+        let mut last = None;
+        while let Some(&(number, value)) = spikes.front()
+            && number <= batch
+        {
+            spikes.pop_front();
+            last = Some(value);
+        }
+        last
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -122,9 +162,11 @@ impl Rows {
         if known {
             return true;
         }
+        let marks = self.spikes.is_some();
         let source = |column: &String| match (column.as_str(), row.schema.position(column)) {
             ("epoch", _) => Source::Epoch,
             ("batch", _) => Source::Batch,
+            ("spike", _) if marks => Source::Spike,
             (_, at) => match (row.steps.position(column), at) {
                 (Some(step), _) => Source::Step(step),
                 (None, Some(at)) => Source::Metric(at),
@@ -141,10 +183,17 @@ impl Rows {
         true
     }
 
-    fn field(&self, source: Source, row: &Row<'_>, share: &Share) -> Field<'static> {
+    fn field(
+        &self,
+        source: Source,
+        row: &Row<'_>,
+        share: &Share,
+        spike: Option<f64>,
+    ) -> Field<'static> {
         match source {
             Source::Epoch => Field::Int(self.epoch),
             Source::Batch => Field::Int(share.number),
+            Source::Spike => spike.map_or(Field::Missing, Field::Float),
             Source::Step(at) => row
                 .step_at(at, share.place)
                 .map_or(Field::Missing, Field::Float),
@@ -199,8 +248,9 @@ impl Sink for Py<Rows> {
         }
         let mut written = Ok(());
         for share in &shares {
+            let spike = this.spike(share.number);
             let sources = this.sources.iter().flat_map(|known| &known.1);
-            let fields = sources.map(|&source| this.field(source, row, share));
+            let fields = sources.map(|&source| this.field(source, row, share, spike));
             written = written.and(file.add_row(fields, row.now));
         }
         let failed = this.failed.as_ref().map(|it| it.clone_ref(py));

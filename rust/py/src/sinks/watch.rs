@@ -18,7 +18,7 @@ use crate::sink::{Batch, Decides, Gate, Outcome, Sink, Wants};
 /// A decision is left in `verdict`. The action carries it out before the next value is fed.
 ///
 /// Args:
-///     policy: A policy that judges batches: an `EarlyStopping` or a `Plateau`.
+///     policy: A policy that judges batches: an `EarlyStopping`, a `Plateau` or `Spikes`.
 ///     metrics: The names of its metrics, in order; none to watch the time only.
 ///     steps: Batches that a call of the train function trains.
 ///     prompt: Whether the action is called for improvements too, with the weights that improved.
