@@ -8,6 +8,7 @@ from typing_extensions import disjoint_base
 
 __all__ = [
     "Array",
+    "BatchCount",
     "Checkpoint",
     "Counter",
     "CsvFile",
@@ -16,6 +17,7 @@ __all__ = [
     "EarlyStopping",
     "EpochValues",
     "EventFile",
+    "Every",
     "Feed",
     "Finite",
     "Interval",

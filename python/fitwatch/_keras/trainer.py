@@ -61,6 +61,8 @@ def restore_state(model: Any, state: list[list[Any]], *, with_metrics: bool) -> 
     for ours, values in [*variables, metrics] if with_metrics else variables:
         for variable, value in zip(ours, values, strict=True):
             variable.assign(value)
+    if is_training(model):
+        hand_over(model)
 
 
 def _variables(model: Any) -> list[list[Any]]:
@@ -91,13 +93,8 @@ def hand_over(model: Any) -> None:
     puts the state back that it was given last: here, the same values.
     """
     model._jax_state = {
-        name: [variable.value for variable in variables]
-        for name, variables in (
-            ("trainable_variables", model.trainable_variables),
-            ("non_trainable_variables", model.non_trainable_variables),
-            ("optimizer_variables", model.optimizer.variables),
-            ("metrics_variables", model.metrics_variables),
-        )
+        f"{name}_variables": [variable.value for variable in variables]
+        for name, variables in zip(_STATE, _variables(model), strict=True)
     }
     model._jax_state_synced = True
 
