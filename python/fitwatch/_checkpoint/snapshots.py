@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from fitwatch._checkpoint.training_state import set_torch_state, torch_state
-from fitwatch._keras import trainer
+from fitwatch._keras import model_state
 
 
 class Snapshot(NamedTuple):
@@ -16,7 +16,7 @@ class Snapshot(NamedTuple):
     epoch: int
     """The epoch."""
     variables: list[list[Any]]
-    """The values of all variables: see `trainer.copied_state`."""
+    """The values of all variables: see `model_state.copied_state`."""
     random: Any
     """The random state of torch."""
     policies: list[tuple[Any, Any, Any]]
@@ -24,7 +24,7 @@ class Snapshot(NamedTuple):
 
     def restore(self, model: Any, *, with_metrics: bool) -> None:
         """Restores the variables, those of the metrics only if they are wanted."""
-        trainer.restore_state(model, self.variables, with_metrics=with_metrics)
+        model_state.restore_state(model, self.variables, with_metrics=with_metrics)
         set_torch_state(self.random)
 
 
@@ -49,7 +49,7 @@ class Snapshots:
     ) -> None:
         """Adds a snapshot, in place of the oldest one if there are too many."""
         del self._all[: len(self._all) - self._keep + 1]  # first, for the memory
-        state = trainer.copied_state(model)
+        state = model_state.copied_state(model)
         self._all.append(Snapshot(trained, rollbacks, epoch, state, torch_state(), policies))
 
     def before(self, trained: int) -> Snapshot | None:

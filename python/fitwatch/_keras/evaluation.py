@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fitwatch._keras import trainer
+from fitwatch._keras import model_state
 from fitwatch._keras.frames import ValidationData
 from fitwatch._keras.version import unsupported
 
@@ -53,7 +53,7 @@ class Evaluation:
             iterator = self._iterator = _epoch_iterator(model, data)
         model._eval_epoch_iterator = iterator
         try:
-            with undisturbed(model), trainer.lean_state(model):
+            with undisturbed(model), model_state.lean_state(model):
                 metrics: dict[str, Any] = model.evaluate(
                     x=data.x,
                     y=data.y,
@@ -78,8 +78,8 @@ def undisturbed(model: Any) -> Iterator[None]:
     switches torch modules to evaluation. Reading its data may draw from the random states of the
     program: torch's loaders do.
     """
-    is_training = trainer.is_training(model)
-    trainer.sync_state(model)
+    is_training = model_state.is_training(model)
+    model_state.sync_state(model)
     weights = {id(weight) for weight in model.weights}
     seeds = [variable for variable in model.variables if id(variable) not in weights]
     variables = [*model.metrics_variables, *seeds]
@@ -90,11 +90,11 @@ def undisturbed(model: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        trainer.sync_state(model)  # an exception may have left the state elsewhere
+        model_state.sync_state(model)  # an exception may have left the state elsewhere
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         if is_training:
-            trainer.hand_over(model)
+            model_state.hand_over(model)
         np.random.set_state(states[0])
         random.setstate(states[1])
         if on_torch:

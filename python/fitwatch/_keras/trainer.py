@@ -1,15 +1,8 @@
-"""Private state of Keras's trainers: the model, the first epoch, the training state on JAX."""
+"""Private attributes of Keras's trainers: model, first epoch, length of a validation."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any
 
 import keras
-import numpy as np
-
-# The parts of the training state on JAX.
-_STATE = ("trainable", "non_trainable", "optimizer", "metrics")
 
 
 def model_of(callback: Any) -> Any:
@@ -27,108 +20,7 @@ def set_initial_epoch(model: Any, epoch: int | None) -> None:
     model._initial_epoch = epoch
 
 
-def is_synced(model: Any) -> bool:
-    """Whether the model's variables hold the current training state.
-
-    JAX's trainer holds the state separately until a callback's model is read.
-    """
-    return keras.config.backend() != "jax" or getattr(model, "_jax_state_synced", True)
-
-
-def sync_state(model: Any) -> None:
-    """Copies the training state of JAX's trainer into the model's variables."""
-    if keras.config.backend() == "jax" and hasattr(model, "jax_state_sync"):
-        model.jax_state_sync()
-
-
-def copied_state(model: Any) -> list[list[Any]]:
-    """Copies, in host memory, of the variables of weights, other state, optimizer and metrics.
-
-    On JAX the training state is read where the trainer holds it, so that the next step takes it
-    from there.
-    """
-    if not is_synced(model) and model._jax_state is not None:
-        held = [model._jax_state[f"{name}_variables"] for name in _STATE]
-    else:
-        held = _variables(model)
-    return [[np.array(keras.ops.convert_to_numpy(one), copy=True) for one in of] for of in held]
-
-
-def restore_state(model: Any, state: list[list[Any]], *, with_metrics: bool) -> None:
-    """Assigns the result of `copied_state`, of metrics only if they are wanted."""
-    sync_state(model)
-    *variables, metrics = zip(_variables(model), state, strict=True)
-    for ours, values in [*variables, metrics] if with_metrics else variables:
-        for variable, value in zip(ours, values, strict=True):
-            variable.assign(value)
-    if is_training(model):
-        hand_over(model)
-
-
-def _variables(model: Any) -> list[list[Any]]:
-    optimizer = getattr(model, "optimizer", None)
-    return [
-        list(model.trainable_variables),
-        list(model.non_trainable_variables),
-        [] if optimizer is None else list(optimizer.variables),
-        list(model.metrics_variables),
-    ]
-
-
 def validation_steps(model: Any) -> int | None:
     """The number of batches of the validation inside `fit()`; None if it is not known."""
     steps = getattr(getattr(model, "_eval_epoch_iterator", None), "num_batches", None)
     return steps if isinstance(steps, int) else None
-
-
-def is_training(model: Any) -> bool:
-    """Whether JAX's trainer holds the state of a training; False on other backends."""
-    return getattr(model, "_jax_state", None) is not None
-
-
-def hand_over(model: Any) -> None:
-    """Makes JAX's trainer continue with the values that the model's variables have.
-
-    It reads them before the next batch, and clears the variables. If there is no batch left, it
-    puts the state back that it was given last: here, the same values.
-    """
-    model._jax_state = {
-        f"{name}_variables": [variable.value for variable in variables]
-        for name, variables in zip(_STATE, _variables(model), strict=True)
-    }
-    model._jax_state_synced = True
-
-
-def begin_lean_state(model: Any) -> bool:
-    """Makes JAX's trainer store its state without looking at every variable; False if it does so.
-
-    Keras stores the state after each batch as an attribute of the model, and looks for layers in
-    it: some microseconds for each variable. It does not look into mappings other than dicts.
-    """
-    if keras.config.backend() != "jax" or model is None or "_setattr_hook" in vars(model):
-        return False
-    original = model._setattr_hook
-
-    def hook(name: str, value: Any) -> Any:
-        is_state = name == "_jax_state" and isinstance(value, dict)
-        return original(name, MappingProxyType(value) if is_state else value)
-
-    vars(model)["_setattr_hook"] = hook
-    return True
-
-
-def end_lean_state(model: Any) -> None:
-    """Undoes `begin_lean_state`."""
-    if model is not None:
-        vars(model).pop("_setattr_hook", None)
-
-
-@contextmanager
-def lean_state(model: Any) -> Iterator[None]:
-    """A block between both."""
-    has_begun = begin_lean_state(model)
-    try:
-        yield
-    finally:
-        if has_begun:
-            end_lean_state(model)

@@ -12,7 +12,7 @@ from fitwatch._checkpoint.state_values import whole
 from fitwatch._distributed.voter import Voter
 from fitwatch._distributed.world import print_message
 from fitwatch._engine.attachment import Attachment
-from fitwatch._keras import backend, learning_rate, trainer
+from fitwatch._keras import backend, learning_rate, model_state, trainer
 
 
 class ScheduleState(RunState):
@@ -52,7 +52,7 @@ class Schedule(Attachment, Voter):
         """Sets the rate for a batch of the epoch."""
         self.step = self.epoch_start + batch
         model = trainer.model_of(callback)
-        readable = trainer.is_synced(model)
+        readable = model_state.is_synced(model)
         for optimizer, name in learning_rate.optimizers(model.optimizer):
             known = self._rates.get(name)
             held = known[1] if known and not readable else learning_rate.rate_of(optimizer)

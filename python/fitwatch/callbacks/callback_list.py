@@ -17,7 +17,7 @@ from fitwatch._engine.attachment import Attachment, attachment_of
 from fitwatch._engine.hooks_around import unwrapped
 from fitwatch._engine.list_items import require_callback
 from fitwatch._engine.logs import Logs, flatten
-from fitwatch._keras import stock, trainer, trees
+from fitwatch._keras import model_state, stock, trees
 from fitwatch._warn import warn
 from fitwatch.callbacks.history import History
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
@@ -185,14 +185,14 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self._reported = []
         self._recorder.start_over()
         self._fitwatch_after_batches.begin(self)
-        trainer.begin_lean_state(getattr(self, "_model", None))
+        model_state.begin_lean_state(getattr(self, "_model", None))
         self._begin("on_train_begin", logs)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Called when training has ended."""
         self._end("on_train_end", logs)
         self._fitwatch_after_batches.end()
-        trainer.end_lean_state(getattr(self, "_model", None))
+        model_state.end_lean_state(getattr(self, "_model", None))
         for callback, attachment in self._attachments():
             attachment.fit_ended(callback)
 
@@ -294,7 +294,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         _try(partial(self._recorder.drain_for_read, last=True))
         for _, attachment in self._attachments():
             _try(attachment.flush)
-        _try(partial(trainer.sync_state, getattr(self, "_model", None)))
+        _try(partial(model_state.sync_state, getattr(self, "_model", None)))
         coordinator, error = coordinator_of_list(self), sys.exception()
         if coordinator is not None and error is not None:
             coordinator.leave(error)
@@ -320,7 +320,7 @@ class CallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         self._failed()
         self._in_begin_end_block_count = 0
         if fit:
-            trainer.end_lean_state(getattr(self, "_model", None))
+            model_state.end_lean_state(getattr(self, "_model", None))
         for callback, attachment in self._attachments():
             _try(partial(attachment.abandon, callback, fit=fit, interrupted=interrupted))
 
