@@ -56,15 +56,14 @@ def end(folder, cache, kill):
     """Runs a process that gets a signal at a random moment; gives what it has said."""
     with Child(trains, str(folder), cache) as child:
         assert child.hear() == ("begin",)
-        # The first batch takes long, so every other signal comes later.
         heard = []
+        # The first batch takes long, so every other signal comes later.
         if kill % 2:
             heard.append(child.hear())
-            time.sleep(random.random() * 0.15)
-        else:
-            time.sleep(random.random() * 1.5)
-        with suppress(ProcessLookupError):  # it may have come to its end
-            os.kill(child.pid, signal.SIGTERM)
+        if kill < KILLS:  # otherwise it comes to its end
+            time.sleep(random.random() * (0.15 if kill % 2 else 1.5))
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGTERM)
         heard += child.hear_all()
         trained, result = heard[-1]
         assert child.exit_code() == (0 if result else 128 + signal.SIGTERM)
