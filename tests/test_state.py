@@ -24,6 +24,9 @@ MAKERS = {
     "LossHistory": callbacks.LossHistory,
     "SpikeDetection": callbacks.SpikeDetection,
     "TensorBoard": callbacks.TensorBoard,
+    "Validation": lambda: callbacks.Validation(
+        every=1, validation_data=(np.ones((2, 2)), np.ones((2, 1))), name="test"
+    ),
 }
 
 DAMAGED_DUE = {

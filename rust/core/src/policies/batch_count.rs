@@ -100,8 +100,8 @@ mod tests {
             let mut passed = 0;
             for _ in 0..epochs {
                 count.begin_epoch(Some(length), 0);
-                for first in (0..length).step_by(at_a_time as usize) {
-                    count.end(first + at_a_time - 1);
+                for call in 1..=length.div_ceil(at_a_time) {
+                    count.end(call * at_a_time - 1);
                     passed += u64::from(count.passed(every));
                 }
             }

@@ -13,7 +13,7 @@ use crate::sink::{Batch, Gate, Sink};
 #[pyclass(module = "fitwatch._core")]
 pub struct Every {
     count: Py<BatchCount>,
-    every: Option<u64>,
+    batches: Option<u64>,
     /// Whether to call the action after the next batch in any case.
     #[pyo3(get, set)]
     asked: bool,
@@ -26,7 +26,7 @@ impl Every {
     fn new(count: Py<BatchCount>, every: Option<u64>) -> Self {
         Self {
             count,
-            every,
+            batches: every,
             asked: false,
         }
     }
@@ -38,7 +38,7 @@ impl Sink for Py<Every> {
         let mut this = self.borrow_mut(py);
         let asked = std::mem::take(&mut this.asked);
         let count = this.count.borrow(py);
-        if asked || this.every.is_some_and(|every| count.0.passed(every)) {
+        if asked || this.batches.is_some_and(|every| count.0.passed(every)) {
             Gate::Act
         } else {
             Gate::Shut
