@@ -97,7 +97,7 @@ class Validation(FitwatchCallback):
             raise ValueError(
                 f"name must be 'val' without validation_data, as fit() names its own; got {name!r}."
             )
-        self.history: dict[str, list[Any]] = {}
+        self.history: dict[str, list[Any]] = {"batch": [], "epoch": []}
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Finds the data, and starts a new record."""
