@@ -67,13 +67,13 @@ class Bar(Attachment):
             self.validation.end_over()
             self.validation = None
 
-    def see_validation(self, callback: Any) -> None:
-        """Takes the metrics of a validation inside an epoch; `fit()` logs those of its own."""
+    def see_validation(self, callback: Any, logs: dict[str, Any]) -> None:
+        """Takes the logs of a validation inside an epoch; `fit()` passes those of its own."""
         joined = after_batches(self.callback_list)
         if joined is None or joined.validations.is_epochs_own:
             return
         if type(callback.progbar) is ProgressBar:
-            callback.progbar.take(joined.validations.values.items())
+            callback.progbar.take(logs.items())
 
     def form_train(self, callback: Any, recorder: _core.Recorder | None = None) -> Any:
         """The compiled form of `on_train_batch_end`."""

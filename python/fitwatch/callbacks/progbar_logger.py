@@ -71,7 +71,7 @@ class ProgbarLogger(FitwatchCallback, keras.callbacks.ProgbarLogger):  # type: i
 
     def on_validation_end(self, batch: int, logs: Any) -> None:
         """Shows the metrics of a validation inside an epoch from the next redraw on."""
-        self._fitwatch.see_validation(self)
+        self._fitwatch.see_validation(self, logs)
 
     @compiled(Bar.form_train)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
