@@ -1,5 +1,6 @@
 """Validation: the model is evaluated inside an epoch, and the training goes on unchanged."""
 
+import time
 from unittest.mock import MagicMock
 
 import keras
@@ -187,8 +188,7 @@ def test_other_data_beside_those_of_fit(kind):
     seen = [(loss, logs) for loss, logs in zip(told.losses, told.logs, strict=True)]
     tested = [(loss, logs["test_loss"]) for loss, logs in seen if "test_loss" in logs]
     np.testing.assert_allclose(*np.transpose(tested), rtol=1e-5)
-    # In the logs of the epoch, where it is of the same moment.
-    assert history["test_loss"] == test.history["test_loss"]
+    assert sorted(history) == ["loss", "val_loss"]
     assert stopping._fitwatch.batches.seen == 5  # after 9, 18, 19, 29 and 37
 
 
@@ -213,10 +213,12 @@ def test_a_loop_of_ones_own(kind):
 
 def test_steps_take_the_first_batches_each_time():
     told = Told((VALIDATION[0][:4], VALIDATION[1][:4]))
-    validation = callbacks.Validation(every=5, steps=2, batch_size=2)
+    validation = callbacks.Validation(
+        every=5, validation_data=VALIDATION, steps=2, batch_size=2, name="few"
+    )
     fit(linear_model(), [told, validation], epochs=1, validation_freq=2)
     assert told.batches == [4, 9, 14]
-    np.testing.assert_allclose(of(told.logs, "val_loss"), told.losses, rtol=1e-5)
+    np.testing.assert_allclose(of(told.logs, "few_loss"), told.losses, rtol=1e-5)
 
 
 def test_validation_split():
@@ -235,8 +237,106 @@ def test_without_data():
         fit(linear_model(), [callbacks.Validation()], validation_data=None)
     with pytest.raises(ValueError, match="name must be 'val' without validation_data"):
         callbacks.Validation(name="test")
-    with pytest.raises(ValueError, match="name must be another one than 'val'"):
-        fit(linear_model(), [callbacks.Validation(validation_data=OTHER)])
+    with pytest.raises(ValueError, match="steps must be None without validation_data"):
+        callbacks.Validation(steps=3)
+
+
+@pytest.mark.parametrize("names", [["val"], ["test", "test"], ["val_2"], ["test", "test_2"]])
+def test_names_that_others_have(names):
+    watching = [callbacks.Validation(validation_data=OTHER, name=name) for name in names]
+    with pytest.raises(ValueError, match="name must be another one than"):
+        fit(linear_model(), watching)
+
+
+@both_lists
+def test_without_any_validation_to_wait_for(kind, tmp_path):
+    path = tmp_path / "best.weights.h5"
+    waiting = [
+        callbacks.EarlyStopping("val_loss", unit="validation"),
+        callbacks.ReduceLROnPlateau("val_loss", unit="validation"),
+        callbacks.ModelCheckpoint(path, save_weights_only=True, save_freq="validation"),
+    ]
+    with pytest.warns(UserWarning, match="waits for validations, but there are none") as warned:
+        fit(linear_model(), waiting, kind, validation_data=None, epochs=1)
+    assert len(warned) == 3
+
+
+def test_monitors_know_the_direction_of_other_names():
+    test = callbacks.Validation(every=6, validation_data=OTHER, name="test")
+    stopping = callbacks.EarlyStopping(
+        ["test_mae", "val_loss"], unit="validation", patience=2, min_delta=1e6, combine="all"
+    )
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    fit(model, [test, stopping], epochs=9)
+    # Each metric is judged where its own validation has run.
+    assert stopping.stop_reason == ("test_mae, val_loss have not improved for 2 validations")
+    assert stopping.stopped_batch == 3 * STEPS - 1
+
+
+class Draws(keras.utils.PyDataset):
+    """Draws random numbers in the thread that reads ahead, slowly."""
+
+    def __init__(self):
+        super().__init__(workers=1)
+        self.drawn = []
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, batch):
+        time.sleep(0.002)
+        noise = np.random.normal(size=(SIZE, 3)).astype("float32")
+        self.drawn.append(float(noise[0, 0]))
+        rows = slice(batch * SIZE, (batch + 1) * SIZE)
+        return X[rows] + noise, Y[rows]
+
+
+def test_data_that_a_thread_reads_ahead_are_not_drawn_twice():
+    data = Draws()
+    own = {"x": data, "y": None, "batch_size": None, "shuffle": False}
+    fit(linear_model(), [callbacks.Validation(every=3)], **own)
+    assert len(set(data.drawn)) == len(data.drawn)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX refuses such layers")
+def test_layers_without_a_seed_of_their_own():
+    class Unseeded(keras.layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal(keras.ops.shape(x))
+
+    def trained(*watching):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((3,)), Unseeded(), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        fit(model, watching)
+        return state(model)
+
+    for ours, theirs in zip(trained(callbacks.Validation(every=5)), trained(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@both_lists
+def test_averages_of_weights_are_saved_as_they_were_evaluated(kind, tmp_path):
+    def trained(*watching):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.9), "mse")
+        fit(model, [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), *watching], kind)
+        return model
+
+    best = callbacks.ModelCheckpoint(
+        tmp_path / "best.weights.h5",
+        save_weights_only=True,
+        save_best_only=True,
+        save_freq="validation",
+    )
+    ours = trained(callbacks.Validation(every=5), best)
+    for one, other in zip(state(ours), state(trained()), strict=True):
+        np.testing.assert_array_equal(one, other)
+    ours.load_weights(tmp_path / "best.weights.h5")
+    assert ours.evaluate(*VALIDATION, verbose=0) == pytest.approx(best.best, rel=1e-5)
 
 
 def test_who_has_the_hook():
@@ -413,7 +513,7 @@ def test_the_bar_shows_the_newest(capsys):
         steps=STEPS,
     )
     model.fit(X, Y, batch_size=SIZE, validation_data=VALIDATION, callbacks=watching)
-    assert "7/19" in (shown := capsys.readouterr().out)
+    shown = capsys.readouterr().out
     seventh = shown.split("7/19")[1].split("/19")[0]
     assert seventh.index(" loss") < seventh.index("val_loss")
 
@@ -434,7 +534,7 @@ def test_a_resumed_run_validates_where_the_uninterrupted_one_would(tmp_path):
         model = random_model()
         watching = [
             callbacks.Validation(every=5),
-            callbacks.EarlyStopping("val_loss", unit="validation", patience=4, min_delta=0.2),
+            callbacks.EarlyStopping("val_loss", unit="validation", patience=8, min_delta=0.2),
             callbacks.ReduceLROnPlateau("val_loss", unit="validation", patience=2, min_delta=0.2),
             callbacks.ModelCheckpoint(
                 tmp_path / f"{name}.weights.h5",

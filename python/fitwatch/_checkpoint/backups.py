@@ -15,11 +15,7 @@ from fitwatch._checkpoint.callback_states import CallbackStates, has_state
 from fitwatch._checkpoint.nan_guard import NanGuard
 from fitwatch._checkpoint.preemption import Preemption
 from fitwatch._checkpoint.resume import Resume
-from fitwatch._checkpoint.trained_weights import (
-    VariableValues,
-    trained_weights,
-    values_before_last_swap,
-)
+from fitwatch._checkpoint.trained_weights import trained_weights, values_before_last_swap
 from fitwatch._checkpoint.training_state import TrainingState
 from fitwatch._distributed import rank_aware
 from fitwatch._distributed.callback import begin_fit, end_fit
@@ -28,7 +24,7 @@ from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.hooks_around import Action, has_wrapped_hooks, wrap_hooks
 from fitwatch._engine.plan import recorder_of
-from fitwatch._keras import frames, stock, trainer
+from fitwatch._keras import averaged_weights, frames, stock, trainer
 
 
 class Backups(Attachment, Voter):
@@ -54,7 +50,7 @@ class Backups(Attachment, Voter):
     _is_due_at_end = False
     _logs: Any = None
     # The trained weights, if the end of the epoch overwrites them.
-    _kept: VariableValues = ()
+    _kept: averaged_weights.VariableValues = ()
     # The per-process parts of the backup that is being made.
     _ranks: list[Any] | None = None
     # In a validation: what it changes, as it was before.

@@ -1,16 +1,11 @@
 """The trained weights of a model that holds the averages of SwapEMAWeights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import keras
-import numpy as np
-
-from fitwatch._keras import optimizer, stock
-
-# The values of trained variables and their averages, in pairs.
-VariableValues = Sequence[tuple[Any, ...]]
+from fitwatch._keras import averaged_weights, stock
+from fitwatch._keras.averaged_weights import VariableValues
 
 
 def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> VariableValues:
@@ -21,7 +16,7 @@ def values_before_last_swap(callbacks: list[Any], model: Any, epoch: int) -> Var
     """
     swaps = [c for c in stock.instances(callbacks, "SwapEMAWeights") if c.swap_on_epoch]
     last = any(c.params["epochs"] == epoch + 1 for c in swaps)
-    return _values(model) if last else ()
+    return averaged_weights.values(model) if last else ()
 
 
 @contextmanager
@@ -35,31 +30,20 @@ def trained_weights(callbacks: list[Any], model: Any, kept: VariableValues) -> I
     if not swapped:
         yield
         return
-    now = _values(model)
+    now = averaged_weights.values(model)
     try:
         for callback in swapped:
             if kept:
-                _assign(model, kept)
+                averaged_weights.assign(model, kept)
                 # Two swaps, as without a backup: on TensorFlow they round.
                 callback._swap_variables()
             callback._swap_variables()
         yield
     finally:
-        _assign(model, now)
+        averaged_weights.assign(model, now)
 
 
 def mark_unswapped(callbacks: list[Any]) -> None:
     """Called when the model has its trained weights again, also after a failed fit."""
     for callback in stock.instances(callbacks, "SwapEMAWeights"):
         callback._ema_weights_in_model = False
-
-
-def _values(model: Any) -> VariableValues:
-    pairs = optimizer.averaged_variables(model)
-    return [tuple(np.array(keras.ops.convert_to_numpy(v)) for v in pair) for pair in pairs]
-
-
-def _assign(model: Any, values: VariableValues) -> None:
-    for pair, value in zip(optimizer.averaged_variables(model), values, strict=True):
-        for variable, array in zip(pair, value, strict=True):
-            variable.assign(array)

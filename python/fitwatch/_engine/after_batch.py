@@ -66,8 +66,8 @@ class AfterBatches:
     def begin(self, callback_list: Any) -> None:
         """Called when training begins."""
         self.count.seen = self._trained = 0
-        self.validations.begin(callback_list)
         fit = fit_of(trainer.model_of(callback_list)) if self.is_wanted(callback_list) else None
+        self.validations.begin(of_fit=fit is not None and fit.validation is not None)
         self._epoch_iterator = None if fit is None else fit.epoch_iterator
 
     def go_on(self, seen: int, trained: int) -> None:

@@ -4,7 +4,8 @@ from typing import Any, Protocol
 
 from fitwatch import _core
 from fitwatch._engine.attachment import attachment_of
-from fitwatch._keras import stock
+from fitwatch._keras import stock, trainer
+from fitwatch._keras.averaged_weights import evaluated_weights
 
 
 class Together(Protocol):
@@ -25,6 +26,7 @@ class Validations:
 
     Attributes:
         epoch: The epoch that is running.
+        of_fit: Whether `fit()` has validation data.
         prefix: The prefix of the names of the last validation's metrics: `"val"`.
         values: Its metrics, by name.
         is_epochs_own: Whether `fit()` itself has run it, after an epoch.
@@ -36,6 +38,7 @@ class Validations:
     def __init__(self, count: _core.BatchCount) -> None:
         self._count = count
         self.epoch = 0
+        self.of_fit = False
         self.prefix = ""
         self.values: dict[str, Any] = {}
         self.is_epochs_own = False
@@ -52,8 +55,13 @@ class Validations:
         """Epoch and batch of the last validation, counted from 1, as text for a message."""
         return f"Epoch {self.epoch + 1}, batch {self._count.inside}"
 
-    def begin(self, callback_list: Any) -> None:
-        """Called when training begins."""
+    def begin(self, *, of_fit: bool) -> None:
+        """Called when training begins.
+
+        Args:
+            of_fit: Whether `fit()` has validation data.
+        """
+        self.of_fit = of_fit
         self.epoch, self._last = 0, {}
 
     def are_wanted(self, callbacks: Any) -> bool:
@@ -68,7 +76,12 @@ class Validations:
             self.tell(callback_list, "val", logs, is_epochs_own=True)
 
     def tell(
-        self, callback_list: Any, prefix: str, logs: dict[str, Any], *, is_epochs_own: bool
+        self,
+        callback_list: Any,
+        prefix: str,
+        logs: dict[str, Any],
+        *,
+        is_epochs_own: bool,
     ) -> None:
         """Calls the hook of all callbacks, once for a validation after the same batch.
 
@@ -87,10 +100,12 @@ class Validations:
             logs = self.together.averaged_validation_logs(logs)
         own = f"{prefix}_"
         self.values = {name: logs[name] for name in logs if str(name).startswith(own)}
-        for callback in list(callback_list.callbacks):
-            hook = hook_of(callback)
-            if hook is not None:
-                hook(max(seen - 1, 0), logs)
+        callbacks = list(callback_list.callbacks)
+        with evaluated_weights(callbacks, trainer.model_of(callback_list)):
+            for callback in callbacks:
+                hook = hook_of(callback)
+                if hook is not None:
+                    hook(max(seen - 1, 0), logs)
         if self.together is not None and not is_epochs_own:
             self.together.decide_after_validation(self._count.inside - 1)
 

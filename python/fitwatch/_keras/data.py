@@ -56,6 +56,11 @@ def source(iterator: Any) -> Source:
     )
 
 
+def is_read_in_turn(iterator: Any) -> bool:
+    """Whether the thread that trains reads the data, so that no other one reads ahead."""
+    return type(iterator.data_adapter).__name__ in ("ArrayDataAdapter", "TorchDataLoaderAdapter")
+
+
 def checksum(arrays: Any) -> int:
     """A checksum of the first and the last sample of arrays, if they can be read."""
     total = 0

@@ -8,9 +8,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
 
-from fitwatch._keras import model_state
-from fitwatch._keras.frames import ValidationData
+from fitwatch._keras import averaged_weights, model_state, stock
+from fitwatch._keras.data import is_read_in_turn
+from fitwatch._keras.frames import Fit, ValidationData
 from fitwatch._keras.version import unsupported
 
 
@@ -22,15 +24,15 @@ class Evaluation:
     Args:
         model: A compiled model.
         data: The data.
-        of_fit: Whether they are the validation data of the `fit()` that is running.
-        shared: Whether its iterator is used, which goes through the same batches.
+        fit: The `fit()` that is running; None in a custom loop.
+        of_fit: Whether the data are its own validation data.
     """
 
-    def __init__(self, model: Any, data: ValidationData, *, of_fit: bool, shared: bool) -> None:
+    def __init__(self, model: Any, data: ValidationData, fit: Fit | None, *, of_fit: bool) -> None:
         self._model = model
         self._data = data
         self._of_fit = of_fit
-        self._shared = shared
+        self._keeps_random = fit is not None and is_read_in_turn(fit.epoch_iterator)
         self._iterator: Any = None
 
     def follows(self, epoch: int) -> bool:
@@ -48,12 +50,14 @@ class Evaluation:
         """
         model, data = self._model, self._data
         before = getattr(model, "_eval_epoch_iterator", None)
-        iterator = before if self._shared and before is not None else self._iterator
+        iterator = before if self._of_fit and before is not None else self._iterator
         if iterator is None:
             iterator = self._iterator = _epoch_iterator(model, data)
         model._eval_epoch_iterator = iterator
         try:
-            with undisturbed(model), model_state.lean_state(model):
+            callbacks = callback_list.callbacks
+            kept = undisturbed(model, callbacks, with_random=self._keeps_random)
+            with kept, model_state.lean_state(model):
                 metrics: dict[str, Any] = model.evaluate(
                     x=data.x,
                     y=data.y,
@@ -65,28 +69,36 @@ class Evaluation:
                     _use_cached_eval_dataset=True,
                 )
         finally:
-            if not self._shared:
+            if not self._of_fit:
                 model._eval_epoch_iterator = before
         return metrics
 
 
 @contextmanager
-def undisturbed(model: Any) -> Iterator[None]:
+def undisturbed(model: Any, callbacks: Any, *, with_random: bool) -> Iterator[None]:
     """A block in which an evaluation changes nothing that the training depends on.
 
     An evaluation resets the metrics, draws from the seeds of layers that sample at inference, and
-    switches torch modules to evaluation. Reading its data may draw from the random states of the
-    program: torch's loaders do.
+    switches torch modules to evaluation. SwapEMAWeights rounds the weights on TensorFlow.
+
+    Args:
+        model: The model.
+        callbacks: The callbacks of the list.
+        with_random: Whether to keep the random states of the program, from which the data of the
+            evaluation may draw (torch's loaders do). Not where threads read the data of the
+            training ahead: they would draw the same numbers twice.
     """
     is_training = model_state.is_training(model)
     model_state.sync_state(model)
     weights = {id(weight) for weight in model.weights}
     seeds = [variable for variable in model.variables if id(variable) not in weights]
-    variables = [*model.metrics_variables, *seeds]
+    variables = [*model.metrics_variables, *seeds, *_global_seeds()]
     values = [_copied(variable) for variable in variables]
     on_torch = keras.config.backend() == "torch"
     trains = on_torch and model.training
-    states = np.random.get_state(), random.getstate(), _torch_states() if on_torch else None
+    swaps = on_tensorflow() and stock.instances(list(callbacks), "SwapEMAWeights")
+    averaged = averaged_weights.values(model) if swaps else ()
+    states = _random_states() if with_random else None
     try:
         yield
     finally:
@@ -95,10 +107,11 @@ def undisturbed(model: Any) -> Iterator[None]:
             variable.assign(value)
         if is_training:
             model_state.hand_over(model)
-        np.random.set_state(states[0])
-        random.setstate(states[1])
+        if averaged:
+            averaged_weights.assign(model, averaged)
+        if states is not None:
+            _set_random_states(states)
         if on_torch:
-            _set_torch_states(states[2])
             model.train(trains)
 
 
@@ -120,7 +133,7 @@ def _epoch_iterator(model: Any, data: ValidationData) -> Any:
         "steps_per_execution": model.steps_per_execution,
         "shuffle": False,
     }
-    if keras.config.backend() == "tensorflow":
+    if on_tensorflow():
         arguments["distribute_strategy"] = model.distribute_strategy
     return _iterator_class(model)(**arguments)
 
@@ -140,16 +153,33 @@ def _iterator_class(model: Any) -> Any:
     return made
 
 
-def _torch_states() -> Any:
+def on_tensorflow() -> bool:
+    return bool(keras.config.backend() == "tensorflow")
+
+
+def _global_seeds() -> list[Any]:
+    """The seed of layers that draw random numbers without a seed of their own."""
+    generator = global_state.get_global_attribute("global_seed_generator")
+    return [] if generator is None else [generator.state]
+
+
+def _random_states() -> Any:
+    """The random states of the program: of NumPy, of Python, and of torch on that backend."""
+    states = np.random.get_state(), random.getstate()
+    if keras.config.backend() != "torch":
+        return states
     import torch
 
     on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
-    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if on_gpu else None
+    return *states, torch.get_rng_state(), torch.cuda.get_rng_state_all() if on_gpu else None
 
 
-def _set_torch_states(states: Any) -> None:
-    import torch
+def _set_random_states(states: Any) -> None:
+    np.random.set_state(states[0])
+    random.setstate(states[1])
+    if len(states) > 2:
+        import torch
 
-    torch.set_rng_state(states[0])
-    if states[1] is not None:
-        torch.cuda.set_rng_state_all(states[1])
+        torch.set_rng_state(states[2])
+        if states[3] is not None:
+            torch.cuda.set_rng_state_all(states[3])

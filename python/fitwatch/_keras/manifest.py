@@ -285,6 +285,10 @@ _TRAINERS = [
         ("method", "_should_eval", "a validation inside an epoch is repeated at its end"),
     ),
     *_of(
+        "keras.src.backend.common.global_state",
+        ("name", "get_global_attribute", "validations draw random numbers of the training"),
+    ),
+    *_of(
         "keras:Model.evaluate",
         ("keyword", "_use_cached_eval_dataset", "each validation makes its data pipeline again"),
     ),

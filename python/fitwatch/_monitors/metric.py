@@ -12,6 +12,7 @@ from fitwatch._engine.missing_metric import missing
 from fitwatch._engine.step_kinds import LARGER_IS_BETTER, is_health
 from fitwatch._keras import backend, stock
 from fitwatch._monitors.core_attribute import CoreAttribute, is_redefined
+from fitwatch._monitors.validating import validation_names
 from fitwatch._warn import warn
 
 
@@ -113,14 +114,17 @@ class Monitor(FitwatchCallback):
                 own.core_compares = True
 
     def _set_monitor_op(self) -> None:
-        mode = self.mode
-        if mode == "auto" and is_health(self.monitor):
-            # Keras knows the direction of its own metrics only.
-            self.mode = "max" if self.monitor in LARGER_IS_BETTER else "min"
+        mode, monitor = self.mode, self.monitor
+        # Keras knows the direction of its own metrics only, also with "val_" before the name.
+        if mode == "auto" and is_health(monitor):
+            self.mode = "max" if monitor in LARGER_IS_BETTER else "min"
+        for name in validation_names(self._fitwatch.siblings()):
+            if monitor.startswith(f"{name}_"):
+                self.monitor = f"val_{monitor.removeprefix(f'{name}_')}"
         try:
             super()._set_monitor_op()
         finally:
-            self.mode = mode
+            self.mode, self.monitor = mode, monitor
 
     def _is_improvement(self, monitor_value: Any, reference_value: Any) -> Any:
         own = self._fitwatch

@@ -192,10 +192,18 @@ class Spiking(BatchMonitor, AfterBatch):
             self.go_back(callback, trained)
 
     def _waits(self, trained: int) -> bool:
-        """Whether spikes go on: the batches that cause them are better skipped all at once."""
+        """Whether to go back later.
+
+        Always as many batches after the spike as a value may be late, or the weights at the end
+        would depend on the speed of the device. And not while spikes go on: the batches that cause
+        them are better skipped all at once.
+        """
         watch, rollback = self.batches.watch, self.rollback
         if watch is None or rollback is None or rollback.asked is None or watch.holds:
             return False
+        recorder = recorder_of(self.callback_list)
+        if recorder is not None and trained - rollback.asked <= recorder.lag:
+            return True
         return self.last == watch.seen - 1 and trained - rollback.asked <= Rollback.LONGEST
 
     def end_epoch(self, callback: Any) -> None:

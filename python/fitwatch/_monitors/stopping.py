@@ -22,7 +22,7 @@ from fitwatch._distributed.world import print_message
 from fitwatch._keras import stock
 from fitwatch._monitors.batch_unit import BatchMonitor
 from fitwatch._monitors.specs import Watched, directions
-from fitwatch._monitors.validation_unit import count_validation
+from fitwatch._monitors.validation_unit import count_validation, is_of
 
 
 class StopState(RunState):
@@ -139,11 +139,14 @@ class Stopping(BatchMonitor, Stopper):
         rules[0] = (larger, callback.min_delta, callback.baseline, *thresholds)
         self.core.judge(rules, self.relative)
 
-    def values(self, callback: Any, logs: dict[str, Any]) -> list[float | None]:
-        """The metrics in the logs of an epoch; warns, once in a fit, if one is missing."""
+    def values(self, callback: Any, logs: dict[str, Any], prefix: str = "") -> list[float | None]:
+        """The metrics in the logs of an epoch; warns, once in a fit, if one is missing.
+
+        `prefix` is that of a validation, which lacks the metrics of others.
+        """
         numbers = {name: number(logs.get(name)) for name in self.metrics(callback)}
         for name, value in numbers.items():
-            if value is None:
+            if value is None and (not prefix or is_of(name, prefix, self)):
                 self.report_missing(callback, logs, name)
         return list(numbers.values())
 
@@ -179,7 +182,7 @@ class Stopping(BatchMonitor, Stopper):
         """Decides on the values of a validation, and carries the decision out."""
         counted = None if self.is_timed_out() else count_validation(callback, logs)
         if counted is not None:
-            values = self.values(callback, logs)
+            values = self.values(callback, logs, counted.prefix)
             found = self.core.update_validation(counted.number, counted.epoch, batch, values)
             self.carry_out(callback, found, counted.epoch, batch, counted.where)
 

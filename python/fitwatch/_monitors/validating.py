@@ -10,8 +10,7 @@ from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._checkpoint.state_values import from_json
 from fitwatch._distributed.voter import Voter
 from fitwatch._engine.after_batch import AfterBatch, AfterBatches, Phase, after_batches
-from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.hooks_around import wrap_hooks
+from fitwatch._engine.attachment import Attachment, attachment_of
 from fitwatch._engine.plan import Form, recorder_of
 from fitwatch._keras import backend, trainer
 from fitwatch._keras.evaluation import Evaluation
@@ -34,13 +33,11 @@ class HistoryState(RunState):
 class Validating(Attachment, AfterBatch, Voter):
     """The attachment of `Validation`."""
 
-    left_out = Attachment.left_out | {"_evaluation", "_joined", "_newest"}
+    left_out = Attachment.left_out | {"_evaluation", "_joined"}
     phase = Phase.VALIDATE
 
     _evaluation: Evaluation | None = None
     _joined: AfterBatches | None = None
-    # After how many batches the newest validation was, and its metrics.
-    _newest: tuple[int, dict[str, Any]] = (0, {})
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,13 +55,9 @@ class Validating(Attachment, AfterBatch, Voter):
         Raises:
             ValueError: There are no data to evaluate on, or their metrics have the names of others.
         """
-        callback.history, self._newest = {"batch": [], "epoch": []}, (0, {})
-        model, callback_list = trainer.model_of(callback), self.callback_list
-        self._joined = after_batches(callback_list)
-        self._evaluation = _evaluation(callback, model)
-        if callback_list is not None and recorder_of(callback_list) is None:
-            before = {"on_epoch_end": lambda epoch, logs=None: self.add_to_logs(logs)}
-            wrap_hooks(callback_list, callback, before=before, failed=lambda error: None)
+        callback.history = {"batch": [], "epoch": []}
+        self._joined = after_batches(self.callback_list)
+        self._evaluation = _evaluation(callback, trainer.model_of(callback))
 
     def form(self, callback: Any, recorder: _core.Recorder) -> None:
         """The compiled form of `on_train_batch_end`, which does nothing."""
@@ -104,7 +97,6 @@ class Validating(Attachment, AfterBatch, Voter):
             return
         history, values = callback.history, validations.values
         numbers = {name: backend.to_number(value) for name, value in values.items()}
-        self._newest = (batch + 1, numbers)
         for name, value in {"batch": batch, "epoch": validations.epoch, **numbers}.items():
             history.setdefault(name, []).append(value)
         shown = [
@@ -112,35 +104,41 @@ class Validating(Attachment, AfterBatch, Voter):
         ]
         self.announce("validation", ", ".join(shown))
 
-    def add_to_logs(self, logs: Any) -> None:
-        """Adds the metrics of a validation after the last batch of an epoch to the epoch's logs."""
-        seen, values = self._newest
-        if self._joined is not None and seen == self._joined.count.seen and isinstance(logs, dict):
-            for name, value in values.items():
-                logs.setdefault(name, value)
-
     def train_end(self, callback: Any) -> None:
         self._evaluation = self._joined = None
+
+
+def validation_names(callbacks: list[Any]) -> set[str]:
+    """The names of the Validation callbacks in a list."""
+    found = (one for one in callbacks if isinstance(attachment_of(one), Validating))
+    return {str(one.name) for one in found}
 
 
 def _evaluation(callback: Any, model: Any) -> Evaluation:
     fit = None if model is None else fit_of(model)
     of_fit = None if fit is None else fit.validation
-    own = callback.validation_data
-    options = {"batch_size": callback.batch_size, "steps": callback.steps}
-    given = {name: value for name, value in options.items() if value is not None}
-    if own is not None:
-        if of_fit is not None and callback.name == "val":
+    if callback.validation_data is None:
+        _check_names(callback, [])
+        if of_fit is None:
             raise ValueError(
-                "name must be another one than 'val', which is that of fit()'s own validation "
-                "data: Validation(validation_data=..., name='test')."
+                "Validation needs data: give fit() validation_data or validation_split, or give "
+                "Validation(validation_data=...)."
             )
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(own)
-        data = ValidationData(x, y, sample_weight, **given)
-        return Evaluation(model, data, of_fit=False, shared=False)
-    if of_fit is None:
-        raise ValueError(
-            "Validation needs data: give fit() validation_data or validation_split, or give "
-            "Validation(validation_data=...)."
-        )
-    return Evaluation(model, of_fit._replace(**given), of_fit=True, shared=not given)
+        return Evaluation(model, of_fit, fit, of_fit=True)
+    _check_names(callback, [] if of_fit is None else ["val"])
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(callback.validation_data)
+    data = ValidationData(x, y, sample_weight, callback.batch_size, callback.steps)
+    return Evaluation(model, data, fit, of_fit=False)
+
+
+def _check_names(callback: Any, others: list[str]) -> None:
+    """Checks that the metrics of each validation in the list have names of their own."""
+    for sibling in callback._fitwatch.siblings():
+        if sibling is not callback and isinstance(attachment_of(sibling), Validating):
+            others = [*others, sibling.name]
+    for other in others:
+        if callback.name == other or f"{callback.name}_".startswith(f"{other}_"):
+            raise ValueError(
+                f"name must be another one than {callback.name!r}: metrics of another validation "
+                f"begin with '{other}_'."
+            )

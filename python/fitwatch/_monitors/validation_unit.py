@@ -3,8 +3,11 @@
 from typing import Any, NamedTuple
 
 from fitwatch._engine.after_batch import after_batches
+from fitwatch._keras import trainer
+from fitwatch._keras.frames import fit_of
 from fitwatch._monitors.batch_unit import BatchMonitor
-from fitwatch._monitors.validating import Validating
+from fitwatch._monitors.validating import validation_names
+from fitwatch._warn import warn
 
 
 class Counted(NamedTuple):
@@ -13,6 +16,8 @@ class Counted(NamedTuple):
     number: int
     """Its number, from 0."""
     epoch: int
+    prefix: str
+    """That of its metrics."""
     where: str
     """The epoch and the batch, counted from 1, as text for a message."""
 
@@ -32,15 +37,28 @@ def count_validation(callback: Any, logs: dict[str, Any]) -> Counted | None:
     if own.batches.unit != "validation" or joined is None:
         return None
     validations = joined.validations
-    others = {one.name for one in own.siblings() if _is_validation(one)} - {validations.prefix}
-    metrics = own.metrics(callback)
-    if all(logs.get(name) is None and name.split("_")[0] in others for name in metrics):
+    if not any(is_of(name, validations.prefix, own) for name in own.metrics(callback)):
         return None
     own.prepare(callback)
     number = own.batches.seen
     own.batches.seen = number + 1
-    return Counted(number, validations.epoch, validations.where)
+    return Counted(number, validations.epoch, validations.prefix, validations.where)
 
 
-def _is_validation(callback: Any) -> bool:
-    return isinstance(getattr(callback, "__dict__", {}).get("_fitwatch"), Validating)
+def is_of(metric: str, prefix: str, own: BatchMonitor) -> bool:
+    """Whether a metric may be one of a validation with this prefix: of no other one, that is."""
+    joined = after_batches(own.callback_list)
+    of_fit = {"val"} if joined is not None and joined.validations.of_fit else set()
+    others = (validation_names(own.siblings()) | of_fit) - {prefix}
+    return not any(metric.startswith(f"{other}_") for other in others)
+
+
+def warn_without_validation(callback: Any) -> None:
+    """Warns when training begins, if there will be no validation to count."""
+    own = callback._fitwatch
+    fit = fit_of(trainer.model_of(callback)) if own.wants_validations(callback) else None
+    if fit is not None and fit.validation is None and not validation_names(own.siblings()):
+        warn(
+            f"{type(callback).__name__}: it waits for validations, but there are none. Give fit() "
+            "validation_data, or add a Validation(validation_data=...) to the callbacks."
+        )

@@ -15,6 +15,7 @@ from fitwatch._monitors.core_attribute import CoreAttribute
 from fitwatch._monitors.metric import Monitor
 from fitwatch._monitors.specs import watched
 from fitwatch._monitors.stopping import Stopping
+from fitwatch._monitors.validation_unit import warn_without_validation
 
 
 class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[misc]
@@ -174,6 +175,7 @@ class EarlyStopping(Monitor, keras.callbacks.EarlyStopping):  # type: ignore[mis
         own.own_words = own.extended
         own.core.reset()
         own.batches.begin(self, prompt=self.restore_best_weights)
+        warn_without_validation(self)
         super().on_train_begin(logs)
 
     @compiled(Stopping.form)

@@ -12,6 +12,7 @@ from fitwatch._engine.plan import compiled
 from fitwatch._monitors.checkpointing import Checkpointing
 from fitwatch._monitors.core_attribute import CoreAttribute
 from fitwatch._monitors.metric import Monitor
+from fitwatch._monitors.validation_unit import warn_without_validation
 
 
 class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore[misc]
@@ -204,6 +205,7 @@ class ModelCheckpoint(Monitor, keras.callbacks.ModelCheckpoint):  # type: ignore
             if self.save_last:
                 _files.ensure_writable("save_last", last_path(self.filepath))
         self._fitwatch.begin_run(self)
+        warn_without_validation(self)
 
     @compiled(Checkpointing.form)
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

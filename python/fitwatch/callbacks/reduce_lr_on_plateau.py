@@ -14,6 +14,7 @@ from fitwatch._keras import backend, learning_rate
 from fitwatch._monitors.core_attribute import CoreAttribute, is_redefined
 from fitwatch._monitors.metric import Monitor
 from fitwatch._monitors.plateau import Reducing
+from fitwatch._monitors.validation_unit import warn_without_validation
 
 
 class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
@@ -141,6 +142,7 @@ class ReduceLROnPlateau(Monitor, keras.callbacks.ReduceLROnPlateau):  # type: ig
             self.reductions = []
         own.core.reset()
         own.batches.begin(self, prompt=False)
+        warn_without_validation(self)
         super().on_train_begin(logs)
         learning_rate.prepare(self)
 

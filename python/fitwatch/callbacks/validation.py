@@ -14,7 +14,10 @@ class Validation(FitwatchCallback):
 
     The training goes on as if nothing had been: the weights, the running metrics of the epoch, the
     seeds of random layers and the order of the data are bit for bit those of a run without it. The
-    pipeline of the data and the compiled evaluation are made once.
+    pipeline of the data and the compiled evaluation are made once. Two things are as with
+    `evaluate()`: what layers write in evaluations (such as a counter of calls) stays; and
+    validation data that draw from the random states of NumPy or Python take draws from training
+    data that are no arrays, which threads may read ahead.
 
     Everything that runs with the validation of `fit()` runs with these too: the `on_test_*` hooks
     of all callbacks. Then each callback that has a method `on_validation_end(batch, logs)` is
@@ -36,11 +39,11 @@ class Validation(FitwatchCallback):
             `keras.utils.PyDataset`, a `tf.data.Dataset` or the like. None (default) for those of
             `fit()`, also those of `validation_split`.
         batch_size: Samples in a batch of `validation_data` that are arrays, 1 or more. None
-            (default) for 32, or for what `fit()` uses.
-        steps: Batches in a validation, 1 or more. None (default) for all that the data have, or
-            for what `fit()` uses.
+            (default) for 32.
+        steps: How many batches of `validation_data` a validation has, 1 or more. None (default)
+            for all that the data have.
         name: Prefix of the names of metrics: `"val"` (default) makes `val_loss`. Another one is
-            for `validation_data` beside those of `fit()`.
+            for `validation_data` beside those of `fit()`, or of another Validation.
 
     Attributes:
         history: The validations of the run, a dict of lists: `batch` (from 0, across epochs) and
@@ -49,8 +52,8 @@ class Validation(FitwatchCallback):
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, there
-            are no data to evaluate on, `name` is `"val"` although `fit()` has other data of that
-            name, or the callback is in its list twice.
+            are no data to evaluate on, `name` is that of another validation or begins with it, or
+            the callback is in its list twice.
         TypeError: An argument has the wrong type.
         RuntimeError: Another running `fit()` uses this callback.
 
@@ -96,6 +99,12 @@ class Validation(FitwatchCallback):
         if validation_data is None and name != "val":
             raise ValueError(
                 f"name must be 'val' without validation_data, as fit() names its own; got {name!r}."
+            )
+        given = [option for option in ("batch_size", "steps") if getattr(self, option) is not None]
+        if validation_data is None and given:
+            raise ValueError(
+                f"{given[0]} must be None without validation_data, since fit() has "
+                f"validation_{given[0]}; got {getattr(self, given[0])!r}."
             )
         self.history: dict[str, list[Any]] = {"batch": [], "epoch": []}
 

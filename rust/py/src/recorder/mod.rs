@@ -170,6 +170,15 @@ impl Recorder {
         }
     }
 
+    /// The most batches by which a decision can be late: 0 where values are ready at once.
+    #[getter(lag)]
+    fn late_by(&self) -> usize {
+        match &self.reader {
+            Some(reader) if reader.get().at_once() => 0,
+            _ => self.max_lag,
+        }
+    }
+
     /// How many rows are queued.
     #[getter]
     fn pending(&self) -> usize {
