@@ -56,9 +56,15 @@ def source(iterator: Any) -> Source:
     )
 
 
+def has_arrays(iterator: Any) -> bool:
+    """Whether the batches are those of arrays."""
+    return type(iterator.data_adapter).__name__ == "ArrayDataAdapter"
+
+
 def is_read_in_turn(iterator: Any) -> bool:
     """Whether the thread that trains reads the data, so that no other one reads ahead."""
-    return type(iterator.data_adapter).__name__ in ("ArrayDataAdapter", "TorchDataLoaderAdapter")
+    name = type(iterator.data_adapter).__name__
+    return has_arrays(iterator) or name == "TorchDataLoaderAdapter"
 
 
 def checksum(arrays: Any) -> int:

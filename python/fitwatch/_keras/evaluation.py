@@ -11,7 +11,7 @@ import numpy as np
 from keras.src.backend.common import global_state
 
 from fitwatch._keras import averaged_weights, model_state, stock
-from fitwatch._keras.data import is_read_in_turn
+from fitwatch._keras.data import has_arrays, is_read_in_turn
 from fitwatch._keras.frames import Fit, ValidationData
 from fitwatch._keras.version import unsupported
 
@@ -56,7 +56,8 @@ class Evaluation:
         model._eval_epoch_iterator = iterator
         try:
             callbacks = callback_list.callbacks
-            kept = undisturbed(model, callbacks, with_random=self._keeps_random)
+            draws = keras.config.backend() == "torch" or not has_arrays(iterator)
+            kept = undisturbed(model, callbacks, with_random=draws and self._keeps_random)
             with kept, model_state.lean_state(model):
                 metrics: dict[str, Any] = model.evaluate(
                     x=data.x,
