@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from fitwatch import _core, _files
-from fitwatch._checkpoint import per_rank, trained_epoch
+from fitwatch._checkpoint import per_rank
 from fitwatch._checkpoint.backup_dir import BackupFolder
 from fitwatch._checkpoint.backup_file import Backup
-from fitwatch._checkpoint.before_validation import BeforeValidation
 from fitwatch._checkpoint.callback_states import CallbackStates, has_state
+from fitwatch._checkpoint.final_backup import FinalBackup
 from fitwatch._checkpoint.nan_guard import NanGuard
 from fitwatch._checkpoint.preemption import Preemption
 from fitwatch._checkpoint.resume import Resume
@@ -23,8 +23,7 @@ from fitwatch._distributed.voter import Voter
 from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
 from fitwatch._engine.hooks_around import Action, has_wrapped_hooks, wrap_hooks
-from fitwatch._engine.plan import recorder_of
-from fitwatch._keras import averaged_weights, frames, stock, trainer
+from fitwatch._keras import averaged_weights, stock, trainer
 
 
 class Backups(Attachment, Voter):
@@ -35,10 +34,11 @@ class Backups(Attachment, Voter):
         folder: The folder of the backups.
         resume: Resumes this fit from a backup.
         preemption: The signal that ends the run after a backup.
+        final: That backup, and the end.
         trained: Trained batches of the epoch, when a backup was due.
     """
 
-    left_out = Attachment.left_out | {"resume", "_kept", "_logs", "_ranks", "_before", "_epoch"}
+    left_out = Attachment.left_out | {"resume", "_kept", "_logs", "_ranks"}
     copied = frozenset({"core"})
 
     folder: BackupFolder
@@ -53,13 +53,6 @@ class Backups(Attachment, Voter):
     _kept: averaged_weights.VariableValues = ()
     # The per-process parts of the backup that is being made.
     _ranks: list[Any] | None = None
-    # In a validation: what it changes, as it was before.
-    _is_validating = False
-    _before: BeforeValidation | None = None
-    # In the backup that is being made: where the epoch is, if it is being validated.
-    _epoch: dict[str, Any] | None = None
-    # The epoch and the batches of the last backup, in all processes.
-    _last_saved: tuple[int, int] | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +60,7 @@ class Backups(Attachment, Voter):
         self.guard = NanGuard()
         self.resume = Resume()
         self.preemption = Preemption()
+        self.final = FinalBackup()
 
     def new_folder(self, callback: Any) -> None:
         """Begins with the folder that the callback names now."""
@@ -75,8 +69,8 @@ class Backups(Attachment, Voter):
     def start_over(self) -> None:
         """Called when training begins."""
         self.core = _core.Checkpoint()
-        self._is_due = self._is_due_at_end = self._is_validating = False
-        self._last_saved = None
+        self._is_due = self._is_due_at_end = False
+        self.final.start_over()
 
     def has_history(self, callback: Any) -> bool:
         """Whether backups have the epochs of `History`."""
@@ -106,33 +100,14 @@ class Backups(Attachment, Voter):
         if _counts_batches(callback):
             after["on_train_batch_end"] = lambda batch, logs=None: self._after_batch(callback)
         if callback.save_before_preemption:
-            before["on_test_begin"] = lambda logs=None: self._before_validation(callback)
-            after["on_test_end"] = lambda logs=None: self._after_validation()
-            after["on_train_begin"] = lambda logs=None: self._watch_batches(callback)
+            before |= self.final.before_hooks(callback)
+            after |= self.final.after_hooks(callback, callback_list)
             after["on_train_end"] = lambda logs=None: self._after_training(callback, logs)
-        failed = partial(self._failed, callback)
+        failed = partial(self.failed, callback)
         wrap_hooks(callback_list, callback, before=before, after=after, failed=failed)
 
-    def _watch_batches(self, callback: Any) -> None:
-        """Sees a signal after each batch; a compiled list tells it by itself."""
-        callback_list = self._own_list(callback)
-        if callback_list is None or recorder_of(callback_list) is not None:
-            return
-
-        def after_batch(batch: int, logs: Any = None) -> None:
-            if self.preemption.ends(callback) is not None:
-                stock.finish_hooks(callback_list)
-                self.interrupted(callback)
-
-        # Wrapped last, so that it comes after all other actions.
-        after: dict[str, Action] = {
-            "on_train_batch_end": after_batch,
-            "on_test_batch_end": after_batch,
-        }
-        failed = partial(self._failed, callback)
-        wrap_hooks(callback_list, self.preemption, after=after, failed=failed)
-
-    def _failed(self, callback: Any, error: BaseException) -> None:
+    def failed(self, callback: Any, error: BaseException) -> None:
+        """Called when an exception comes out of a hook of the list."""
         self.preemption.restore_handlers()
         self.resume.failed(callback, error)
 
@@ -168,13 +143,13 @@ class Backups(Attachment, Voter):
 
     def note(self, callback: Any, batch: int, logs: Any) -> None:
         """Called when a backup is due after this batch."""
-        self._trained_to(callback, batch)
+        self.trained_to(callback, batch)
         self._is_due = True
         self._logs = logs
         if not self._waits(callback):
             self._after_batch(callback)
 
-    def _trained_to(self, callback: Any, batch: int) -> None:
+    def trained_to(self, callback: Any, batch: int) -> None:
         """Notes the last batch of the epoch that is trained."""
         callback._last_batch_seen = batch
         order = self.resume.order
@@ -264,62 +239,19 @@ class Backups(Attachment, Voter):
         if number is None:
             self._after_epoch(callback)
             return
-        self._is_due_at_end = self._last_saved != (callback._current_epoch, 0)
+        self._is_due_at_end = self.final.saved != (callback._current_epoch, 0)
         self._after_epoch(callback)
         self.preemption.end(callback, number)
 
-    # The end of the run after a signal.
-
     def interrupted(self, callback: Any) -> None:
-        number = self.preemption.ends(callback)
-        if number is None:
-            return
-        self._trained_to(callback, frames.last_batch_of_fit(trainer.model_of(callback)))
-        if self._is_validating:
-            # Several processes end a validation, in which they do not agree on anything.
-            if rank_aware.coordinator_of(callback) is None:
-                self._end_in_validation(callback, number)
-        elif not self._is_last_batch(callback):
-            self._end_after_batch(callback, number)
-
-    def _is_last_batch(self, callback: Any) -> bool:
-        """Whether the epoch ends after the last trained batch."""
-        order = self.resume.order
-        batches = callback.params.get("steps") if order is None else order.batches
-        last = batches is not None and self.trained >= batches
-        return last or bool(trainer.model_of(callback).stop_training)
-
-    def _end_after_batch(self, callback: Any, number: int) -> None:
-        if self._last_saved != (callback._current_epoch, self.trained):
-            callback._save_model()
-        self.preemption.end(callback, number)
-
-    def _end_in_validation(self, callback: Any, number: int) -> None:
-        """Ends the run as it was after the last trained batch."""
-        model, order = callback.model, self.resume.order
-        if self._before is not None:
-            self._before.restore()
-        if order is not None:
-            inside = order.is_inside and not model.stop_training
-            self._epoch = trained_epoch.take(model, is_inside=inside)
-        try:
-            self._end_after_batch(callback, number)
-        finally:
-            self._epoch = self._before = None
-
-    def _before_validation(self, callback: Any) -> None:
-        self._is_validating = True
-        self._before = BeforeValidation(callback.model) if callback.exact else None
-
-    def _after_validation(self) -> None:
-        self._is_validating, self._before = False, None
+        self.final.interrupted(callback)
 
     # The backup.
 
     def may_save(self, callback: Any) -> bool:
         """Whether this process saves the current model; called in all processes."""
         coordinator = rank_aware.coordinator_of(callback)
-        self._last_saved = callback._current_epoch, self.trained
+        self.final.saved = callback._current_epoch, self.trained
         self._ranks = per_rank.gather(coordinator, self.resume.order, callback._model)
         return not self.is_silent and not self._is_spoiled(callback, self._logs)
 
@@ -354,7 +286,7 @@ class Backups(Attachment, Voter):
             "stopped": bool(model.stop_training),
             "callbacks": states,
             "exact": None if order is None else order.take(arrays),
-            "validating": self._epoch,
+            "validating": self.final.epoch,
             **TrainingState(model).take(arrays),
         }
         return Backup(state, arrays)
@@ -372,7 +304,7 @@ class Backups(Attachment, Voter):
         return _core.Due(self.core, callback, first=False), partial(self.note, callback)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({"preemption": Preemption(), **state})
+        super().__setstate__({"preemption": Preemption(), "final": FinalBackup(), **state})
         self.resume = Resume()
 
 
