@@ -57,10 +57,10 @@ class TensorBoard(FitwatchCallback, KerasBoard):
             starts at 0, as in Keras, and the lines in TensorBoard go back and forth. Default False.
         write_events: Whether to write what happens in the training as text summaries in `train/`,
             one tag for each kind: `fitwatch/epoch` (the end of an epoch), `fitwatch/checkpoint`,
-            `fitwatch/rate_reduction`, `fitwatch/stop`, `fitwatch/resume` and
-            `fitwatch/validation`, of the callbacks of the same list. Their step is the batch, or
-            the epoch where `update_freq` is `"epoch"`. Fitwatch's page marks them in its charts.
-            Default False.
+            `fitwatch/rate_reduction`, `fitwatch/stop`, `fitwatch/resume`, `fitwatch/validation`,
+            `fitwatch/spike` and `fitwatch/rollback`, of the callbacks of the same list. Their step
+            is the batch, or the epoch where `update_freq` is `"epoch"`. Fitwatch's page marks them
+            in its charts. Default False.
 
     Raises:
         ValueError: An argument has a value that is not allowed; `log_dir` is on remote storage

@@ -23,6 +23,7 @@ const KINDS = {
   resume: ["#2f6fd6", "#6ea0f2"],
   validation: ["#7a5bd0", "#a48cf0"],
   spike: ["#d6336c", "#f06595"],
+  rollback: ["#8c4a2f", "#c98e6f"],
 };
 
 export const kindColour = (kind) => (KINDS[kind] ?? KINDS.epoch)[state.dark ? 1 : 0];
