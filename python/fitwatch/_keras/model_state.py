@@ -84,22 +84,23 @@ def begin_lean_state(model: Any) -> bool:
     Keras stores the state after each batch as an attribute of the model, and looks for layers in
     it: some microseconds for each variable. It does not look into mappings other than dicts.
     """
-    if keras.config.backend() != "jax" or model is None or "_setattr_hook" in vars(model):
+    # A stand-in for a model may have neither.
+    original = getattr(type(model), "_setattr_hook", None)
+    own = getattr(model, "__dict__", {})
+    if keras.config.backend() != "jax" or original is None or "_setattr_hook" in own:
         return False
-    original = model._setattr_hook
 
     def hook(name: str, value: Any) -> Any:
         is_state = name == "_jax_state" and isinstance(value, dict)
-        return original(name, MappingProxyType(value) if is_state else value)
+        return original(model, name, MappingProxyType(value) if is_state else value)
 
-    vars(model)["_setattr_hook"] = hook
+    own["_setattr_hook"] = hook
     return True
 
 
 def end_lean_state(model: Any) -> None:
     """Undoes `begin_lean_state`."""
-    if model is not None:
-        vars(model).pop("_setattr_hook", None)
+    getattr(model, "__dict__", {}).pop("_setattr_hook", None)
 
 
 @contextmanager
