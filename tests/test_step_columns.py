@@ -117,7 +117,7 @@ def test_a_negative_value_of_a_column_that_skips_is_no_value():
     push(sink, {})
     np.testing.assert_equal(values(series), [np.nan, 20])
     stopping = _core.EarlyStopping()
-    stopping.judge([(False, 0.0, None, None)], False)
+    stopping.judge([(False, 0.0, None, None, None)], False)
     watch = _core.Watch(stopping, ["grad_norm"])
     _core.Feed(watch, made, GRADIENT).push(0, {}, print, late_reader())
     assert (watch.seen, stopping.best) == (2, 20.0)
@@ -153,7 +153,7 @@ def test_arguments_are_checked(tmp_path):
 
 def test_a_watch_judges_the_step_column_of_each_metric():
     stopping = _core.EarlyStopping()
-    stopping.judge([(False, 0.0, None, 15.0)], False)
+    stopping.judge([(False, 0.0, None, 15.0, None)], False)
     watch = _core.Watch(stopping, ["grad_norm"])
     told = []
     feed = _core.Feed(watch, columns(*TWO), GRADIENT)
