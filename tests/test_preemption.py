@@ -134,6 +134,18 @@ def test_a_handler_that_was_there_is_called_first(tmp_path, enabled):
     assert resumed(tmp_path, exact=True)[0] == (0, 3)
 
 
+def test_a_signal_that_comes_twice_at_once_is_one(tmp_path):
+    class Twice(Moments):
+        def _reached(self, *moment):
+            super()._reached(*moment)
+            super()._reached(*moment)
+
+    with pytest.raises(SystemExit) as end:
+        Training(tmp_path, Twice(("batch", 0, 3))).fit()
+    assert end.value.code == 128 + signal.SIGTERM
+    assert (tmp_path / "backup" / "latest.weights.h5").exists()
+
+
 def test_a_second_signal_ends_at_once(tmp_path):
     """Without this callback: by the handler that was there before."""
 

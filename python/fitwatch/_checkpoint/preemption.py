@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 import weakref
 from typing import Any, NoReturn
 
@@ -17,6 +18,10 @@ from fitwatch._warn import warn
 DEFAULT = tuple(
     number for name in ("SIGTERM", "SIGUSR1") if (number := getattr(signal, name, None)) is not None
 )
+
+# Seconds in which a signal that comes again is the same one: `timeout`, for instance, sends it to
+# the process and to its group.
+_SAME = 0.1
 
 # These cannot be handled, or are Ctrl-C.
 _REFUSED = {getattr(signal, name, None) for name in ("SIGKILL", "SIGSTOP", "SIGINT")}
@@ -34,6 +39,7 @@ class Preemption(Part):
 
     # The signal that has come.
     number: int | None = None
+    _since = 0.0
     _scope: FitScope | None = None
 
     def __init__(self) -> None:
@@ -98,6 +104,9 @@ class Preemption(Part):
         raise SystemExit(128 + number)
 
     def _came(self, number: int, frame: Any) -> None:
+        now = time.monotonic()
+        if self.number == number and now - self._since < _SAME:
+            return
         previous = self._handlers.previous(number)
         scope = self._scope
         if self.number is not None or scope is None or not scope.is_fitting():
@@ -110,7 +119,7 @@ class Preemption(Part):
             return
         if callable(previous):
             previous(number, frame)
-        self.number = number
+        self.number, self._since = number, now
         callback_list = scope.callback_list
         coordinator = coordinator_of_list(callback_list)
         recorder = recorder_of(callback_list)
