@@ -97,7 +97,7 @@ def undisturbed(model: Any, callbacks: Any, *, with_random: bool) -> Iterator[No
     values = [_copied(variable) for variable in variables]
     on_torch = keras.config.backend() == "torch"
     trains = on_torch and model.training
-    swaps = on_tensorflow() and stock.instances(list(callbacks), "SwapEMAWeights")
+    swaps = _on_tensorflow() and stock.instances(list(callbacks), "SwapEMAWeights")
     averaged = averaged_weights.values(model) if swaps else ()
     states = _random_states() if with_random else None
     try:
@@ -134,7 +134,7 @@ def _epoch_iterator(model: Any, data: ValidationData) -> Any:
         "steps_per_execution": model.steps_per_execution,
         "shuffle": False,
     }
-    if on_tensorflow():
+    if _on_tensorflow():
         arguments["distribute_strategy"] = model.distribute_strategy
     return _iterator_class(model)(**arguments)
 
@@ -154,7 +154,8 @@ def _iterator_class(model: Any) -> Any:
     return made
 
 
-def on_tensorflow() -> bool:
+def _on_tensorflow() -> bool:
+    """Whether TensorFlow is the backend."""
     return bool(keras.config.backend() == "tensorflow")
 
 
