@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from fitwatch._checkpoint.data_order import random_state, set_random_state
-from fitwatch._checkpoint.training_state import TrainingState
+from fitwatch._keras import model_state
 
 
 class BeforeValidation:
@@ -17,7 +17,7 @@ class BeforeValidation:
     """
 
     def __init__(self, model: Any) -> None:
-        self._variables = [*model.metrics_variables, *TrainingState(model).seeds]
+        self._variables = [*model.metrics_variables, *model_state.seeds(model)]
         self._values = [np.array(keras.ops.convert_to_numpy(v)) for v in self._variables]
         self._random = random_state()
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from fitwatch._checkpoint import backup_file
 from fitwatch._checkpoint.backup_file import Backup
+from fitwatch._keras import model_state
 from fitwatch._keras.optimizer import build_optimizer
 
 
@@ -22,9 +23,7 @@ class TrainingState:
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None and not optimizer.built:
             build_optimizer(model)  # creates all its variables, as the first step would
-        weights = {id(weight) for weight in model.weights}
-        # The seeds of random layers, which `save_weights` leaves out.
-        self.seeds = [v for v in model.variables if id(v) not in weights]
+        self.seeds = model_state.seeds(model)  # which `save_weights` leaves out
 
     def take(self, arrays: list[Any]) -> dict[str, Any]:
         """The state as JSON; arrays are added to `arrays`."""

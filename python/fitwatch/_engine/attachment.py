@@ -1,6 +1,7 @@
 """The attachment of a callback: its one private attribute, `callback._fitwatch`."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self, TypeVar
 
 from fitwatch import _core
@@ -152,32 +153,33 @@ class Attachment(Part):
                 setattr(twin, name, copy.copy(value))
         return twin
 
-    def announce(self, kind: str, text: str) -> None:
-        """Tells the callbacks of the list about an event, such as a checkpoint or a stop."""
+    def _listeners(self) -> Iterator[tuple[Any, "Attachment"]]:
+        """The callbacks of the list that are fitwatch's, each with its attachment."""
         for sibling in self.siblings():
             attachment = attachment_of(sibling)
             if attachment is not None:
-                attachment.event(sibling, kind, text)
+                yield sibling, attachment
+
+    def announce(self, kind: str, text: str) -> None:
+        """Tells the callbacks of the list about an event, such as a checkpoint or a stop."""
+        for sibling, attachment in self._listeners():
+            attachment.event(sibling, kind, text)
 
     def event(self, callback: Any, kind: str, text: str) -> None:
         """Called when a callback of the list announces an event."""
 
     def announce_spike(self, batch: int, value: float) -> None:
         """Tells the callbacks of the list about a spike at a batch of the epoch."""
-        for sibling in self.siblings():
-            attachment = attachment_of(sibling)
-            if attachment is not None:
-                attachment.spike_seen(batch, value)
+        for _, attachment in self._listeners():
+            attachment.spike_seen(batch, value)
 
     def spike_seen(self, batch: int, value: float) -> None:
         """Called when a callback of the list has seen a spike at a batch of the epoch."""
 
     def announce_rate(self, batch: int, before: float | None, after: float | None) -> None:
         """Tells the callbacks of the list that this one changed the learning rate."""
-        for sibling in self.siblings():
-            attachment = attachment_of(sibling)
-            if attachment is not None:
-                attachment.rate_changed(sibling, batch, before, after)
+        for sibling, attachment in self._listeners():
+            attachment.rate_changed(sibling, batch, before, after)
 
     def rate_changed(
         self, callback: Any, batch: int, before: float | None, after: float | None

@@ -107,7 +107,7 @@ class Validations:
                 if hook is not None:
                     hook(max(seen - 1, 0), logs)
         if self.together is not None and not is_epochs_own:
-            self.together.decide_after_validation(self._count.inside - 1)
+            self.together.decide_after_validation(self.batch)
 
 
 def hook_of(callback: Any) -> Any:

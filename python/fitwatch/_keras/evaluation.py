@@ -91,9 +91,7 @@ def undisturbed(model: Any, callbacks: Any, *, with_random: bool) -> Iterator[No
     """
     is_training = model_state.is_training(model)
     model_state.sync_state(model)
-    weights = {id(weight) for weight in model.weights}
-    seeds = [variable for variable in model.variables if id(variable) not in weights]
-    variables = [*model.metrics_variables, *seeds, *_global_seeds()]
+    variables = [*model.metrics_variables, *model_state.seeds(model), *_global_seeds()]
     values = [_copied(variable) for variable in variables]
     on_torch = keras.config.backend() == "torch"
     trains = on_torch and model.training

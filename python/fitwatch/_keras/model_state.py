@@ -12,6 +12,12 @@ import numpy as np
 _STATE = ("trainable", "non_trainable", "optimizer", "metrics")
 
 
+def seeds(model: Any) -> list[Any]:
+    """The seeds of random layers: the variables that are not among the model's weights."""
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]
+
+
 def is_synced(model: Any) -> bool:
     """Whether the model's variables hold the current training state.
 
