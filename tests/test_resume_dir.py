@@ -365,6 +365,12 @@ def test_the_exit_status_tells_whether_backups_are_kept(code, is_kept, tmp_path)
     assert (tmp_path / "notes.txt").exists()
 
 
+def test_a_script_may_delete_the_folder_itself(tmp_path):
+    folder = tmp_path / "resume"
+    with ResumeDir(str(folder), 0.0).used():
+        folder.rmdir()
+
+
 def test_backups_cost_little_time(tmp_path, monkeypatch):
     """One in so many seconds, and the last one."""
     now = [0.0]
