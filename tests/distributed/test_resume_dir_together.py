@@ -17,12 +17,12 @@ def script(rank, folder, fails):
     """The epochs that are trained now, and all of them; rank 1 ends first."""
     trained = []
 
-    def begin(epoch, logs):
+    def end(epoch, logs):
         if fails and (rank, epoch) == (1, 1):
             raise InterruptedError("in one process")
         trained.append(epoch)
 
-    noting = keras.callbacks.LambdaCallback(on_epoch_begin=begin)
+    noting = keras.callbacks.LambdaCallback(on_epoch_end=end)
     train, _ = digits(rank, count=64)
     ended = Path(f"{folder}-ended")
     with fitwatch.enabled(), ResumeDir(folder, 0.0).used():
