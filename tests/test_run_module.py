@@ -98,8 +98,8 @@ def test_pytest(tmp_path):
         f"import os\nos.environ['KERAS_BACKEND'] = {keras.config.backend()!r}\n"
     )
     (tmp_path / "test_mine.py").write_text(TESTS)
-    done = run_module(tmp_path, "pytest", "-p", "no:cacheprovider", "--color=no", "-W", "error")
+    done = run_module(tmp_path, "pytest", "-p", "no:cacheprovider", "--color=no")
     assert done.returncode == 1
     assert "1 failed" in done.stdout
     assert "Differing items:" in done.stdout
-    assert "fitwatch/" not in done.stdout
+    assert "fit_scope.py" not in done.stdout  # a frame of ours, where Keras's are hidden
