@@ -421,8 +421,8 @@ def test_options_come_before_the_script(command):
 @pytest.mark.parametrize(
     ("command", "problem"),
     [
-        ("run", "required: script"),
-        ("run --resume-dir x", "required: script"),
+        ("run", "one of the arguments script -m is required"),
+        ("run --resume-dir x", "one of the arguments script -m is required"),
         ("run --resume x a.py", "unrecognized arguments: --resume"),
         ("run --save-interval 5 a.py", "--save-interval is for --resume-dir"),
         ("run --resume-dir x --save-interval -1 a.py", "a number of seconds, 0 or more; got '-1'"),

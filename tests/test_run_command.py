@@ -102,10 +102,8 @@ def test_what_follows_the_program_is_its_own(given, split):
     ("given", "told"),
     [
         (["-"], "must be the path of a file; code from the standard input"),
-        ([], "one of the arguments script -m is required"),
         (["-m"], "argument -m: expected one argument"),
         (["-c", "print(1)"], "unrecognized arguments: -c"),
-        (["--save-interval", "3", "-m", "x"], "--save-interval is for --resume-dir"),
     ],
 )
 def test_what_cannot_be_run(given, told, capsys):

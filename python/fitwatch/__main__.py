@@ -39,13 +39,14 @@ def _run(
 
     if options.resume_dir is None and options.save_interval is not None:
         parser.error("--save-interval is for --resume-dir")
+    resume_dir = _resume_dir(parser, options)
     if options.module is not None:
-        return run(Module(options.module, of_program), _resume_dir(parser, options))
+        return run(Module(options.module, of_program), resume_dir)
     try:
         script = Script(options.script, of_program)
     except OSError as error:
         return fail("run", f"can't open {options.script!r}: {error.strerror}")
-    return run(script, _resume_dir(parser, options))
+    return run(script, resume_dir)
 
 
 def _resume_dir(parser: argparse.ArgumentParser, options: argparse.Namespace) -> "ResumeDir | None":
