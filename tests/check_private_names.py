@@ -1,4 +1,4 @@
-"""Finds private names of Keras, JAX, torch, TensorFlow and TensorBoard in fitwatch's sources.
+"""Finds private names of Keras, backends, TensorBoard and wandb in fitwatch's sources.
 
 They are listed in `fitwatch/_keras/manifest.py` and used inside `fitwatch/_keras/` only. A class
 that derives from one of Keras's may also use and override what it inherits, if the manifest has it;
@@ -24,6 +24,7 @@ PRIVATE_MODULE = re.compile(
     r"(keras\.src|tensorflow\.python)\b"
     r"|(keras|jax|jaxlib|torch|tensorflow|tensorboard)(\.\w+)*\._\w+"
     r"|tensorboard\.(?!compat\.proto|plugins|summary)\w+"
+    r"|wandb\.(proto|sdk)\b"
 )
 # Files about names that only old pickles have, and a name that only states have.
 OLD_NAMES = {"manifest.py", "old_pickles.py"}
