@@ -29,6 +29,8 @@ PRIVATE_MODULE = re.compile(
 # Files about names that only old pickles have, and a name that only states have.
 OLD_NAMES = {"manifest.py", "old_pickles.py"}
 OF_STATES = {"_next_epoch"}
+# A key in the rows of wandb, which users know.
+OF_ROWS = {"_timestamp"}
 # Python's own methods, whose underscore tells them from the fields of a tuple.
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 # Where Keras has the classes that ours derive from.
@@ -131,7 +133,7 @@ def of_object(name: str, inside: bool, own: set[str]) -> str | None:
         return None if inside else "locals of other code are private: use fitwatch/_keras/"
     entries = [entry for entry in MANIFEST if entry.name == name]
     foreign = any(entry.is_confined for entry in entries)
-    if not foreign and (name in own or name in OF_STATES or not PRIVATE_NAME.fullmatch(name)):
+    if not foreign and (name in own | OF_STATES | OF_ROWS or not PRIVATE_NAME.fullmatch(name)):
         return None
     if not inside:
         return f"{name} is private: use it in fitwatch/_keras/"

@@ -126,7 +126,7 @@ class WandbRun(Tracker):
             return step <= self._last
         # After the last batch that the run has come a validation, and the epoch.
         if kind == "epoch":
-            return self._summary.get(EPOCH) == row[EPOCH] != self.state["epoch"]
+            return bool(self._summary.get(EPOCH) == row[EPOCH] != self.state["epoch"])
         return all(self._summary.get(name) == row[name] for name in row)
 
 
