@@ -29,10 +29,14 @@ class BulkLog:
     def __init__(self, run: Any) -> None:
         from wandb.proto.wandb_server_pb2 import ServerRequest
 
+        self._request = ServerRequest
+        self.connect(run)
+
+    def connect(self, run: Any) -> None:
+        """Takes what is needed from the run."""
         if getattr(run.settings, "x_history_value_encoding", "json") != "json":
             raise ValueError("values are not stored as JSON")
         interface = run._interface
-        self._request = ServerRequest
         self._assign = interface._assign
         self._publish = interface._client.publish
         self._run_in_loop = interface._asyncer.run
@@ -45,17 +49,13 @@ class BulkLog:
         Raises:
             Exception: wandb has not taken all of them; it says why.
         """
-        messages = [self._message(row) for row in islice(rows, AT_ONCE)]
-        if self._is_checked:
-            self._send(messages, rows)
-            return
-        # Internals that have changed may take rows and not store them: not unseen.
-        step = self._run.step
-        self._send(messages, taken := deque(messages))
-        if taken or self._run.step < step + len(messages):
+        sent = list(islice(rows, AT_ONCE))
+        step = None if self._is_checked else self._run.step
+        self._send([self._message(row) for row in sent], rows)
+        # Internals that have changed may take rows and not store them.
+        if step is not None and self._run.step < step + len(sent):
+            rows.extendleft(reversed(sent))
             raise RuntimeError("wandb has not stored the rows")
-        for _ in messages:
-            rows.popleft()
         self._is_checked = True
 
     def _send(self, messages: list[Any], rows: deque[Any]) -> None:
@@ -72,12 +72,12 @@ class BulkLog:
         record.control.local = True
         add = record.request.partial_history.item.add
         for name, value in row.items():
-            add(key=name, value_json=_json(value))
+            add(key=name, value_json=json_of(value))
         self._assign(record)
         return request
 
 
-def _json(value: float) -> str:
+def json_of(value: float) -> str:
     """A number as wandb stores it: one that is not finite is a string."""
     if math.isfinite(value):
         return repr(value)

@@ -18,6 +18,7 @@ class WandbRun(Tracker):
     A step that is given must not be below one that the run has seen, and the training thread may
     log meanwhile: only steps that the run counts itself lose nothing. `state` has the run, the
     `batch/batch_step` of the training's first batch, and the last epoch of the training before it.
+    A training is a resumed one if the state is set, to the same run, when it begins.
 
     Args:
         run: A run, or None for `wandb.run` when training begins.
@@ -37,6 +38,8 @@ class WandbRun(Tracker):
         # Of the run that is logged to: its id, and the batch_step after the last one.
         self._run: Any = None
         self._id, self._next = "", 0
+        # The state that this training has set.
+        self._own: dict[str, Any] | None = None
         # What a resumed run had when training began: its last batch_step, and its summary.
         self._last = -1
         self._summary: dict[str, Any] = {}
@@ -67,7 +70,8 @@ class WandbRun(Tracker):
             raise RuntimeError(f"WandbLogger cannot log to the run {run.id}: {error}") from error
         self._left, self._bulk = {}, _bulk_log(run)
         last = _whole(run.summary.get(STEP))
-        if self.state.get("run") == run.id:  # a resumed training
+        if self.state.get("run") == run.id:
+            self.state = dict(self.state)
             self._last = -1 if last is None else last
             self._summary = {name: run.summary.get(name) for name in run.summary.keys()}  # noqa: SIM118
         else:
@@ -75,7 +79,7 @@ class WandbRun(Tracker):
             first = max(first, 0 if last is None else last + 1)
             self.state = {"run": run.id, "first": first, "epoch": _whole(run.summary.get(EPOCH))}
             self._last, self._summary = -1, {}
-        self._id = run.id
+        self._id, self._own = run.id, self.state
 
     def __call__(self, block: Block) -> None:
         """Logs the rows of a block that the run does not have."""
@@ -91,8 +95,10 @@ class WandbRun(Tracker):
         self._next = max(self._next, self.state["first"] + int(block["step"][-1]) + 1)
 
     def end(self, *, failed: bool) -> None:
-        """Another training counts on, unless it is resumed from a backup."""
-        self.state, self._left, self._bulk = {}, {}, None
+        """Another training counts on, unless a backup has set the state since."""
+        if self.state is self._own:
+            self.state = {}
+        self._left, self._bulk = {}, None
 
     def _log_many(self, rows: deque[Row]) -> None:
         if self._bulk is None or not rows:
@@ -106,11 +112,12 @@ class WandbRun(Tracker):
         """The rows of a block, as WandbMetricsLogger names their values."""
         prefix = "epoch" if block.kind == "epoch" else "batch"
         names = [f"{prefix}/{name}" for name in block.columns]
-        keeps_nan = [name == "loss" for name in block.columns]
+        # One row has no columns without a value.
+        keeps_nan = [name == "loss" or block.kind != "batch" for name in block.columns]
         axis = EPOCH if block.kind == "epoch" else STEP
         first = self.state["first"]
         columns = [block[name].tolist() for name in ("step", "epoch", "wall_time", *block.columns)]
-        for step, epoch, time, *values in zip(*columns, strict=True):
+        for step, epoch, wall_time, *values in zip(*columns, strict=True):
             row: Row = {
                 name: value
                 for name, value, keep in zip(names, values, keeps_nan, strict=True)
@@ -118,7 +125,7 @@ class WandbRun(Tracker):
             }
             row[axis] = epoch if block.kind == "epoch" else first + step
             if not self._has(block.kind, first + step, row):
-                yield row | {"_timestamp": time}
+                yield row | {"_timestamp": wall_time}
 
     def _has(self, kind: str, step: int, row: Row) -> bool:
         """Whether a resumed run has a row: rows come in the order of steps."""
