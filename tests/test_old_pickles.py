@@ -32,6 +32,7 @@ NEW = {
     "SpikeDetection",
     "ThroughputMonitor",
     "Validation",
+    "WandbLogger",
 }
 
 

@@ -7,6 +7,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import wandb_stand_in
 
 import fitwatch
 from fitwatch import callbacks
@@ -27,6 +28,7 @@ MAKERS = {
     "Validation": lambda: callbacks.Validation(
         every=1, validation_data=(np.ones((2, 2)), np.ones((2, 1))), name="test"
     ),
+    "WandbLogger": lambda: callbacks.WandbLogger(wandb_stand_in.Run()),
 }
 
 DAMAGED_DUE = {

@@ -70,7 +70,7 @@ class WandbRun(Tracker):
             raise RuntimeError(f"WandbLogger cannot log to the run {run.id}: {error}") from error
         self._left, self._bulk = {}, _bulk_log(run)
         last = _whole(run.summary.get(STEP))
-        if self.state.get("run") == run.id:
+        if self.state.get("run") == run.id and isinstance(self.state.get("first"), int):
             self.state = dict(self.state)
             self._last = -1 if last is None else last
             self._summary = {name: run.summary.get(name) for name in run.summary.keys()}  # noqa: SIM118
@@ -133,7 +133,7 @@ class WandbRun(Tracker):
             return step <= self._last
         # After the last batch that the run has come a validation, and the epoch.
         if kind == "epoch":
-            return bool(self._summary.get(EPOCH) == row[EPOCH] != self.state["epoch"])
+            return bool(self._summary.get(EPOCH) == row[EPOCH] != self.state.get("epoch"))
         return all(self._summary.get(name) == row[name] for name in row)
 
 
