@@ -15,6 +15,9 @@ class Run:
         # How many more rows are taken before errors begin.
         self.takes = None
 
+    def __repr__(self):
+        return f"Run({self.id!r})"
+
     def define_metric(self, name, step_metric=None):
         self._check()
         self.defined[name] = step_metric

@@ -47,6 +47,9 @@ class WandbRun(Tracker):
         self._left: dict[Block, deque[Row]] = {}
         self._bulk: BulkLog | None = None
 
+    def __repr__(self) -> str:
+        return f"WandbRun({self._given!r})"
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_run": None, "_left": {}, "_bulk": None, "_summary": {}}
 
