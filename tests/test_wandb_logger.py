@@ -12,7 +12,7 @@ import wandb_stand_in
 from wandb_stand_in import Run
 
 from fitwatch import callbacks
-from fitwatch._keras.wandb_history import BulkLog, json_of
+from fitwatch._keras.wandb_history import BulkLog
 from fitwatch._sinks.block import Block
 from fitwatch._sinks.wandb_run import WandbRun
 
@@ -270,9 +270,3 @@ def test_many_rows_at_once_or_one_by_one(without_messages, fault):
         tracker(batches(first, first + 2500))
     assert [step for step, _ in run.values("batch/loss")] == [*range(5000)]
     assert run.calls == {None: 6, "no interface": 0}.get(fault, 1)
-
-
-def test_numbers_as_wandb_stores_them():
-    numbers = [1, 0.1, 1e-300, -2.5, math.nan, math.inf, -math.inf]
-    texts = ["1", "0.1", "1e-300", "-2.5", '"NaN"', '"Infinity"', '"-Infinity"']
-    assert [json_of(number) for number in numbers] == texts
