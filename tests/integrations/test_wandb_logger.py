@@ -1,5 +1,6 @@
 """WandbLogger with the real package: offline, the run's own file is read back; online, a server."""
 
+import doctest
 import json
 import math
 
@@ -106,6 +107,16 @@ def test_the_names_of_wandb_metrics_logger():
             for name in names - {"batch/loss"}:
                 assert ours_row[name] == pytest.approx(row[name], rel=1e-5), name
         assert their_axes.items() <= axes.items()
+
+
+def test_the_example_of_the_docstring():
+    """Which is skipped where wandb is not installed."""
+    runner = doctest.DocTestRunner()
+    (test,) = doctest.DocTestFinder().find(callbacks.WandbLogger, "WandbLogger", globs={})[:1]
+    assert test.examples
+    for example in test.examples:
+        example.options.clear()
+    assert runner.run(test) == (0, len(test.examples))
 
 
 def test_a_fit_in_a_disabled_run():

@@ -53,13 +53,16 @@ class WandbLogger(BlockLogger):
             `fit()` uses this callback.
 
     Example:
-        ```python
-        import wandb
-        from fitwatch.callbacks import WandbLogger
-
-        with wandb.init(project="digits"):
-            model.fit(x, y, epochs=3, validation_split=0.1, callbacks=[WandbLogger()])
-        ```
+        >>> import keras, numpy as np
+        >>> import wandb  # doctest: +SKIP
+        >>> from fitwatch.callbacks import WandbLogger
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.ones((6, 1))
+        >>> with wandb.init(project="digits", mode="offline") as run:  # doctest: +SKIP
+        ...     history = model.fit(x, x, batch_size=2, verbose=0, callbacks=[WandbLogger()])
+        ...     print(run.summary["batch/batch_step"], run.summary["epoch/epoch"])
+        2 0
     """
 
     action: WandbRun
