@@ -11,8 +11,10 @@ import pytest
 import wandb_stand_in
 from wandb_stand_in import Run
 
+import fitwatch
 from fitwatch import callbacks
 from fitwatch._keras.wandb_history import BulkLog
+from fitwatch._sinks import at_exit
 from fitwatch._sinks.block import Block
 from fitwatch._sinks.wandb_run import WandbRun
 
@@ -204,6 +206,42 @@ def test_a_resumed_training_in_another_run_goes_on_with_its_steps():
     run = Run("two")
     begun(run, state)(batches(4, 6))
     assert [step for step, _ in run.values("batch/loss")] == [4, 5]
+
+
+def test_a_resumed_fit(fit, tmp_path):
+    """It begins at a backup from before the error, and logs what the run does not have."""
+
+    def fails(batch, logs=None):
+        fails.batches += 1
+        if fails.batches == 9:
+            raise KeyError("nine")
+
+    fails.batches = 0
+    run = Run()
+    backup = str(tmp_path / "backup")
+    with fitwatch.enabled():
+        with pytest.raises(KeyError):
+            fit(
+                callbacks.BackupAndRestore(backup, save_freq=7, exact=True),
+                callbacks.WandbLogger(run, every=3),
+                callbacks.LambdaCallback(on_train_batch_end=fails),
+                epochs=2,
+            )
+        assert [step for step, _ in run.values("batch/loss")] == [*range(9)]
+        resumes = callbacks.BackupAndRestore(backup, save_freq=7, exact=True)
+        fit(resumes, callbacks.WandbLogger(run), epochs=2)
+    assert [step for step, _ in run.values("batch/loss")] == [*range(30)]
+    assert [epoch for epoch, _ in run.values("epoch/loss")] == [0, 1]
+
+
+def test_what_waits_is_delivered_before_wandb_ends(monkeypatch):
+    """Where a fit has failed in a list of Keras's, that is when the program ends."""
+    ends = [at_exit._complete, "wandb"]  # as registered: of an earlier fit
+    monkeypatch.setattr(
+        at_exit, "atexit", SimpleNamespace(register=ends.append, unregister=ends.remove)
+    )
+    at_exit.call_at_exit(Run(), "log")
+    assert ends == ["wandb", at_exit._complete]
 
 
 def test_a_copy_has_the_run():

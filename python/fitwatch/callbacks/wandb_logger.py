@@ -26,8 +26,9 @@ class WandbLogger(BlockLogger):
     `run.finish()` may follow at once.
 
     With `BackupAndRestore`, a run that `wandb.init(id=..., resume="must")` resumes goes on where it
-    has ended: rows that it has are left out. Every other `fit()` counts on: its first
-    `batch/batch_step` follows the last one of the run.
+    has ended: rows that it has are left out. (wandb does not resume runs offline: there, rows since
+    the backup come again.) Every other `fit()` counts on: its first `batch/batch_step` follows the
+    last one of the run.
 
     Differs from WandbMetricsLogger: there are rows for batches as well as for epochs; `batch/loss`
     is the loss of the batch, not Keras's mean over the epoch so far; `batch/learning_rate` needs a
