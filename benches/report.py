@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LEFT = ROOT / ".benchmarks"
 RESULTS = ROOT / "benches" / "results.json"
-PACKAGES = ["keras", "tensorflow", "jax", "torch", "tensorboardX", "numpy"]
+PACKAGES = ["keras", "tensorflow", "jax", "torch", "tensorboardX", "wandb", "numpy"]
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
 TITLES = {
     "fit": "A batch of `fit()`",
@@ -33,6 +33,7 @@ TITLES = {
     "read growth": "Recorded runs: how time and memory grow with the number of points",
     "saves": "How long training stands still for a save of 100 MB",
     "plot": "A plot of ten million losses",
+    "trackers": "Trackers of experiments: the time of a batch, with every batch in the tracker",
     "import": "Import, after Keras",
     "spikes": "Spikes of the loss: which rule finds them",
     "growth": "How the cost grows: the hooks of a batch",

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import wandb_stand_in
 
 from fitwatch import callbacks
 
@@ -27,6 +28,7 @@ MAKERS = {
     "Validation": lambda folder: callbacks.Validation(
         validation_data=(np.ones((2, 4)), np.zeros((2,), "int32")), name="test"
     ),
+    "WandbLogger": lambda folder: callbacks.WandbLogger(wandb_stand_in.Run()),
 }
 
 # Those that Keras does not have.

@@ -1,4 +1,4 @@
-"""Finds private names of Keras, JAX, torch, TensorFlow and TensorBoard in fitwatch's sources.
+"""Finds private names of Keras, backends, TensorBoard and wandb in fitwatch's sources.
 
 They are listed in `fitwatch/_keras/manifest.py` and used inside `fitwatch/_keras/` only. A class
 that derives from one of Keras's may also use and override what it inherits, if the manifest has it;
@@ -24,12 +24,15 @@ PRIVATE_MODULE = re.compile(
     r"(keras\.src|tensorflow\.python)\b"
     r"|(keras|jax|jaxlib|torch|tensorflow|tensorboard)(\.\w+)*\._\w+"
     r"|tensorboard\.(?!compat\.proto|plugins|summary)\w+"
+    r"|wandb\.(proto|sdk)\b"
 )
 # Files about names that only old pickles have, and a name that only states have.
 OLD_NAMES = {"manifest.py", "old_pickles.py"}
 OF_STATES = {"_next_epoch"}
 # Modules of Python, which this is not about.
 OF_PYTHON = {"runpy", "sys"}
+# A key in the rows of wandb, which users know.
+OF_ROWS = {"_timestamp"}
 # Python's own methods, whose underscore tells them from the fields of a tuple.
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 # Where Keras has the classes that ours derive from.
@@ -132,7 +135,7 @@ def of_object(name: str, inside: bool, own: set[str]) -> str | None:
         return None if inside else "locals of other code are private: use fitwatch/_keras/"
     entries = [entry for entry in MANIFEST if entry.name == name]
     foreign = any(entry.is_confined for entry in entries)
-    if not foreign and (name in own or name in OF_STATES or not PRIVATE_NAME.fullmatch(name)):
+    if not foreign and (name in own | OF_STATES | OF_ROWS or not PRIVATE_NAME.fullmatch(name)):
         return None
     if not inside:
         return f"{name} is private: use it in fitwatch/_keras/"

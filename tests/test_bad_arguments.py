@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import wandb_stand_in
 from catalogue import MAKERS
 
 from fitwatch import callbacks
@@ -140,12 +141,19 @@ BAD = {
         "window": [0, *NOT_COUNTS, math.inf],
         "report": NOT_FLAGS,
     },
+    callbacks.WandbLogger: {
+        "run": ["run", 3],
+        "every": [0, *NOT_COUNTS, math.inf],
+        "columns": ["", [], 3, [3]],
+        "seconds": [0, -1, math.nan, "10"],
+    },
 }
 REQUIRED = {
     callbacks.ModelCheckpoint: {"filepath": "model.keras"},
     callbacks.CSVLogger: {"filename": "log.csv"},
     callbacks.BlockLogger: {"action": len},
     callbacks.LearningRateScheduler: {"schedule": min},
+    callbacks.WandbLogger: {"run": wandb_stand_in.Run()},
 }
 CASES = [
     pytest.param(cls, name, value, id=f"{cls.__name__}-{name}-{value!r}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import keras_tuner
 import pytest
+import wandb_stand_in
 from event_reader import read
 
 import fitwatch
@@ -38,6 +39,7 @@ MAKE = {
     "TerminateOnNaN": lambda cls: cls(),
     "ThroughputMonitor": lambda cls: cls(),
     "Validation": lambda cls: cls(),
+    "WandbLogger": lambda cls: cls(wandb_stand_in.Run()),
 }
 enabled_or_not = pytest.mark.parametrize("context", [contextlib.nullcontext, fitwatch.enabled])
 

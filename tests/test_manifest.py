@@ -165,6 +165,7 @@ USES = {
     "from torch.utils import _pytree": "torch.utils._pytree is private",
     "sys.modules['tensorflow.python.ops']": "tensorflow.python.ops is private",
     "from tensorboard.backend import event_processing": "event_processing is private",
+    "from wandb.proto import wandb_internal_pb2": "wandb_internal_pb2 is private",
     "model._loss_tracker": "_loss_tracker is private",
     "model._not_in_the_manifest": "_not_in_the_manifest is private",
     "getattr(model, '_jax_state_synced')": "_jax_state_synced is private",

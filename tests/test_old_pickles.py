@@ -33,6 +33,7 @@ NEW = {
     "SpikeDetection",
     "ThroughputMonitor",
     "Validation",
+    "WandbLogger",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every private name of Keras, JAX, torch, TensorFlow and TensorBoard that fitwatch uses.
+"""Every private name of Keras, backends, TensorBoard and wandb that fitwatch uses.
 
 Undocumented names may change with any version. `tests/test_manifest.py` checks that each of these
 exists, and `tests/check_private_names.py` finds uses of others. This module imports neither Keras
@@ -459,4 +459,17 @@ _BACKENDS = [
     ),
 ]
 
-MANIFEST = (*_CALLBACKS, *_TENSORBOARD, *_TRAINERS, *_DATA, *_SAVING, *_BACKENDS)
+_SLOW = "WandbLogger hands over one row at a time, at 15 times the cost"
+_WANDB = [
+    *_of("wandb.sdk.wandb_run:Run", ("attribute", "_interface", _SLOW)),
+    *_of(
+        "wandb.sdk.interface.interface_sock:InterfaceSock",
+        ("attribute", "_client _asyncer", _SLOW),
+        ("method", "_assign", _SLOW),
+    ),
+    *_of("wandb.sdk.lib.service.service_client:ServiceClient", ("method", "publish", _SLOW)),
+    *_of("wandb.sdk.lib.asyncio_manager:AsyncioManager", ("method", "run", _SLOW)),
+    *_of("wandb.proto.wandb_server_pb2", ("name", "ServerRequest", _SLOW)),
+]
+
+MANIFEST = (*_CALLBACKS, *_TENSORBOARD, *_TRAINERS, *_DATA, *_SAVING, *_BACKENDS, *_WANDB)

@@ -15,9 +15,12 @@ _open: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 def call_at_exit(of: Any, method: str) -> None:
     """Registers a method of an object to be called at exit, if the object still exists then."""
     _open[of] = method
+    # The last one that is registered is the first one called: before the end of what the object
+    # uses, such as the connection of a tracker.
+    atexit.unregister(_complete)
+    atexit.register(_complete)
 
 
-@atexit.register
 def _complete() -> None:
     for of, method in list(_open.items()):
         with suppress(OSError):  # which the callback has already reported

@@ -3,8 +3,8 @@
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
 BlockLogger, GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, SpikeDetection,
-ThroughputMonitor and Validation are new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and
-SwapEMAWeights are Keras's.
+ThroughputMonitor, Validation and WandbLogger are new. LambdaCallback, OrbaxCheckpoint,
+RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -32,6 +32,7 @@ from fitwatch.callbacks.tensorboard import TensorBoard
 from fitwatch.callbacks.terminate_on_nan import TerminateOnNaN
 from fitwatch.callbacks.throughput_monitor import ThroughputMonitor
 from fitwatch.callbacks.validation import Validation
+from fitwatch.callbacks.wandb_logger import WandbLogger
 
 __all__ = [
     "BackupAndRestore",
@@ -57,6 +58,7 @@ __all__ = [
     "TerminateOnNaN",
     "ThroughputMonitor",
     "Validation",
+    "WandbLogger",
 ]
 
 with _suppress(ImportError):  # new in Keras 3.14
