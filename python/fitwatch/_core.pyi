@@ -9,6 +9,7 @@ from typing_extensions import disjoint_base
 __all__ = [
     "Array",
     "BatchCount",
+    "Blocks",
     "Checkpoint",
     "Counter",
     "CsvFile",
@@ -336,6 +337,21 @@ class Recorder:
     def on_predict_batch_end(self, batch: Any, logs: Any = None) -> None: ...
     def on_batch_begin(self, batch: Any, logs: Any = None) -> None: ...
     def on_batch_end(self, batch: Any, logs: Any = None) -> None: ...
+
+@final
+class Blocks:
+    """Collects one row for each batch; calls the action when a block of them is due."""
+
+    epoch: int  # set only
+    def __new__(
+        cls, count: BatchCount | None, every: int, seconds: float, columns: list[str] | None = None
+    ) -> Blocks: ...
+    @property
+    def last_step(self) -> int: ...
+    def missing(self) -> list[str]: ...
+    def __len__(self) -> int: ...
+    def take(self) -> tuple[bytes, bytes, bytes, list[tuple[str, bytes]]]: ...
+    def rows(self) -> tuple[bytes, bytes, bytes, list[tuple[str, bytes]]]: ...
 
 @final
 class Counter:

@@ -1,4 +1,4 @@
-"""Flushes open files when the interpreter ends.
+"""Completes what is open when the interpreter ends.
 
 Destructors are not enough: objects held by a daemon thread or a leak are never freed.
 """
@@ -6,19 +6,19 @@ Destructors are not enough: objects held by a daemon thread or a leak are never 
 import atexit
 import weakref
 from contextlib import suppress
+from typing import Any
 
-from fitwatch import _core
+# The name of the method to call, by object.
+_open: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
-_files: weakref.WeakSet[_core.CsvFile | _core.EventFile] = weakref.WeakSet()
 
-
-def flush_at_exit(file: _core.CsvFile | _core.EventFile) -> None:
-    """Registers a file to be flushed at exit, if it still exists then."""
-    _files.add(file)
+def call_at_exit(of: Any, method: str) -> None:
+    """Registers a method of an object to be called at exit, if the object still exists then."""
+    _open[of] = method
 
 
 @atexit.register
-def _flush() -> None:
-    for file in list(_files):
+def _complete() -> None:
+    for of, method in list(_open.items()):
         with suppress(OSError):  # which the callback has already reported
-            file.flush()
+            getattr(of, method)()

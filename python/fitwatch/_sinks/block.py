@@ -1,12 +1,13 @@
 """A block of rows that `BlockLogger` delivers."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal["batch", "validation", "epoch"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Block(Mapping[str, NDArray[Any]]):
@@ -58,6 +59,15 @@ class Block(Mapping[str, NDArray[Any]]):
     def columns(self) -> list[str]:
         """The names of the columns besides `step`, `epoch` and `wall_time`."""
         return list(self._arrays)[3:]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all columns."""
+        return sum(values.nbytes for values in self._arrays.values())
+
+    # Comparing arrays gives arrays.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._arrays[name]

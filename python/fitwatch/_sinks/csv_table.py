@@ -9,7 +9,7 @@ import numpy as np
 from fitwatch import _core, _files
 from fitwatch._engine.step_kinds import is_health
 from fitwatch._keras import backend
-from fitwatch._sinks.at_exit import flush_at_exit
+from fitwatch._sinks.at_exit import call_at_exit
 from fitwatch._warn import warn
 
 
@@ -49,7 +49,7 @@ class Table:
             if error.filename is None:
                 raise
             raise OSError(error.errno, f"filename: {error.strerror}", error.filename) from error
-        flush_at_exit(self.file)
+        call_at_exit(self.file, "flush")
 
     @property
     def columns(self) -> list[str]:

@@ -11,7 +11,7 @@ from fitwatch import _core, _files
 from fitwatch._engine.attachment import attachment_of
 from fitwatch._keras import stock
 from fitwatch._keras.summary_ops import is_listened_to
-from fitwatch._sinks.at_exit import flush_at_exit
+from fitwatch._sinks.at_exit import call_at_exit
 from fitwatch._sinks.listened_file import ListenedFile
 from fitwatch._sinks.tf_summary import SummaryWriter
 from fitwatch._warn import warn
@@ -49,7 +49,7 @@ class EventFiles:
                 file = ListenedFile(path, self._run, self._report_failure)
             else:
                 file = _core.EventFile(path, socket.gethostname(), self._run)
-                flush_at_exit(file)
+                call_at_exit(file, "flush")
             self._open[folder] = file
         return file
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitwatch import _check, _core
-from fitwatch._sinks.at_exit import flush_at_exit
+from fitwatch._sinks.at_exit import call_at_exit
 
 # Values of a series that are converted at once.
 _CHUNK = 1 << 16
@@ -62,7 +62,7 @@ class EventFileWriter(_core.EventFile):
     def __new__(cls, log_dir: Any) -> Self:
         """Creates the file."""
         file = super().__new__(cls, _check.folder("log_dir", log_dir), socket.gethostname())
-        flush_at_exit(file)
+        call_at_exit(file, "flush")
         return file
 
     # `add_scalar` is inherited from the core, so that a call is as cheap as possible.

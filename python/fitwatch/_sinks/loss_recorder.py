@@ -8,29 +8,21 @@ from fitwatch._checkpoint.run_state import Field, RunState
 from fitwatch._engine import readers
 from fitwatch._engine.after_batch import after_batches
 from fitwatch._engine.attachment import Attachment
-from fitwatch._engine.probes import Probe
-from fitwatch._engine.step_kinds import Kind, is_health
-from fitwatch._engine.step_user import StepUser
+from fitwatch._engine.missing_metric import report_missing
+from fitwatch._engine.step_kinds import Kind
 from fitwatch._keras import backend, learning_rate, trainer
 from fitwatch._keras.optimizer import has_schedule
+from fitwatch._sinks.column_steps import ColumnSteps
 from fitwatch._sinks.loss_record import NEW, READERS, LossRecord
 from fitwatch._warn import warn
 
 
-class RecordedSteps(StepUser):
+class RecordedSteps(ColumnSteps):
     """The per-batch losses and columns; the record notes their kinds before they are released."""
 
     def kinds(self, callback: Any) -> Kind:
         kinds = Kind.LOSS if callback.loss == "batch" else Kind(0)
         return kinds if callback.columns is None else kinds | Kind.METRIC | Kind.HEALTH
-
-    def probes(self, callback: Any) -> list[Probe]:
-        probes = super().probes(callback)
-        columns = callback.columns
-        if columns is None or columns == "all":
-            return probes
-        needed = any(name != "loss" and not is_health(name) for name in columns)
-        return [probe for probe in probes if needed or probe.kind is not Kind.METRIC]
 
     def release(self, callback: Any) -> None:
         callback._fitwatch.note_kind(callback)
@@ -187,9 +179,7 @@ class Recording(Attachment):
     def _report_missing(self, missing: list[str], logs: Any) -> None:
         if not self._missing_reported:
             self._missing_reported = True
-            there = (", ".join(map(str, logs)) if isinstance(logs, dict) else "") or "none"
-            names = ", ".join(map(repr, missing))
-            warn(f"LossHistory: the logs of a batch have no numeric {names}. Available: {there}.")
+            report_missing("LossHistory", missing, logs)
 
     # Pictures.
 

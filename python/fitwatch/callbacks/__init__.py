@@ -2,9 +2,9 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, SpikeDetection, ThroughputMonitor
-and Validation are new. LambdaCallback, OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are
-Keras's.
+BlockLogger with its Block, GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor,
+SpikeDetection, ThroughputMonitor and Validation are new. LambdaCallback, OrbaxCheckpoint,
+RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -13,7 +13,9 @@ from keras.callbacks import Callback, LambdaCallback, RemoteMonitor, SwapEMAWeig
 
 from fitwatch import _moved as _moved
 from fitwatch._enable.after_import import run_postponed as _run_postponed
+from fitwatch._sinks.block import Block
 from fitwatch.callbacks.backup_and_restore import BackupAndRestore
+from fitwatch.callbacks.block_logger import BlockLogger
 from fitwatch.callbacks.callback_list import CallbackList
 from fitwatch.callbacks.csv_logger import CSVLogger
 from fitwatch.callbacks.early_stopping import EarlyStopping
@@ -34,6 +36,8 @@ from fitwatch.callbacks.validation import Validation
 
 __all__ = [
     "BackupAndRestore",
+    "Block",
+    "BlockLogger",
     "CSVLogger",
     "Callback",
     "CallbackList",

@@ -38,8 +38,8 @@ mod _core {
     use super::series::Series;
     #[pymodule_export]
     use super::sinks::{
-        BatchCount, Counter, Due, EpochValues, Every, Feed, Finite, Interval, Losses, Progress,
-        Rows, Scalars, Watch,
+        BatchCount, Blocks, Counter, Due, EpochValues, Every, Feed, Finite, Interval, Losses,
+        Progress, Rows, Scalars, Watch,
     };
     #[pymodule_export]
     use super::spent::{Mark, Spent};

@@ -2,6 +2,7 @@
 
 mod batch_count;
 mod batch_policy;
+mod blocks;
 mod counter;
 mod due;
 mod epoch_values;
@@ -16,6 +17,7 @@ mod scalars;
 mod watch;
 
 pub use batch_count::BatchCount;
+pub use blocks::Blocks;
 pub use counter::Counter;
 pub use due::Due;
 pub use epoch_values::EpochValues;
@@ -48,6 +50,7 @@ fn sink_of(value: &Bound<'_, PyAny>) -> PyResult<Box<dyn Sink>> {
     }
     one_of!(
         BatchCount,
+        Blocks,
         Counter,
         Due,
         EpochValues,
