@@ -6,7 +6,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
 
-class MlflowException(Exception):
+class MlflowException(Exception):  # noqa: N818 - as mlflow has it
     def __init__(self, message, error_code="INTERNAL_ERROR"):
         super().__init__(message)
         self.error_code = error_code

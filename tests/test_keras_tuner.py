@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import keras_tuner
 import pytest
+from catalogue import mlflow_logger
 from event_reader import read
 
 import fitwatch
@@ -26,6 +27,7 @@ MAKE = {
     "LearningRateMonitor": lambda cls: cls(),
     "LearningRateScheduler": lambda cls: cls(lambda epoch, lr: lr / 2),
     "LossHistory": lambda cls: cls(),
+    "MLflowLogger": lambda cls: mlflow_logger(),
     "MemoryMonitor": lambda cls: cls(),
     "ModelCheckpoint": lambda cls: cls("best.keras", save_best_only=True),
     "ProgbarLogger": lambda cls: cls(),

@@ -28,6 +28,7 @@ def load(name):
 NEW = {
     "GradientMonitor",
     "LearningRateMonitor",
+    "MLflowLogger",
     "MemoryMonitor",
     "SpikeDetection",
     "ThroughputMonitor",

@@ -17,6 +17,12 @@ from fitwatch._warn import warn
 LIMIT = 1000
 
 
+def need_mlflow() -> None:
+    """Raises an ImportError if mlflow is not installed; it is imported when training begins."""
+    if importlib.util.find_spec("mlflow") is None:
+        raise ImportError("MLflowLogger needs mlflow: pip install 'fitwatch[mlflow]'")
+
+
 class MLflowRun(Tracker):
     """Stores blocks with `MlflowClient.log_batch`, as `mlflow.keras.MlflowCallback` names them.
 
@@ -26,15 +32,10 @@ class MLflowRun(Tracker):
     Args:
         run_id: A run; None for the active one, else the one of the backup, else a new one.
         log_params: Whether to store the optimizer's parameters and the summary of the model.
-
-    Raises:
-        ImportError: mlflow is not installed.
     """
 
     def __init__(self, run_id: str | None, log_params: bool) -> None:
         super().__init__()
-        if importlib.util.find_spec("mlflow") is None:
-            raise ImportError("MLflowLogger needs mlflow: pip install 'fitwatch[mlflow]'")
         self._run_id = run_id
         self._log_params = log_params
         self._client: Any = None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fitwatch import _check
-from fitwatch._sinks.mlflow_run import MLflowRun
+from fitwatch._sinks.mlflow_run import MLflowRun, need_mlflow
 from fitwatch.callbacks.block_logger import BlockLogger
 
 
@@ -77,3 +77,4 @@ class MLflowLogger(BlockLogger):
         super().__init__(
             MLflowRun(self.run_id, self.log_params), every=every, columns=columns, seconds=seconds
         )
+        need_mlflow()
