@@ -50,6 +50,9 @@ class MLflowRun(Tracker):
         self._left: dict[Block, list[Any]] = {}
         self._has_reported = False
 
+    def __repr__(self) -> str:
+        return f"MLflowRun({self._run_id!r}, {self._log_params})"
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_client": None, "_left": {}}
 
