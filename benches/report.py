@@ -36,6 +36,7 @@ TITLES = {
     "import": "Import, after Keras",
     "spikes": "Spikes of the loss: which rule finds them",
     "growth": "How the cost grows: the hooks of a batch",
+    "blocks": "Blocks of columns for trackers",
     "processes": "Two processes: the hooks of a batch on rank 0, and an agreement",
 }
 # Units of which a ratio says something: not counts and shares.

@@ -15,6 +15,7 @@ def mlflow_logger():
 # Makes one of each, with its files in a folder (a `pathlib.Path`).
 MAKERS = {
     "BackupAndRestore": lambda folder: callbacks.BackupAndRestore(str(folder / "backup")),
+    "BlockLogger": lambda folder: callbacks.BlockLogger(print),
     "CSVLogger": lambda folder: callbacks.CSVLogger(folder / "log.csv"),
     "EarlyStopping": lambda folder: callbacks.EarlyStopping("loss"),
     "GradientMonitor": lambda folder: callbacks.GradientMonitor(),

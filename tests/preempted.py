@@ -1,5 +1,6 @@
 """A training that a signal ends at some moment, and that is resumed."""
 
+import json
 import os
 import signal
 
@@ -68,6 +69,24 @@ class Moments(keras.callbacks.Callback):
         self._reached("end")
 
 
+class Store:
+    """An action of BlockLogger: values by kind, name and step, in a file."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "blocks.json")
+        self.values = {}
+        if os.path.exists(self.path):
+            with open(self.path) as file:
+                self.values = json.load(file)
+
+    def __call__(self, block):
+        for name in block.columns:
+            for step, value in zip(block["step"], block[name], strict=True):
+                self.values[f"{block.kind} {name} {step}"] = value
+        with open(self.path, "w") as file:
+            json.dump(self.values, file)
+
+
 class Training:
     """One process's part of a training.
 
@@ -83,12 +102,14 @@ class Training:
         self.model.compile("adam", "mse", metrics=["mae"])
         self.folder = folder
         self.losses = callbacks.LossHistory()
+        self.store = Store(folder)
         self.stopping = callbacks.EarlyStopping("val_loss", patience=5, restore_best_weights=True)
         options = {"exact": True, "save_before_preemption": True, **options}
         self.callbacks = [
             callbacks.BackupAndRestore(os.path.join(folder, "backup"), **options),
             callbacks.CSVLogger(os.path.join(folder, "log.csv"), update_freq="batch"),
             self.losses,
+            callbacks.BlockLogger(self.store, every=7),
             callbacks.ModelCheckpoint(
                 os.path.join(folder, "best.weights.h5"),
                 save_best_only=True,
@@ -115,6 +136,7 @@ class Training:
             "history": history.history,
             "losses": self.losses.losses.tolist(),
             "rows": rows,
+            "blocks": self.store.values,
             "stopped": self.stopping.stopped_epoch,
             "wait": self.stopping.wait,
             "rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),

@@ -110,6 +110,13 @@ BAD = {
         "xlabel": [None, 3],
         "capacity": [0, 10**30, *(bad for bad in NOT_COUNTS if bad is not None)],
     },
+    callbacks.BlockLogger: {
+        "action": [None, "print", 3],
+        "every": [0, *NOT_COUNTS, math.inf],
+        "columns": ["", [], 3, [3]],
+        "seconds": [0, -1, math.nan, "10"],
+        "background": NOT_FLAGS,
+    },
     callbacks.MemoryMonitor: {"every": [0, *NOT_COUNTS, math.inf]},
     callbacks.MLflowLogger: {
         "run_id": ["", 3, b"run"],
@@ -144,6 +151,7 @@ BAD = {
 REQUIRED = {
     callbacks.ModelCheckpoint: {"filepath": "model.keras"},
     callbacks.CSVLogger: {"filename": "log.csv"},
+    callbacks.BlockLogger: {"action": len},
     callbacks.LearningRateScheduler: {"schedule": min},
 }
 CASES = [

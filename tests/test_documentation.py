@@ -64,6 +64,11 @@ def test_the_python_of_a_page(name, names, tmp_path):
         there = {path.name for path in tmp_path.iterdir()}
         assert {"best.keras", "logs", "loss.png", "own.png"} <= there
         assert names["stopping"].stopped_batch > 149  # it falls up to batch 99
+    if name == "docs/trackers.md":
+        rows = names["sqlite3"].connect("run.db").execute("SELECT kind, name, step FROM run")
+        found = set(rows)
+        assert {("batch", "loss", step) for step in range(36)} <= found
+        assert {(kind, "val_loss", 35) for kind in ("validation", "epoch")} <= found
 
 
 def test_every_block_is_of_a_known_kind():

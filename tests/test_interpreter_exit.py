@@ -46,3 +46,24 @@ file.write({{"epoch": 0}}, {{"loss": 0.5}})
 """
     run(code, hold, "sys.exit(1)")
     assert path.read_text().splitlines() == ["epoch,loss,val_loss", "0,0.5,NA"]
+
+
+def test_blocks_are_delivered(tmp_path):
+    """Also after an error in a list of Keras's, which calls no hook then."""
+    code = """
+import keras, numpy as np
+from fitwatch.callbacks import BlockLogger, LambdaCallback
+def action(block):
+    print(block.kind, *block["step"])
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+fails = LambdaCallback(on_train_batch_end=lambda batch, logs: 1 / (2 - batch))
+try:
+    listed = [BlockLogger(action), fails]
+    model.fit(np.ones((8, 1)), np.ones((8, 1)), 1, verbose=0, callbacks=listed)
+except ZeroDivisionError:
+    print("failed")
+"""
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, check=True, timeout=100, capture_output=True, text=True)
+    assert ended.stdout.split("\n")[:2] == ["failed", "batch 0 1 2"]

@@ -18,6 +18,7 @@ STOCK = {name: cls for name, cls in vars(keras.callbacks).items() if inspect.isc
 # One of each; OrbaxCheckpoint needs a package that is not among those of the tests.
 MAKE = {
     "BackupAndRestore": lambda cls: cls("backup"),
+    "BlockLogger": lambda cls: cls(len),
     "CSVLogger": lambda cls: cls("log.csv"),
     "Callback": lambda cls: cls(),
     "EarlyStopping": lambda cls: cls(patience=5),

@@ -26,6 +26,7 @@ def load(name):
 
 # Classes that 0.1.0 did not have.
 NEW = {
+    "BlockLogger",
     "GradientMonitor",
     "LearningRateMonitor",
     "MLflowLogger",

@@ -11,7 +11,16 @@ import pytest
 import fitwatch
 from fitwatch import callbacks
 
+# That of `refuse`.
+pytestmark = pytest.mark.filterwarnings("ignore:BlockLogger")
+
+
+def refuse(block):
+    raise OSError("blocks wait")
+
+
 MAKERS = {
+    "BlockLogger": lambda: callbacks.BlockLogger(refuse, background=False),
     "EarlyStopping": lambda: callbacks.EarlyStopping("loss", patience=3),
     "ReduceLROnPlateau": lambda: callbacks.ReduceLROnPlateau("loss", patience=2, cooldown=2),
     "ModelCheckpoint": lambda: callbacks.ModelCheckpoint(
@@ -57,6 +66,7 @@ def data():
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fitwatch._sinks.delivery.LAST_PAUSE", 0)
 
 
 class Takes(keras.callbacks.Callback):

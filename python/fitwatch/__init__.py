@@ -3,10 +3,11 @@
 `fitwatch.enable()` makes every later `fit()` use fitwatch, `fitwatch.enabled()` does so for a
 block, and `fitwatch.disable()` undoes it. `fitwatch.callbacks` has drop-in replacements for the
 classes of `keras.callbacks`, for use with or without `enable()`. `fitwatch.CallbackList` and
-`fitwatch.EventFileWriter` are for custom loops, `fitwatch.resumable()` makes data whose order can
-be restored, and `fitwatch.distributed` is about training in several processes. `fitwatch.read()`
-reads recorded runs, and `fitwatch.view()` shows them in a notebook. `import fitwatch` imports
-neither Keras nor NumPy; they are imported on first use.
+`fitwatch.EventFileWriter` are for custom loops, `fitwatch.Block` is what a `BlockLogger` hands out,
+`fitwatch.resumable()` makes data whose order can be restored, and `fitwatch.distributed` is about
+training in several processes. `fitwatch.read()` reads recorded runs, and `fitwatch.view()` shows
+them in a notebook. `import fitwatch` imports neither Keras nor NumPy; they are imported on first
+use.
 """
 
 from typing import Any
@@ -15,6 +16,7 @@ from fitwatch._core import __version__
 from fitwatch._enable.patch import disable, enable, enabled
 
 __all__ = [
+    "Block",
     "CallbackList",
     "EventFileWriter",
     "__version__",
@@ -31,6 +33,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports modules that need Keras or NumPy on first use."""
+    if name == "Block":
+        from fitwatch._sinks.block import Block
+
+        return Block
     if name == "EventFileWriter":
         from fitwatch._sinks.event_writer import EventFileWriter
 

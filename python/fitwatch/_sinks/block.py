@@ -32,7 +32,7 @@ class Block(Mapping[str, NDArray[Any]]):
         columns: The names of the other columns.
 
     Example:
-        >>> from fitwatch.callbacks import Block
+        >>> from fitwatch import Block
         >>> block = Block("batch", [0, 1], [0, 0], [1e9, 1e9], {"loss": [0.5, 0.25]})
         >>> list(block), len(block["loss"])
         (['step', 'epoch', 'wall_time', 'loss'], 2)

@@ -85,9 +85,15 @@ class Blocks(Attachment):
         delivery = Delivery(type(callback).__name__, action, background=callback.background)
         self._delivery = delivery
         call_at_exit(self, "finish")
-        for block in self.kept:
-            delivery.put(block)
-        self.kept = []
+        self.keep(self.kept)
+
+    def keep(self, blocks: list[Block]) -> None:
+        """Delivers the blocks of a backup, once training begins."""
+        self.kept = blocks
+        if self._delivery is not None:
+            for block in blocks:
+                self._delivery.put(block)
+            self.kept = []
 
     def epoch_begin(self, callback: Any, epoch: int) -> None:
         self.drain()

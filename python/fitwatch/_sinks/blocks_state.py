@@ -37,7 +37,7 @@ class BlocksState(RunState):
         }
 
     def put(self, callback: Any, values: dict[str, Any]) -> None:
-        callback._fitwatch.kept = values["waiting"]
+        callback._fitwatch.keep(values["waiting"])
         if isinstance(callback.action, Tracker):
             callback.action.state = values["tracker"]
 

@@ -1,6 +1,7 @@
 """Delivers blocks to an action, in order and on a thread of its own."""
 
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -17,8 +18,8 @@ DEADLINE = 10.0
 BOUND = 64 << 20
 # Seconds before the next try after the first error in a row, the second one, and so on.
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-# How often each block that is left is tried when the fit ends, and the seconds in between.
-LAST_TRIES, LAST_PAUSE = 3, 1.0
+# How often an error is waited out when the fit ends, and for how many seconds.
+LAST_PAUSES, LAST_PAUSE = 3, 1.0
 
 
 class Rows:
@@ -113,15 +114,17 @@ class Delivery:
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
-        if self._thread is None:
-            self._try_last()
-        else:
-            self._wait(self._thread)
+        try:
+            if self._thread is None:
+                self._try_last()
+            else:
+                self._wait(self._thread)
+        finally:  # also after Ctrl-C
+            with self._changed:
+                self._is_left = True
+                left = Rows(*self._blocks)
+                self._blocks.clear()
         self._warn()
-        with self._changed:
-            self._is_left = True
-            left = Rows(*self._blocks)
-            self._blocks.clear()
         if left:
             hangs = self._thread is not None and self._thread.is_alive()
             why = f"has not returned for {DEADLINE:g} s" if hangs else "has raised an error again"
@@ -160,13 +163,12 @@ class Delivery:
             pass
 
     def _try_last(self) -> None:
-        """Tries each block that waits: one that the action does not take holds up no other."""
-        for tried in range(LAST_TRIES):
-            if tried and self.waiting():
-                threading.Event().wait(LAST_PAUSE)
-            for block in self.waiting():
-                if not self._is_left:
-                    self._deliver(block)
+        """Delivers what waits; in the end, a block that is refused holds up no other."""
+        pauses = LAST_PAUSES
+        for block in self.waiting():
+            while not self._is_left and not self._deliver(block) and pauses:
+                pauses -= 1
+                time.sleep(LAST_PAUSE)
 
     def _deliver(self, block: Block) -> bool:
         """Calls the action; returns whether it has taken the block."""

@@ -2,9 +2,9 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-BlockLogger with its Block, GradientMonitor, LearningRateMonitor, LossHistory, MLflowLogger,
-MemoryMonitor, SpikeDetection, ThroughputMonitor and Validation are new. LambdaCallback,
-OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
+BlockLogger, GradientMonitor, LearningRateMonitor, LossHistory, MLflowLogger, MemoryMonitor,
+SpikeDetection, ThroughputMonitor and Validation are new. LambdaCallback, OrbaxCheckpoint,
+RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -13,7 +13,6 @@ from keras.callbacks import Callback, LambdaCallback, RemoteMonitor, SwapEMAWeig
 
 from fitwatch import _moved as _moved
 from fitwatch._enable.after_import import run_postponed as _run_postponed
-from fitwatch._sinks.block import Block
 from fitwatch.callbacks.backup_and_restore import BackupAndRestore
 from fitwatch.callbacks.block_logger import BlockLogger
 from fitwatch.callbacks.callback_list import CallbackList
@@ -37,7 +36,6 @@ from fitwatch.callbacks.validation import Validation
 
 __all__ = [
     "BackupAndRestore",
-    "Block",
     "BlockLogger",
     "CSVLogger",
     "Callback",

@@ -28,9 +28,9 @@ class BlockLogger(FitwatchCallback):
     An error in the function does not end the training: a warning shows the first one with its
     traceback, and the block is delivered again after 1, 2, 4, 8, 16, then every 30 seconds, until
     the function takes it. Later blocks wait, at most 64 MiB of them; then new rows are left out,
-    with a warning. When the training ends, each block that is left is tried three times, within 3
-    seconds. If the function does not return for 10 seconds then, a warning says which steps are
-    lost.
+    with a warning. When the training ends, errors are waited out for 3 seconds, then each block is
+    tried once more. If the function does not return for 10 seconds then, it is left behind. A
+    warning says which steps are lost.
 
     A backup by `BackupAndRestore` has the rows that are not delivered yet. A resumed run delivers
     these, and goes on with the steps of the run that it resumes: a block may come twice, so a
