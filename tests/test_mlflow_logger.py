@@ -14,9 +14,8 @@ import pytest
 from warned import no_warnings
 
 import fitwatch
-from fitwatch import callbacks
+from fitwatch import Block, callbacks
 from fitwatch._sinks.mlflow_run import MLflowRun
-from fitwatch.callbacks import Block
 
 NAN, INF = math.nan, math.inf
 

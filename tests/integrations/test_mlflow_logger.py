@@ -18,12 +18,13 @@ from side_by_side import FIRST, Failed, data, fit, make_model, run
 
 pytestmark = pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow: not installed")
 BATCHES = 100_000
-STEPS_PER_CALL = 50
+STEPS_PER_CALL = 500
+LIMIT = 600  # seconds that a job may take where other tests run beside it
 
 
 def result_of(job):
     """What a job of this module returns; each runs once."""
-    found = run(__name__, job.__name__, FIRST)
+    found = run(__name__, job.__name__, FIRST, LIMIT)
     assert not isinstance(found, Failed), found[-8000:]
     return found
 
@@ -207,7 +208,8 @@ def odd():
     import mlflow
     import numpy as np
 
-    from fitwatch.callbacks import Block, MLflowLogger
+    from fitwatch import Block
+    from fitwatch.callbacks import MLflowLogger
 
     columns = {
         "loss": [np.nan, 0.5, np.inf],
@@ -243,7 +245,7 @@ def test_every_batch_is_there(job):
     ours = [text for text in found.pop("warnings", []) if text.startswith("MLflowLogger")]
     if job is many_on_a_server_that_is_killed:
         assert len(ours) == 1
-        assert "are kept for another try" in ours[0]
+        assert "kept for another try" in ours[0]
     assert found.pop("losses") > BATCHES / 2  # they differ
     wanted = {"steps": True, "values": True, "count": BATCHES, "times": [True, True]}
     assert found == wanted
