@@ -7,9 +7,9 @@ import numpy as np
 from fitwatch import callbacks
 
 
-def mlflow_logger():
+def mlflow_logger(cls=callbacks.MLflowLogger):
     mlflow_stand_in.install()
-    return callbacks.MLflowLogger()
+    return cls()
 
 
 # Makes one of each, with its files in a folder (a `pathlib.Path`).

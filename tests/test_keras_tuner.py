@@ -28,7 +28,7 @@ MAKE = {
     "LearningRateMonitor": lambda cls: cls(),
     "LearningRateScheduler": lambda cls: cls(lambda epoch, lr: lr / 2),
     "LossHistory": lambda cls: cls(),
-    "MLflowLogger": lambda cls: mlflow_logger(),
+    "MLflowLogger": mlflow_logger,
     "MemoryMonitor": lambda cls: cls(),
     "ModelCheckpoint": lambda cls: cls("best.keras", save_best_only=True),
     "ProgbarLogger": lambda cls: cls(),
