@@ -2,8 +2,8 @@
 
 Two times of a `fit()`, divided by its batches: until it returns (with MLflowLogger everything is
 stored then), and until the last value is stored. All batches are in one block, so that nothing is
-stored beside the training: the worst case. Needs mlflow: `make bench` leaves it out, `.venv-integrations/bin/python -m pytest benches/test_mlflow.py`
-does not.
+stored beside the training: the worst case. `make bench` leaves it out, as it needs mlflow, which
+`.venv-integrations` has.
 """
 
 import os
