@@ -135,11 +135,16 @@ def test_the_next_fit_of_a_model_goes_on(mlflow, make_model, data):
     assert run.info.status == "RUNNING"
 
 
-def test_a_logger_of_a_later_attempt(mlflow, make_model, data, tmp_path):
-    """A backup without a state of the logger: the steps are those of the optimizer still."""
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_logger_of_a_later_attempt(mlflow, make_model, data, tmp_path, counts):
+    """A backup without a state of the logger: the steps are those of the optimizer still.
+
+    The backup has the count of batches if a callback of that fit has used it.
+    """
     options = {"batch_size": 20, "verbose": 0}
     backup = callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
-    make_model().fit(*data, callbacks=[backup], **options)
+    others = [callbacks.BlockLogger(len)] if counts else []
+    make_model().fit(*data, callbacks=[backup, *others], **options)
     backup = callbacks.BackupAndRestore(tmp_path / "backup")
     make_model().fit(*data, callbacks=[backup, callbacks.MLflowLogger()], epochs=2, **options)
     assert mlflow.runs["run0"].steps("loss") == [4, 5, 6]
