@@ -28,6 +28,8 @@ PRIVATE_MODULE = re.compile(
 # Files about names that only old pickles have, and a name that only states have.
 OLD_NAMES = {"manifest.py", "old_pickles.py"}
 OF_STATES = {"_next_epoch"}
+# Modules of Python, which this is not about.
+OF_PYTHON = {"runpy", "sys"}
 # Python's own methods, whose underscore tells them from the fields of a tuple.
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 # Where Keras has the classes that ours derive from.
@@ -158,7 +160,7 @@ def uses(node: ast.AST, cls: str | None = None) -> Iterator[Use]:
             receiver = child.value
             called = receiver.func if isinstance(receiver, ast.Call) else receiver
             name = called.id if isinstance(called, ast.Name) else ""
-            if name != "sys" and child.attr not in OF_NAMED_TUPLES:
+            if name not in OF_PYTHON and child.attr not in OF_NAMED_TUPLES:
                 on = cls if name in ("self", "cls", "super", "type") else name
                 yield Use(child.lineno, child.attr, on)
         elif isinstance(child, ast.Constant | ast.keyword):

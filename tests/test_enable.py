@@ -40,6 +40,13 @@ def put_back():
     assert all(a is b for a, b in zip(state(), before, strict=True))
 
 
+def test_ipython_loads_and_unloads_it():
+    fitwatch.load_ipython_extension(None)
+    assert keras.callbacks.EarlyStopping is callbacks.EarlyStopping
+    fitwatch.unload_ipython_extension(None)
+    assert keras.callbacks.EarlyStopping is Imported
+
+
 def test_names_are_replaced_and_put_back():
     before = state()
     fitwatch.enable()

@@ -365,6 +365,12 @@ def test_the_exit_status_tells_whether_backups_are_kept(code, is_kept, tmp_path)
     assert (tmp_path / "notes.txt").exists()
 
 
+def test_a_script_may_delete_the_folder_itself(tmp_path):
+    folder = tmp_path / "resume"
+    with ResumeDir(str(folder), 0.0).used():
+        folder.rmdir()
+
+
 def test_backups_cost_little_time(tmp_path, monkeypatch):
     """One in so many seconds, and the last one."""
     now = [0.0]
@@ -415,8 +421,8 @@ def test_options_come_before_the_script(command):
 @pytest.mark.parametrize(
     ("command", "problem"),
     [
-        ("run", "required: script"),
-        ("run --resume-dir x", "required: script"),
+        ("run", "one of the arguments script -m is required"),
+        ("run --resume-dir x", "one of the arguments script -m is required"),
         ("run --resume x a.py", "unrecognized arguments: --resume"),
         ("run --save-interval 5 a.py", "--save-interval is for --resume-dir"),
         ("run --resume-dir x --save-interval -1 a.py", "a number of seconds, 0 or more; got '-1'"),

@@ -8,6 +8,9 @@ import sys
 import keras
 import pytest
 
+from fitwatch.__main__ import main
+from fitwatch._cli import arguments
+
 BEGIN = """
 import os, sys
 os.environ["KERAS_BACKEND"] = {backend!r}
@@ -77,6 +80,36 @@ def test_a_script_that_is_missing(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "can't open" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "split"),
+    [
+        (["train.py", "-m", "x"], (["train.py"], ["-m", "x"])),
+        (["-m", "x.y", "-m", "z"], (["-m", "x.y"], ["-m", "z"])),
+        (["-mx", "--", "y"], (["-mx"], ["--", "y"])),
+        (["--resume-dir", "-m", "--save-interval=3", "-m", "x"], (..., [])),
+        (["--save-interval", "3", "train.py", "--resume-dir"], (..., ["--resume-dir"])),
+    ],
+)
+def test_what_follows_the_program_is_its_own(given, split):
+    ours, theirs = split
+    ours = given[: len(given) - len(theirs)] if ours is ... else ours
+    assert arguments.split(["run", *given]) == (["run", *ours], theirs)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["-"], "must be the path of a file; code from the standard input"),
+        (["-m"], "argument -m: expected one argument"),
+        (["-c", "print(1)"], "unrecognized arguments: -c"),
+    ],
+)
+def test_what_cannot_be_run(given, told, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", *given])
+    assert told in capsys.readouterr().err
 
 
 TRAINING = """

@@ -1,7 +1,8 @@
 """A metric monitor for Keras 3 with its core in Rust.
 
 `fitwatch.enable()` makes every later `fit()` use fitwatch, `fitwatch.enabled()` does so for a
-block, and `fitwatch.disable()` undoes it. `fitwatch.callbacks` has drop-in replacements for the
+block, and `fitwatch.disable()` undoes it; in IPython and notebooks `%load_ext fitwatch` and
+`%unload_ext fitwatch` do the same. `fitwatch.callbacks` has drop-in replacements for the
 classes of `keras.callbacks`, for use with or without `enable()`. `fitwatch.CallbackList` and
 `fitwatch.EventFileWriter` are for custom loops, `fitwatch.Block` is what a `BlockLogger` hands out,
 `fitwatch.resumable()` makes data whose order can be restored, and `fitwatch.distributed` is about
@@ -29,6 +30,24 @@ __all__ = [
     "resumable",
     "view",
 ]
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Called by `%load_ext fitwatch`: enables fitwatch.
+
+    Args:
+        ipython: IPython's shell.
+    """
+    enable()
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Called by `%unload_ext fitwatch`: disables fitwatch.
+
+    Args:
+        ipython: IPython's shell.
+    """
+    disable()
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,12 @@ import argparse
 import os
 import sys
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from fitwatch._cli import arguments
+
+if TYPE_CHECKING:
+    from fitwatch._cli.resume_dir import ResumeDir
 
 # Modules that the demo needs, and their packages.
 NEEDED = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tensorboard": "tensorboard"}
@@ -14,34 +18,47 @@ NEEDED = {"sklearn": "scikit-learn", "matplotlib": "matplotlib", "tensorboard": 
 def main(given: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     given = sys.argv[1:] if given is None else given
-    of_script: list[str] = []
+    of_program: list[str] = []
     if given[:1] == ["run"]:
-        given, of_script = arguments.split(given)
+        given, of_program = arguments.split(given)
     parser = arguments.parser()
     options = parser.parse_args(given)
     if options.command == "run":
-        return _run(parser, options, of_script)
+        return _run(parser, options, of_program)
     commands = {"demo": _demo, "view": _view, "watch": _watch, "export": _export}
     return commands[options.command](parser, options)
 
 
-def _run(parser: argparse.ArgumentParser, options: argparse.Namespace, of_script: list[str]) -> int:
-    from fitwatch._cli.run_script import run
+def _run(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, of_program: list[str]
+) -> int:
+    from fitwatch._cli.failure import fail
+    from fitwatch._cli.module import Module
+    from fitwatch._cli.run import run
+    from fitwatch._cli.script import Script
 
+    if options.resume_dir is None and options.save_interval is not None:
+        parser.error("--save-interval is for --resume-dir")
+    resume_dir = _resume_dir(parser, options)
+    if options.module is not None:
+        return run(Module(options.module, of_program), resume_dir)
+    try:
+        script = Script(options.script, of_program)
+    except OSError as error:
+        return fail("run", f"can't open {options.script!r}: {error.strerror}")
+    return run(script, resume_dir)
+
+
+def _resume_dir(parser: argparse.ArgumentParser, options: argparse.Namespace) -> "ResumeDir | None":
     if options.resume_dir is None:
-        if options.save_interval is not None:
-            parser.error("--save-interval is for --resume-dir")
-        return run(options.script, of_script)
+        return None
     from fitwatch._cli.resume_dir import INTERVAL, ResumeDir
 
+    interval = INTERVAL if options.save_interval is None else options.save_interval
     try:
-        resume_dir = ResumeDir(
-            options.resume_dir,
-            INTERVAL if options.save_interval is None else options.save_interval,
-        )
+        return ResumeDir(options.resume_dir, interval)
     except ValueError as error:
         parser.error(str(error))
-    return run(options.script, of_script, resume_dir)
 
 
 def _demo(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -30,27 +30,32 @@ def parser() -> argparse.ArgumentParser:
         help="of weights and shuffling (default: 1)",
     )
 
-    script = commands.add_parser(
+    run = commands.add_parser(
         "run",
-        help="run an unchanged script with fitwatch enabled",
-        usage="%(prog)s [-h] [--resume-dir DIR] [--save-interval SECONDS] script ...",
-        epilog="Options of fitwatch come before the script; what follows it is passed to it.",
+        help="run an unchanged script or module with fitwatch enabled",
+        usage="%(prog)s [-h] [--resume-dir DIR] [--save-interval SECONDS] (script | -m module) ...",
+        epilog="Options of Python come before '-m fitwatch', those of fitwatch before the script "
+        "or '-m module'; what follows is passed to it.",
         allow_abbrev=False,
     )
-    script.add_argument(
+    run.add_argument(
         "--resume-dir",
         metavar="DIR",
         help="back up every fit() in this folder, and go on from there when the same command is "
         "run again",
     )
-    script.add_argument(
+    run.add_argument(
         "--save-interval",
         type=_seconds,
         metavar="SECONDS",
         help="the least time between two backups of --resume-dir (default: 300)",
     )
-    script.add_argument("script", help="path of a Python script")
-    script.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
+    program = run.add_mutually_exclusive_group(required=True)
+    program.add_argument("script", nargs="?", type=_path, help="path of a Python script")
+    program.add_argument(
+        "-m", dest="module", metavar="module", help="a module or package, as for 'python -m'"
+    )
+    run.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the program")
 
     view = commands.add_parser("view", help="show recorded runs in a browser")
     view.add_argument("logdir", help="a folder of runs, or one file")
@@ -78,11 +83,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def split(given: list[str]) -> tuple[list[str], list[str]]:
-    """The arguments up to the script, and the script's own, which argparse must not see."""
+    """The arguments up to the program, and the program's own, which argparse must not see."""
     place = 1
-    while place < len(given) and given[place].startswith("-"):
+    while place < len(given) and given[place].startswith("-") and given[place] != "-":
+        if given[place].startswith("-m"):  # the name is in the next argument, or follows at once
+            place += given[place] == "-m"
+            break
         place += 2 if given[place] in ("--resume-dir", "--save-interval") else 1
     return given[: place + 1], given[place + 1 :]
+
+
+def _path(text: str) -> str:
+    if text == "-":
+        raise argparse.ArgumentTypeError(
+            "must be the path of a file; code from the standard input is not supported"
+        )
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -44,6 +44,7 @@ class ResumeDir:
         self._interval = interval
         self._process = os.getpid()
         self._count = 0
+        self._deletes = True
         self._told: set[str] = set()
 
     @contextmanager
@@ -95,7 +96,10 @@ class ResumeDir:
                 f"trained from its beginning. {inexact}",
                 once="inexact",
             )
-        self._identify(folder, fit_backup.identity(model, **arguments), fit_backup.writes(model))
+        writes = fit_backup.writes(model)
+        # Of several processes, the one that writes the backups deletes them.
+        self._deletes = self._deletes and writes
+        self._identify(folder, fit_backup.identity(model, **arguments), writes)
         backup = fit_backup.FitBackup(folder, exact=inexact is None, interval=self._interval)
         return [*listed, backup]
 
@@ -119,8 +123,12 @@ class ResumeDir:
 
     def _delete(self) -> None:
         """Deletes the backups, and the folder if nothing else is in it."""
+        if not self._deletes:
+            return
         # The last one first: until then the others say which fits need not be trained again.
-        fits = [int(name) for name in os.listdir(self._folder) if name.isdecimal()]
+        fits: list[int] = []
+        with suppress(FileNotFoundError):  # the script has deleted it
+            fits = [int(name) for name in os.listdir(self._folder) if name.isdecimal()]
         for number in sorted(fits, reverse=True):
             folder = os.path.join(self._folder, str(number))
             if os.path.exists(os.path.join(folder, _IDENTITY)):
