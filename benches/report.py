@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LEFT = ROOT / ".benchmarks"
 RESULTS = ROOT / "benches" / "results.json"
-PACKAGES = ["keras", "tensorflow", "jax", "torch", "tensorboardX", "wandb", "numpy"]
+PACKAGES = ["keras", "tensorflow", "jax", "torch", "tensorboardX", "mlflow", "wandb", "numpy"]
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "torch"}
 TITLES = {
     "fit": "A batch of `fit()`",
@@ -38,6 +38,7 @@ TITLES = {
     "spikes": "Spikes of the loss: which rule finds them",
     "growth": "How the cost grows: the hooks of a batch",
     "blocks": "Blocks of columns for trackers",
+    "mlflow": "MLflow: a batch, with two metrics",
     "processes": "Two processes: the hooks of a batch on rank 0, and an agreement",
 }
 # Units of which a ratio says something: not counts and shares.

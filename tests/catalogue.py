@@ -1,10 +1,17 @@
 """The callbacks that are fitwatch's, for tests of all of them: a new callback joins here."""
 
 import keras
+import mlflow_stand_in
 import numpy as np
 import wandb_stand_in
 
 from fitwatch import callbacks
+
+
+def mlflow_logger(cls=callbacks.MLflowLogger):
+    mlflow_stand_in.install()
+    return cls()
+
 
 # Makes one of each, with its files in a folder (a `pathlib.Path`).
 MAKERS = {
@@ -17,6 +24,7 @@ MAKERS = {
     "LearningRateMonitor": lambda folder: callbacks.LearningRateMonitor(),
     "LearningRateScheduler": lambda folder: callbacks.LearningRateScheduler(lambda e, lr: lr),
     "LossHistory": lambda folder: callbacks.LossHistory(),
+    "MLflowLogger": lambda folder: mlflow_logger(),
     "MemoryMonitor": lambda folder: callbacks.MemoryMonitor(),
     "ModelCheckpoint": lambda folder: callbacks.ModelCheckpoint(folder / "model.keras"),
     "ProgbarLogger": lambda folder: callbacks.ProgbarLogger(),

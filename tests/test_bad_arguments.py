@@ -119,6 +119,13 @@ BAD = {
         "background": NOT_FLAGS,
     },
     callbacks.MemoryMonitor: {"every": [0, *NOT_COUNTS, math.inf]},
+    callbacks.MLflowLogger: {
+        "run_id": ["", 3, b"run"],
+        "log_params": NOT_FLAGS,
+        "every": [0, *NOT_COUNTS, math.inf],
+        "columns": ["", 3, [], [3], ["loss", ""]],
+        "seconds": [0, -1, *NOT_NUMBERS],
+    },
     callbacks.SpikeDetection: {
         "monitor": ["", "val_loss", None, 3, ["loss"]],
         "mode": ["larger", "", None, 1],

@@ -9,6 +9,7 @@ import keras
 import keras_tuner
 import pytest
 import wandb_stand_in
+from catalogue import mlflow_logger
 from event_reader import read
 
 import fitwatch
@@ -28,6 +29,7 @@ MAKE = {
     "LearningRateMonitor": lambda cls: cls(),
     "LearningRateScheduler": lambda cls: cls(lambda epoch, lr: lr / 2),
     "LossHistory": lambda cls: cls(),
+    "MLflowLogger": mlflow_logger,
     "MemoryMonitor": lambda cls: cls(),
     "ModelCheckpoint": lambda cls: cls("best.keras", save_best_only=True),
     "ProgbarLogger": lambda cls: cls(),

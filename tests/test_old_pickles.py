@@ -29,6 +29,7 @@ NEW = {
     "BlockLogger",
     "GradientMonitor",
     "LearningRateMonitor",
+    "MLflowLogger",
     "MemoryMonitor",
     "SpikeDetection",
     "ThroughputMonitor",

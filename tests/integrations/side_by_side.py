@@ -42,7 +42,7 @@ class Failed(str):
 
 
 @cache
-def run(module, job, when):
+def run(module, job, when, limit=LIMIT):
     """What a job returned, in a process of its own, in an empty folder; or how it `Failed`."""
     with tempfile.TemporaryDirectory(prefix="fitwatch-", ignore_cleanup_errors=True) as folder:
         result, said, empty = (Path(folder, name) for name in ("result.json", "said", "empty"))
@@ -57,9 +57,9 @@ def run(module, job, when):
                 start_new_session=True,
             )
         try:
-            status = process.wait(LIMIT)
+            status = process.wait(limit)
         except subprocess.TimeoutExpired:
-            return Failed(f"no end after {LIMIT} s")
+            return Failed(f"no end after {limit} s")
         finally:  # some tools start processes of their own
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

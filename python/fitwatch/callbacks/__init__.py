@@ -2,9 +2,9 @@
 
 To use them, replace `from keras import callbacks` by `from fitwatch import callbacks`. Callbacks
 that work on batches or track numbers are fitwatch's own, each a subclass of Keras's class.
-BlockLogger, GradientMonitor, LearningRateMonitor, LossHistory, MemoryMonitor, SpikeDetection,
-ThroughputMonitor, Validation and WandbLogger are new. LambdaCallback, OrbaxCheckpoint,
-RemoteMonitor and SwapEMAWeights are Keras's.
+BlockLogger, GradientMonitor, LearningRateMonitor, LossHistory, MLflowLogger, MemoryMonitor,
+SpikeDetection, ThroughputMonitor, Validation and WandbLogger are new. LambdaCallback,
+OrbaxCheckpoint, RemoteMonitor and SwapEMAWeights are Keras's.
 """
 
 from contextlib import suppress as _suppress
@@ -24,6 +24,7 @@ from fitwatch.callbacks.learning_rate_monitor import LearningRateMonitor
 from fitwatch.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fitwatch.callbacks.loss_history import LossHistory
 from fitwatch.callbacks.memory_monitor import MemoryMonitor
+from fitwatch.callbacks.mlflow_logger import MLflowLogger
 from fitwatch.callbacks.model_checkpoint import ModelCheckpoint
 from fitwatch.callbacks.progbar_logger import ProgbarLogger
 from fitwatch.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
@@ -47,6 +48,7 @@ __all__ = [
     "LearningRateMonitor",
     "LearningRateScheduler",
     "LossHistory",
+    "MLflowLogger",
     "MemoryMonitor",
     "ModelCheckpoint",
     "ProgbarLogger",
