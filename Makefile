@@ -164,6 +164,13 @@ bench-torch: ## the same on torch; writes benches/RESULTS.md
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest benches $(ARGS)
 	.venv-torch/bin/python benches/report.py
 
+.PHONY: bench-trackers
+bench-trackers: ## compare with the callbacks of MLflow and Weights & Biases; writes benches/RESULTS.md
+	$(MAKE) VENV=.venv-integrations PIP_CONSTRAINT=constraints-integrations.txt .venv-integrations/integrations.stamp
+	for backend in tensorflow jax; do KERAS_BACKEND=$$backend \
+	  .venv-integrations/bin/python -m pytest benches/test_mlflow.py benches/test_wandb.py $(ARGS) || exit 1; done
+	.venv-integrations/bin/python benches/report.py
+
 notebook: $(VENV)/notebook.stamp ## run examples/digits.ipynb and keep its outputs
 	$(PY) examples/run_notebook.py $(ARGS)
 

@@ -33,12 +33,11 @@ TITLES = {
     "read growth": "Recorded runs: how time and memory grow with the number of points",
     "saves": "How long training stands still for a save of 100 MB",
     "plot": "A plot of ten million losses",
-    "trackers": "Trackers of experiments: the time of a batch, with every batch in the tracker",
+    "trackers": "Trackers: the time of a batch, with every batch in the tracker",
     "import": "Import, after Keras",
     "spikes": "Spikes of the loss: which rule finds them",
     "growth": "How the cost grows: the hooks of a batch",
     "blocks": "Blocks of columns for trackers",
-    "mlflow": "MLflow: a batch, with two metrics",
     "processes": "Two processes: the hooks of a batch on rank 0, and an agreement",
 }
 # Units of which a ratio says something: not counts and shares.
@@ -81,9 +80,13 @@ def keep(found):
     path = LEFT / f"{found['backend']}.json"
     if path.exists():
         new = {(row["table"], row["what"], row.get("beside")) for row in found["rows"]}
-        old = json.loads(path.read_text())["rows"]
-        kept = [row for row in old if (row["table"], row["what"], row.get("beside")) not in new]
-        found = {**found, "rows": kept + found["rows"]}
+        before = json.loads(path.read_text())
+        kept = [
+            row
+            for row in before["rows"]
+            if (row["table"], row["what"], row.get("beside")) not in new
+        ]
+        found = joined_versions(before, {**found, "rows": kept + found["rows"]})
     path.write_text(json.dumps(found, indent=1))
 
 
@@ -91,7 +94,12 @@ def joined(old, new):
     """A newer run of a backend, with the tables of the older one that it has not measured."""
     measured = {row["table"] for row in new["rows"]}
     kept = [{"date": old["date"], **row} for row in old["rows"] if row["table"] not in measured]
-    return {**new, "rows": kept + new["rows"]}
+    return joined_versions(old, {**new, "rows": kept + new["rows"]})
+
+
+def joined_versions(old, new):
+    """The newer run, with the versions of packages that only the older one had."""
+    return {**new, "versions": {**old["versions"], **new["versions"]}}
 
 
 def show(value, unit):

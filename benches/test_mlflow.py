@@ -2,8 +2,7 @@
 
 Two times of a `fit()`, divided by its batches: until it returns (with MLflowLogger everything is
 stored then), and until the last value is stored. All batches are in one block, so that nothing is
-stored beside the training: the worst case. `make bench` leaves it out, as it needs mlflow, which
-`.venv-integrations` has.
+stored beside the training: the worst case. `make bench-trackers` has the package.
 """
 
 import os
@@ -105,7 +104,8 @@ def test_every_batch(store, tmp_path, monkeypatch):
     )
     alone = [returned for returned, _ in times["none"]]
     where = {sqlite: "SQLite", server: "server on loopback"}[store]
-    note("mlflow", f"fit() with MLflowLogger, {where}", ours, alone, "without a tracker")
-    note("mlflow", f"fit() with MLflowLogger, {where}", ours, other, "MlflowCallback")
-    what = f"until the last value is stored, {where}"
-    assert note("mlflow", what, ours_stored, other_stored, "MlflowCallback") < 0.5
+    what = f"MLflowLogger, {where}: `fit()`, which returns when all is stored"
+    note("trackers", what, ours, alone, "no logger")
+    note("trackers", what, ours, other, "MlflowCallback")
+    what = f"MLflowLogger, {where}: until the last value is stored"
+    assert note("trackers", what, ours_stored, other_stored, "MlflowCallback") < 0.5

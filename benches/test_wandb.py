@@ -2,8 +2,7 @@
 
 Offline, so that no network is measured. Each fit has a run of its own; all kinds of logger train
 the same model in turn. Times are per batch: of `fit()`, and until the last value is in the file.
-`make test-integrations` makes an environment with the package:
-`.venv-integrations/bin/python -m pytest benches/test_wandb.py`.
+`make bench-trackers` has the package.
 """
 
 import os

@@ -38,7 +38,8 @@ class MLflowRun(Tracker):
         super().__init__()
         self._run_id = run_id
         self._log_params = log_params
-        self._client: Any = None
+        # The client of MLflow, during a training.
+        self._store: Any = None
         # Whether the run ends with the training.
         self._is_own = False
         # The last step of each metric that the run had when training began.
@@ -54,7 +55,7 @@ class MLflowRun(Tracker):
         return f"MLflowRun({self._run_id!r}, {self._log_params})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_client": None, "_left": {}}
+        return self.__dict__ | {"_store": None, "_left": {}}
 
     def begin(self, callback: Any) -> None:
         """Finds or starts the run.
@@ -64,7 +65,7 @@ class MLflowRun(Tracker):
         """
         import mlflow
 
-        self._client = mlflow.MlflowClient()
+        self._store = mlflow.MlflowClient()
         known, run = self.state, self._find_run()
         is_resumed = known.get("run_id") == run.info.run_id
         # The only public way to the steps without reading all points.
@@ -88,7 +89,7 @@ class MLflowRun(Tracker):
             return self._given_run(self._run_id)
         active = mlflow.active_run()
         if active is not None:
-            return self._client.get_run(active.info.run_id)
+            return self._store.get_run(active.info.run_id)
         self._is_own = True
         if "run_id" in self.state:
             try:
@@ -101,7 +102,7 @@ class MLflowRun(Tracker):
         import mlflow
 
         try:
-            run = self._client.get_run(run_id)
+            run = self._store.get_run(run_id)
         except mlflow.MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
@@ -120,19 +121,19 @@ class MLflowRun(Tracker):
             for name, value in model.optimizer.get_config().items()
             if f"optimizer_{name}" not in run.data.params
         ]
-        self._client.log_batch(run.info.run_id, params=params, synchronous=True)
+        self._store.log_batch(run.info.run_id, params=params, synchronous=True)
         lines: list[str] = []
         model.summary(print_fn=lambda line, *_, **__: lines.append(line))
-        self._client.log_text(run.info.run_id, "\n".join(lines), "model_summary.txt")
+        self._store.log_text(run.info.run_id, "\n".join(lines), "model_summary.txt")
 
     def __call__(self, block: Block) -> None:
         """Stores the points of a block that the run does not have."""
-        client, run_id = self._client, self.state["run_id"]
+        store, run_id = self._store, self.state["run_id"]
         if block not in self._left:
             self._left[block] = self._points(block)
         points = self._left[block]
         while points:
-            client.log_batch(run_id, metrics=points[:LIMIT], synchronous=True)
+            store.log_batch(run_id, metrics=points[:LIMIT], synchronous=True)
             del points[:LIMIT]
         del self._left[block]
 
@@ -140,8 +141,8 @@ class MLflowRun(Tracker):
         """Ends the run, unless it was given or active."""
         import mlflow
 
-        client, run_id = self._client, self.state["run_id"]
-        self._client, self.state, self._left = None, {}, {}
+        store, run_id = self._store, self.state["run_id"]
+        self._store, self.state, self._left = None, {}, {}
         if not self._is_own:
             return
         status = "FAILED" if failed else "FINISHED"
@@ -149,7 +150,7 @@ class MLflowRun(Tracker):
         if active is not None and active.info.run_id == run_id:
             mlflow.end_run(status)
         else:  # ended or covered by the user, or this is another thread
-            client.set_terminated(run_id, status)
+            store.set_terminated(run_id, status)
 
     def _points(self, block: Block) -> list[Any]:
         from mlflow.entities import Metric
