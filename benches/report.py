@@ -79,15 +79,15 @@ def keep(found):
     LEFT.mkdir(exist_ok=True)
     path = LEFT / f"{found['backend']}.json"
     if path.exists():
-        new = {(row["table"], row["what"], row.get("beside")) for row in found["rows"]}
-        before = json.loads(path.read_text())
-        kept = [
-            row
-            for row in before["rows"]
-            if (row["table"], row["what"], row.get("beside")) not in new
-        ]
+        before, new = json.loads(path.read_text()), set(map(name_of, found["rows"]))
+        kept = [row for row in before["rows"] if name_of(row) not in new]
         found = joined_versions(before, {**found, "rows": kept + found["rows"]})
     path.write_text(json.dumps(found, indent=1))
+
+
+def name_of(row):
+    """What identifies a row of a backend."""
+    return row["table"], row["what"], row.get("beside")
 
 
 def joined(old, new):

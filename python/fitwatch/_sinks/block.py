@@ -15,9 +15,9 @@ class Block(Mapping[str, NDArray[Any]]):
 
     The first three columns are always there, in this order; the others follow by name.
 
-    - `step`, int64: the trained batch, from 0 and across epochs.
+    - `step`, int64: the trained batch of the `fit()`, from 0 and across epochs.
     - `epoch`, int64: the epoch, from 0.
-    - `wall_time`, float64: seconds since 1970.
+    - `wall_time`, float64: seconds since 1970; of fast batches estimated, within some milliseconds.
 
     Args:
         kind: `"batch"` for rows of batches; `"validation"` or `"epoch"` for one row, after the last
