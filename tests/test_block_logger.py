@@ -339,6 +339,22 @@ class Away(Takes):
         super().__call__(block)
 
 
+@KINDS
+def test_steps_of_a_backup_that_is_made_before_the_list_counts(kind, tmp_path):
+    """The batch after the resume has a step of its own, though its epoch begins again."""
+    after = Takes()
+
+    def run(action, *others):
+        backup = BackupAndRestore(tmp_path / "backup", save_freq=10)
+        logger = BlockLogger(action, every=4, background=False)
+        fit(model(), logger, backup, *others, kind=kind, epochs=2)
+
+    with pytest.raises(InterruptedError):
+        run(Takes(), Crashes(after=33))
+    run(after)
+    assert after.column("step").tolist() == list(range(29, 55))
+
+
 @pytest.mark.filterwarnings("ignore:BlockLogger")
 @pytest.mark.parametrize("delivered", [0, 1, 3])
 def test_a_resumed_run_delivers_what_was_not(delivered, tmp_path):
