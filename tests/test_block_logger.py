@@ -296,6 +296,15 @@ def test_a_warning_that_is_an_error_does_not_end_the_training(trained):
     assert takes.column("step").tolist() == list(range(25))
 
 
+def test_a_block_larger_than_the_bound(trained, monkeypatch):
+    monkeypatch.setattr(delivery, "BOUND", 400)
+    takes = Takes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(trained, BlockLogger(takes, every=100, background=False))
+    assert takes.column("step").tolist() == list(range(25))
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_everything_is_delivered_when_a_fit_ends_early(trained, error):
     takes = Takes()

@@ -81,7 +81,8 @@ class Delivery:
     def put(self, block: Block) -> None:
         """Adds a block, or leaves it out if too many are waiting."""
         self._warn()
-        if self._bytes + block.nbytes > BOUND:
+        # A block that is larger than the bound is taken when no other waits.
+        if self._blocks and self._bytes + block.nbytes > BOUND:
             if not self._left_out:
                 warn(
                     f"{self._name}: the action is too slow, or has failed for too long: "
