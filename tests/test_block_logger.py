@@ -399,6 +399,14 @@ class Away(Takes):
         super().__call__(block)
 
 
+def test_a_damaged_state_has_a_block_without_rows():
+    logger = BlockLogger(Takes())
+    columns = {"step": "", "epoch": "", "wall_time": ""}
+    state = logger.state_dict() | {"waiting": [{"kind": "batch", "columns": columns}]}
+    with pytest.raises(ValueError, match="waiting must be a list of blocks"):
+        logger.load_state_dict(state)
+
+
 @KINDS
 def test_steps_of_a_backup_that_is_made_before_the_list_counts(kind, tmp_path):
     """The batch after the resume has a step of its own, though its epoch begins again."""
