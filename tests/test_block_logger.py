@@ -1,5 +1,7 @@
 """BlockLogger: which blocks an action gets, and how they are delivered."""
 
+import gc
+import os
 import threading
 import time
 import warnings
@@ -12,7 +14,8 @@ from crashes import Crashes
 
 import fitwatch
 from fitwatch import Block, callbacks
-from fitwatch._sinks import delivery
+from fitwatch._sinks import at_exit, delivery
+from fitwatch._sinks.tracker import Tracker
 from fitwatch.callbacks import BackupAndRestore, BlockLogger, LossHistory
 
 BACKEND = keras.config.backend()
@@ -296,6 +299,63 @@ def test_a_warning_that_is_an_error_does_not_end_the_training(trained):
     assert takes.column("step").tolist() == list(range(25))
 
 
+def test_a_block_larger_than_the_bound(trained, monkeypatch):
+    monkeypatch.setattr(delivery, "BOUND", 400)
+    takes = Takes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(trained, BlockLogger(takes, every=100, background=False))
+    assert takes.column("step").tolist() == list(range(25))
+
+
+def test_ctrl_c_while_the_last_blocks_are_delivered(monkeypatch):
+    """A warning says what is lost, and the run of a tracker ends."""
+    ended = []
+
+    class Hangs(Tracker):
+        def __call__(self, block):
+            time.sleep(0.3)
+
+        def end(self, *, failed):
+            ended.append(failed)
+
+    def interrupt(self, thread):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(delivery.Delivery, "_wait", interrupt)
+    logger = BlockLogger(Hangs())
+    logger.on_train_begin()
+    for batch in range(3):
+        logger.on_train_batch_end(batch, {"loss": 1.0})
+    message = r"lost 3 rows \(steps 0 to 2\): the wait for the action was interrupted"
+    with pytest.warns(UserWarning, match=message), pytest.raises(KeyboardInterrupt):
+        logger.on_train_end()
+    assert len(ended) == 1
+
+
+def test_a_child_of_a_fork_delivers_nothing(monkeypatch):
+    takes = Takes()
+    logger = BlockLogger(takes, background=False)
+    logger.on_train_begin()
+    logger.on_train_batch_end(0, {"loss": 1.0})
+    with monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: -1)
+        logger.on_train_end()
+    assert takes.blocks == []
+
+
+def test_a_logger_that_nobody_holds_delivers_when_the_program_ends(trained):
+    """A list of Keras's does not tell about the exception that has ended its fit."""
+    takes = Takes()
+    logger = BlockLogger(takes, every=10, background=False)
+    with pytest.raises(InterruptedError):
+        fit(trained, logger, Crashes(after=13), kind="stock")
+    del logger
+    gc.collect()
+    at_exit._complete()
+    assert takes.column("step").tolist() == list(range(13))
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_everything_is_delivered_when_a_fit_ends_early(trained, error):
     takes = Takes()
@@ -337,6 +397,30 @@ class Away(Takes):
             raise OSError("gone")
         self.left -= 1
         super().__call__(block)
+
+
+def test_a_damaged_state_has_a_block_without_rows():
+    logger = BlockLogger(Takes())
+    columns = {"step": "", "epoch": "", "wall_time": ""}
+    state = logger.state_dict() | {"waiting": [{"kind": "batch", "columns": columns}]}
+    with pytest.raises(ValueError, match="waiting must be a list of blocks"):
+        logger.load_state_dict(state)
+
+
+@KINDS
+def test_steps_of_a_backup_that_is_made_before_the_list_counts(kind, tmp_path):
+    """The batch after the resume has a step of its own, though its epoch begins again."""
+    after = Takes()
+
+    def run(action, *others):
+        backup = BackupAndRestore(tmp_path / "backup", save_freq=10)
+        logger = BlockLogger(action, every=4, background=False)
+        fit(model(), logger, backup, *others, kind=kind, epochs=2)
+
+    with pytest.raises(InterruptedError):
+        run(Takes(), Crashes(after=33))
+    run(after)
+    assert after.column("step").tolist() == list(range(29, 55))
 
 
 @pytest.mark.filterwarnings("ignore:BlockLogger")

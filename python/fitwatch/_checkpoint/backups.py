@@ -126,6 +126,9 @@ class Backups(Attachment, Voter):
         """Whether later callbacks must see the batch or epoch before its backup is made."""
         if not self.wraps_list_hooks(callback):
             return False
+        joined = after_batches(self.callback_list)
+        if joined is not None and joined.is_wanted(self.callback_list):
+            return True  # the list has not counted the batch yet
         siblings = self.siblings()
         behind = siblings[next(n for n, c in enumerate(siblings) if c is callback) + 1 :]
         return any(has_state(other, history=self.has_history(callback)) for other in behind)

@@ -1,6 +1,7 @@
 """Collects rows in blocks, and delivers them: the private part of `BlockLogger`."""
 
 import math
+import os
 import time
 from contextlib import suppress
 from typing import Any
@@ -23,6 +24,10 @@ from fitwatch._sinks.column_steps import ColumnSteps
 from fitwatch._sinks.delivery import Delivery
 from fitwatch._sinks.tracker import Tracker
 from fitwatch._warn import warn
+
+# Those whose fit has not ended. A list of Keras's does not tell them about an exception; then
+# nothing else may hold them until the program ends.
+_unfinished: set["Blocks"] = set()
 
 
 class BlockSteps(ColumnSteps):
@@ -48,6 +53,7 @@ class Blocks(Attachment):
     _sink: _core.Blocks | None = None
     _delivery: Delivery | None = None
     _tracker: Tracker | None = None
+    _process = os.getpid()
     _has_reported = False
 
     def __init__(self) -> None:
@@ -84,6 +90,8 @@ class Blocks(Attachment):
             self._tracker = action
         delivery = Delivery(type(callback).__name__, action, background=callback.background)
         self._delivery = delivery
+        self._process = os.getpid()
+        _unfinished.add(self)
         call_at_exit(self, "finish")
         self.keep(self.kept)
 
@@ -176,16 +184,22 @@ class Blocks(Attachment):
 
     def finish(self, *, failed: bool = True) -> None:
         """Delivers everything, and ends the use of a tracker."""
-        self._deliver()
+        _unfinished.discard(self)
+        if self._process != os.getpid():  # in a child of a fork: the rows are the parent's
+            self._sink = self._delivery = self._tracker = None
+            return
         delivery, tracker = self._delivery, self._tracker
-        self._sink = self._delivery = self._tracker = None
-        if delivery is not None:
-            delivery.finish()
-        if tracker is not None:
-            try:
-                tracker.end(failed=failed)
-            except Exception as error:
-                warn(f"{type(tracker).__name__}: the run could not be ended: {error!r}")
+        try:
+            self._deliver()
+            if delivery is not None:
+                delivery.finish()
+        finally:  # also after Ctrl-C
+            self._sink = self._delivery = self._tracker = None
+            if tracker is not None:
+                try:
+                    tracker.end(failed=failed)
+                except Exception as error:
+                    warn(f"{type(tracker).__name__}: the run could not be ended: {error!r}")
 
 
 def _block_of(rows: tuple[bytes, bytes, bytes, list[tuple[str, bytes]]]) -> Block:

@@ -57,6 +57,6 @@ def _from_json(kind: Any, columns: dict[str, str]) -> Block:
     decoded = {name: base64.b64decode(text, validate=True) for name, text in columns.items()}
     steps, epochs = (np.frombuffer(decoded.pop(name), np.int64) for name in ("step", "epoch"))
     values = {name: np.frombuffer(one, np.float64) for name, one in decoded.items()}
-    if any(len(one) != len(steps) for one in (epochs, *values.values())):
+    if not len(steps) or any(len(one) != len(steps) for one in (epochs, *values.values())):
         raise ValueError
     return Block(kind, steps, epochs, values.pop("wall_time"), values)

@@ -81,7 +81,8 @@ class Delivery:
     def put(self, block: Block) -> None:
         """Adds a block, or leaves it out if too many are waiting."""
         self._warn()
-        if self._bytes + block.nbytes > BOUND:
+        # A block that is larger than the bound is taken when no other waits.
+        if self._blocks and self._bytes + block.nbytes > BOUND:
             if not self._left_out:
                 warn(
                     f"{self._name}: the action is too slow, or has failed for too long: "
@@ -114,21 +115,30 @@ class Delivery:
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
+        interrupted = True
         try:
             if self._thread is None:
                 self._try_last()
             else:
                 self._wait(self._thread)
+            interrupted = False
         finally:  # also after Ctrl-C
             with self._changed:
                 self._is_left = True
                 left = Rows(*self._blocks)
                 self._blocks.clear()
-        self._warn()
+            self._warn()
+            self._warn_of_lost(left, interrupted=interrupted)
+
+    def _warn_of_lost(self, left: Rows, *, interrupted: bool) -> None:
+        """Warns about the rows that are not delivered."""
         if left:
-            hangs = self._thread is not None and self._thread.is_alive()
-            why = f"has not returned for {DEADLINE:g} s" if hangs else "has raised an error again"
-            warn(f"{self._name}: lost {left}: the action {why}.")
+            why = "the action has raised an error again"
+            if interrupted:
+                why = "the wait for the action was interrupted"
+            elif self._thread is not None and self._thread.is_alive():
+                why = f"the action has not returned for {DEADLINE:g} s"
+            warn(f"{self._name}: lost {left}: {why}.")
         if self._left_out:
             warn(f"{self._name}: left out {self._left_out}: too many were waiting.")
 
