@@ -211,6 +211,8 @@ def test_a_block_is_a_mapping():
     assert block["step"].tolist() == [3]  # no metric replaces it
     assert (len(block), block.rows, block.columns, block.nbytes) == (4, 1, ["loss"], 32)
     assert block in [block]
+    with pytest.raises(ValueError, match="read-only"):
+        block["loss"][0] = 1
     assert block != Block("batch", [3], [0], [1.5], {"loss": [0.5]})
     assert "1 rows of step, epoch, wall_time, loss" in repr(block)
 
@@ -258,7 +260,7 @@ def test_an_action_that_hangs_is_left_behind(trained):
             goes_on.wait(20)
 
     began = time.monotonic()
-    with pytest.warns(UserWarning, match="has not returned for 0.5 s") as caught:
+    with pytest.warns(UserWarning, match="has taken none for 0.5 s") as caught:
         fit(trained, BlockLogger(hangs, every=10))
     assert time.monotonic() - began < 15
     assert "lost 16 rows (steps 10 to 24)" in str(caught[0].message)

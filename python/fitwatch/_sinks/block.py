@@ -13,6 +13,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Block(Mapping[str, NDArray[Any]]):
     """Some rows of a training, as columns: a mapping of names to NumPy arrays of equal length.
 
+    The arrays are read-only.
+
     The first three columns are always there, in this order; the others follow by name.
 
     - `step`, int64: the trained batch of the `fit()`, from 0 and across epochs.
@@ -43,12 +45,12 @@ class Block(Mapping[str, NDArray[Any]]):
     ) -> None:
         self.kind: Kind = kind
         self._arrays: dict[str, NDArray[Any]] = {
-            "step": np.asarray(step, np.int64),
-            "epoch": np.asarray(epoch, np.int64),
-            "wall_time": np.asarray(wall_time, np.float64),
+            "step": _read_only(step, np.int64),
+            "epoch": _read_only(epoch, np.int64),
+            "wall_time": _read_only(wall_time, np.float64),
         }
         for name, values in columns.items():
-            self._arrays.setdefault(name, np.asarray(values, np.float64))
+            self._arrays.setdefault(name, _read_only(values, np.float64))
 
     @property
     def rows(self) -> int:
@@ -80,3 +82,10 @@ class Block(Mapping[str, NDArray[Any]]):
 
     def __repr__(self) -> str:
         return f"<Block of kind {self.kind!r}: {self.rows} rows of {', '.join(self)}>"
+
+
+def _read_only(values: Any, dtype: Any) -> NDArray[Any]:
+    """A view that cannot be written to: after an error, the same block is delivered again."""
+    array = np.asarray(values, dtype).view()
+    array.flags.writeable = False
+    return array

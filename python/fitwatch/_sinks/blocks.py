@@ -47,7 +47,7 @@ class Blocks(Attachment):
         kept: The blocks that a backup says are not delivered.
     """
 
-    left_out = Attachment.left_out | {"_sink", "_delivery", "_tracker"}
+    left_out = Attachment.left_out | {"_sink", "_delivery", "_tracker", "_process"}
 
     # Of the fit.
     _sink: _core.Blocks | None = None

@@ -137,7 +137,7 @@ class Delivery:
             if interrupted:
                 why = "the wait for the action was interrupted"
             elif self._thread is not None and self._thread.is_alive():
-                why = f"the action has not returned for {DEADLINE:g} s"
+                why = f"the action has taken none for {DEADLINE:g} s"
             warn(f"{self._name}: lost {left}: {why}.")
         if self._left_out:
             warn(f"{self._name}: left out {self._left_out}: too many were waiting.")

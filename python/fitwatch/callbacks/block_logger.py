@@ -29,8 +29,10 @@ class BlockLogger(FitwatchCallback):
     traceback, and the block is delivered again after 1, 2, 4, 8, 16, then every 30 seconds, until
     the function takes it. Later blocks wait, at most 64 MiB of them; then new rows are left out,
     with a warning. When the training ends, errors are waited out for 3 seconds, then each block is
-    tried once more. If the function does not return for 10 seconds then, it is left behind. A
-    warning says which steps are lost.
+    tried once more. If the function takes no block for 10 seconds then, because it hangs or waits
+    for a store, it is left behind. A warning says which steps are lost.
+
+    The function must not use the model that is trained: on JAX its variables are empty meanwhile.
 
     A backup by `BackupAndRestore` has the rows that are not delivered yet. A resumed run delivers
     these, and goes on with the steps of the run that it resumes: a block may come twice, so a
@@ -45,12 +47,14 @@ class BlockLogger(FitwatchCallback):
             other metric as the list of callbacks has it: the values of batches if another callback
             asks for these (see `LossHistory`), else Keras's means over the epoch so far. `"all"`:
             the values that each metric has for the batch alone. Or a list of names, each with its
-            values for the batch. Columns of health monitors in the same list count as metrics.
+            values for the batch. Columns of health monitors in the same list count as metrics. A
+            metric named `step`, `epoch` or `wall_time` is left out.
         seconds: The age of its first row at which a block is delivered before it is full, in
             seconds (more than 0) or as a `datetime.timedelta`; None for any age. Default 10.
         background: Whether the function is called on another thread. False calls it in the
             training's thread, which waits for it, and does so again after an error when the next
-            block comes. Default True.
+            block comes; what is not an `Exception`, such as SystemExit, ends the training. Default
+            True.
 
     Raises:
         ValueError: An argument has a value that is not allowed; or, when training begins, the

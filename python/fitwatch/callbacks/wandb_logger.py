@@ -21,9 +21,9 @@ class WandbLogger(BlockLogger):
 
     Rows get the next steps of the run, in the order of the batches and among the rows that other
     code logs meanwhile; their `_timestamp` is that of the batch. wandb leaves out, with a warning,
-    a row that is logged with a `step` which the run has passed: beside this logger, call
-    `wandb.log(values)` without `step`. When `fit()` returns, wandb has every row, so
-    `run.finish()` may follow at once.
+    a row that is logged with a `step` which the run has passed, and adds values that are logged
+    with `commit=False` to the next row: beside this logger, call `wandb.log(values)` without both.
+    When `fit()` returns, wandb has every row, so `run.finish()` may follow at once.
 
     With `BackupAndRestore`, a run that `wandb.init(id=..., resume="must")` resumes goes on where it
     has ended: rows that it has are left out. (wandb does not resume runs offline: there, rows since
