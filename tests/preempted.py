@@ -1,6 +1,7 @@
 """A training that a signal ends at some moment, and that is resumed."""
 
 import json
+import math
 import os
 import signal
 
@@ -81,8 +82,9 @@ class Store:
 
     def __call__(self, block):
         for name in block.columns:
-            for step, value in zip(block["step"], block[name], strict=True):
-                self.values[f"{block.kind} {name} {step}"] = value
+            for step, value in zip(block["step"], block[name].tolist(), strict=True):
+                if not math.isnan(value):
+                    self.values[f"{block.kind} {name} {step}"] = value
         with open(self.path, "w") as file:
             json.dump(self.values, file)
 

@@ -233,8 +233,7 @@ def test_as_few_calls_as_the_limit_allows(mlflow, callback):
 def test_values_that_are_not_finite(mlflow, callback):
     """NaN is no value in a block of batches, but for the loss."""
     run = begun(callback)
-    block = batches(0, 2, mae=[NAN, INF, 1])
-    block["loss"][1] = NAN
+    block = batches(0, 2, loss=[0, NAN, 2], mae=[NAN, INF, 1])
     for one in (block, row("validation", 2, val_loss=NAN), row("epoch", 2, loss=NAN)):
         run(one)
     stored = mlflow.runs["run0"]
