@@ -1,10 +1,16 @@
 """Fixtures of all tests. KERAS_BACKEND sets the backend; TensorFlow by default."""
 
 import os
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# JAX compiles a program once for all tests and the processes that they start, in half the time.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="fitwatch-jax-")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import gc
+import shutil
 import signal
 
 import keras
@@ -16,6 +22,10 @@ collect_ignore = [] if "FITWATCH_INTEGRATIONS" in os.environ else ["integrations
 
 # A shell ignores Ctrl-C for background processes, and Python inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
 def pytest_report_header():

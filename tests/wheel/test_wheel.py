@@ -95,4 +95,4 @@ def test_what_it_asks_for():
     always = [requirement for requirement in asked if "extra ==" not in requirement]
     assert [requirement.partition(">=")[0] for requirement in always] == ["keras", "numpy"]
     extras = importlib.metadata.metadata("fitwatch").get_all("Provides-Extra")
-    assert set(extras) == {"arrow", "demo", "plot", "tensorboard", "view"}
+    assert set(extras) == {"arrow", "demo", "mlflow", "plot", "tensorboard", "view", "wandb"}
