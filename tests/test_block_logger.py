@@ -57,6 +57,11 @@ def fit(trained, *listed, kind="compiled", epochs=1, **options):
     return trained.fit(*data(), epochs=epochs, callbacks=callback_list, **options)
 
 
+def of_ours(caught):
+    """The warnings of BlockLogger: Keras on torch has others."""
+    return [one for one in caught if "BlockLogger" in str(one.message)]
+
+
 class Takes:
     """An action that keeps its blocks, after as many errors as it is told."""
 
@@ -152,7 +157,7 @@ def test_a_column_that_is_not_there(trained):
     takes = Takes()
     with pytest.warns(UserWarning, match=r"no numeric 'f1'. Available: loss, mae") as caught:
         fit(trained, BlockLogger(takes, columns=["loss", "f1"]), epochs=2)
-    assert len(caught) == 1
+    assert len(of_ours(caught)) == 1
     assert np.isnan(takes.column("f1")).all()
 
 
@@ -226,10 +231,10 @@ def test_an_error_is_reported_once_and_no_block_is_lost(trained, background):
     logger = BlockLogger(takes, every=5, background=background)
     with pytest.warns(UserWarning, match="BlockLogger: the action has raised") as caught:
         fit(trained, logger, epochs=2)
-    assert len(caught) == 1
-    assert "Traceback" in str(caught[0].message)
-    assert "OSError: the store is away" in str(caught[0].message)
-    assert caught[0].filename == __file__
+    assert len(of_ours(caught)) == 1
+    assert "Traceback" in str(of_ours(caught)[0].message)
+    assert "OSError: the store is away" in str(of_ours(caught)[0].message)
+    assert of_ours(caught)[0].filename == __file__
     assert takes.column("step").tolist() == list(range(50))
     assert (threading.current_thread() in takes.threads) is not background
     assert len(takes.threads) == 1
@@ -246,7 +251,7 @@ def test_a_block_that_is_refused_holds_up_no_other_at_the_end(trained, backgroun
 
     with pytest.warns(UserWarning, match="BlockLogger") as caught:
         fit(trained, BlockLogger(refuses, every=5, background=background))
-    assert "lost 5 rows (steps 5 to 9): the action has raised" in str(caught[-1].message)
+    assert "lost 5 rows (steps 5 to 9): the action has raised" in str(of_ours(caught)[-1].message)
     assert takes.column("step").tolist() == [*range(5), *range(10, 25)]
     assert len(takes.of("epoch")) == 1
 
@@ -263,7 +268,7 @@ def test_an_action_that_hangs_is_left_behind(trained):
     with pytest.warns(UserWarning, match="has taken none for 0.5 s") as caught:
         fit(trained, BlockLogger(hangs, every=10))
     assert time.monotonic() - began < 15
-    assert "lost 16 rows (steps 10 to 24)" in str(caught[0].message)
+    assert "lost 16 rows (steps 10 to 24)" in str(of_ours(caught)[0].message)
     goes_on.set()
     time.sleep(0.1)
     assert len(took) == 2  # no later block is delivered to a fit that is over
