@@ -71,7 +71,7 @@ class Delivery:
         self._thread: threading.Thread | None = None
         # Blocks that were delivered.
         self._delivered = 0
-        # Whether no more blocks come, and whether nobody waits for those that are left.
+        # Whether no more blocks come, and whether the rest was given up.
         self._is_over = self._is_left = False
         self._has_reported = False
         # The warning that is to come.
